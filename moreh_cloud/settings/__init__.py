@@ -1,0 +1,13 @@
+"""The settings: one file per concern, every value read from the environment by `env`; see docs/settings.md."""
+
+from .core import *
+from .security import *
+from .database import *
+from .broker import *
+from .beat import *
+from .rest import *
+from .admin import *
+from .logging import *
+from .grpc import *
+from .scheduler import *
+from .power import *

@@ -1,0 +1,45 @@
+"""Keys, hosts and cookies. Keys that are not given are made once and kept in the data folder."""
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+from . import env
+from .core import MOREH_DATA_DIR
+from .keyfile import kept_key
+
+SECRET_KEY = env.text("MOREH_SECRET_KEY") or kept_key(
+    MOREH_DATA_DIR / "secret_key", "MOREH_SECRET_KEY", get_random_secret_key
+)
+MOREH_ENCRYPTION_KEYS = env.words("MOREH_ENCRYPTION_KEYS") or [
+    kept_key(MOREH_DATA_DIR / "encryption_key", "MOREH_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode())
+]
+try:
+    [Fernet(key) for key in MOREH_ENCRYPTION_KEYS]
+except ValueError:
+    raise ImproperlyConfigured(
+        "MOREH_ENCRYPTION_KEYS must be Fernet keys (32 bytes, URL-safe base64) separated by commas."
+    ) from None
+
+MOREH_TLS = env.flag("MOREH_TLS", default=False)
+ALLOWED_HOSTS = env.words("MOREH_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("MOREH_CSRF_TRUSTED_ORIGINS")
+SESSION_COOKIE_SECURE = MOREH_TLS
+CSRF_COOKIE_SECURE = MOREH_TLS
+SECURE_SSL_REDIRECT = MOREH_TLS
+SECURE_HSTS_SECONDS = env.number("MOREH_HSTS_SECONDS", 31_536_000) if MOREH_TLS else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Both would bind the whole domain of the installation, not only this host: that is its owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+] + [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    }
+]
+LOGIN_URL = "admin:login"
