@@ -10,7 +10,7 @@ F = 0xFF
 
 PICKS = {
     "the lowest of a whole node": (0b11111111, 3, 0b00000111),
-    "the tightest run that fits": (0b11110110, 2, 0b00000110),
+    "the tightest run that fits": (0b01101111, 2, 0b01100000),
     "the lower of two equal runs": (0b01100110, 2, 0b00000110),
     "the low end of a longer run": (0b11110001, 2, 0b00110000),
     "single devices when there are no neighbours": (0b10101010, 2, 0b00001010),

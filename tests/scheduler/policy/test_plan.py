@@ -131,7 +131,6 @@ def _expected(
 ) -> Waits | None:
     """Say why the request must wait, or None when it must start."""
     total = sum(mask.bit_count() for mask in free.values())
-    best = max((mask.bit_count() for mask in free.values()), default=0)
     ceiling = snapshot.capacity if snapshot.combine else snapshot.largest_node
     if request.devices > ceiling > 0:
         return Waits(request.id, Reason.NEVER_FITS, request.devices, ceiling)
@@ -139,13 +138,19 @@ def _expected(
         return Waits(request.id, Reason.SDA_BUSY, 1, 0)
     if head is not None:
         return Waits(request.id, Reason.BLOCKED_BY_HEAD, request.devices, total, head)
-    if nodes_by_the_book(free, {node.id: node.size for node in snapshot.nodes}, request.devices, snapshot.combine):
+    sizes = {node.id: node.size for node in snapshot.nodes}
+    if nodes_by_the_book(free, sizes, request.devices, snapshot.combine):
         return None
-    if not free:
-        return Waits(request.id, Reason.NO_ACTIVE_BACKEND, request.devices, 0)
-    if total < request.devices:
-        return Waits(request.id, Reason.NOT_ENOUGH_DEVICES, request.devices, total)
-    return Waits(request.id, Reason.NO_SINGLE_NODE, request.devices, best)
+    return Waits(request.id, *_shortage(request.devices, free))
+
+
+def _shortage(needed: int, free: dict[int, int]) -> tuple[Reason, int, int]:
+    counts = [mask.bit_count() for mask in free.values()]
+    if not counts:
+        return Reason.NO_ACTIVE_BACKEND, needed, 0
+    if sum(counts) < needed:
+        return Reason.NOT_ENOUGH_DEVICES, needed, sum(counts)
+    return Reason.NO_SINGLE_NODE, needed, max(counts)
 
 
 @given(snapshots(), st.randoms(use_true_random=False))
