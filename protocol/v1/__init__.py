@@ -1,0 +1,1 @@
+"""Version 1 of the protocol (package moreh.sdamanager.v1)."""
