@@ -1,0 +1,102 @@
+"""Every test runs on a real database and a real broker of its own pytest process."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
+
+import django
+import pytest
+import redis
+
+from tests import services
+
+STOPPING = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start this process's broker and point the settings at it, before Django reads them."""
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return  # only hands tests out to workers, each of which comes here itself
+    with ExitStack() as stack:
+        folder = Path(mkdtemp(prefix="moreh-test-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        broker = services.BROKERS[os.environ.get("MOREH_TEST_BROKER", "valkey")]
+        for name in [name for name in os.environ if name.startswith("MOREH_") and not name.startswith("MOREH_TEST_")]:
+            del os.environ[name]
+        os.environ["REDIS_URL"] = stack.enter_context(broker(folder))
+        os.environ["MOREH_DATA_DIR"] = str(folder)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "moreh_cloud.settings"
+        django.setup()
+        config.stash[STOPPING] = stack.pop_all()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the broker and remove its folder."""
+    if stack := config.stash.get(STOPPING, None):
+        stack.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests of what only the other database has; they count as deselected, not as skipped."""
+    other = "sqlite" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "postgresql"
+    gone = [item for item in items if item.get_closest_marker(f"only_{other}")]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [item for item in items if item not in gone]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Count a skipped test as failed: what is not tested must not look green."""
+    report = yield
+    return _failed_if_skipped(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Count a skipped file as failed."""
+    report = yield
+    return _failed_if_skipped(report)
+
+
+def _failed_if_skipped(report):  # type: ignore[no-untyped-def]
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"Skipping is not allowed here: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _empty_broker() -> Iterator[None]:
+    """Leave nothing of one test in the broker for the next."""
+    yield
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        client.flushall()
+
+
+@pytest.fixture
+def broker() -> Iterator[redis.Redis]:
+    """A client of this process's Valkey or Redis, emptied after each test."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        yield client
+
+
+@pytest.fixture
+def site_env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a whole installation of its own: data folder, database, broker and free ports.
+
+    For tests that start the product's processes. With SQLite and Valkey neither DATABASE_URL nor REDIS_URL is
+    set: `up` starts its own; with PostgreSQL and Redis both name servers that are already running.
+    """
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MOREH_", "PYTEST_"))}
+    inherited.pop("REDIS_URL")
+    server = inherited.pop("DATABASE_URL", "")
+    ports = {"MOREH_HTTP_PORT": str(services.free_port()), "MOREH_GRPC_PORT": str(services.free_port())}
+    site = {**inherited, **ports, "MOREH_DATA_DIR": str(tmp_path / "data")}
+    with ExitStack() as stack:
+        if server:
+            site["DATABASE_URL"] = stack.enter_context(services.database_of_its_own(server))
+            site["REDIS_URL"] = stack.enter_context(services.redis_server(tmp_path))
+        yield site

