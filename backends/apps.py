@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class BackendsConfig(AppConfig):
+    name = "backends"
+    label = "backends"
+    verbose_name = _("Backends")
+    default_auto_field = "django.db.models.BigAutoField"

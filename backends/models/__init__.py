@@ -1,0 +1,17 @@
+from backends.models.agents import Agent, EnrolmentKey, ManagerPresence, Order
+from backends.models.nodes import Backend, BackendGroup, Device, Telemetry
+from backends.models.power import Bmc, PowerAction, PowerAttempt
+
+__all__ = [
+    "Agent",
+    "Backend",
+    "BackendGroup",
+    "Bmc",
+    "Device",
+    "EnrolmentKey",
+    "ManagerPresence",
+    "Order",
+    "PowerAction",
+    "PowerAttempt",
+    "Telemetry",
+]

@@ -1,0 +1,95 @@
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from backends.choices import OPEN_ORDERS, OrderState, OrderVerb
+from backends.models.nodes import Backend, BackendGroup
+
+
+class Agent(models.Model):
+    """What we last heard from a backend's agent, and which of its streams counts."""
+
+    backend = models.OneToOneField(Backend, models.CASCADE, primary_key=True, related_name="agent")
+    instance_id = models.CharField(_("installation"), max_length=64, blank=True)
+    boot = models.BigIntegerField(_("boot"), default=0, help_text=_("Grows with every start of the agent."))
+    sequence = models.BigIntegerField(_("sequence"), default=0)
+    session = models.UUIDField(_("session"), null=True, help_text=_("The stream that counts; others are refused."))
+    last_seen = models.DateTimeField(_("last seen"), null=True)
+    version = models.CharField(_("version"), max_length=64, blank=True)
+    host_name = models.CharField(_("host name"), max_length=255, blank=True)
+    cpu = models.FloatField(_("CPU (%)"), default=0)
+    used_memory = models.BigIntegerField(_("used memory (MiB)"), default=0)
+    total_memory = models.BigIntegerField(_("memory (MiB)"), default=0)
+
+    class Meta:
+        verbose_name = _("agent")
+        verbose_name_plural = _("agents")
+        indexes = (models.Index(fields=["last_seen"], name="agent_last_seen"),)
+
+    def __str__(self) -> str:
+        return f"agent of backend {self.pk}"
+
+
+class Order(models.Model):
+    """What an agent shall do. Delivered until it is settled; the agent carries it out once.
+
+    `ref` is the number of the thing it is about, which only the one who gave the order understands.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    backend = models.ForeignKey(Backend, models.CASCADE, related_name="orders", db_index=False)
+    verb = models.CharField(_("verb"), max_length=8, choices=OrderVerb)
+    ref = models.BigIntegerField(_("worker"), null=True, blank=True)
+    devices = models.JSONField(_("devices"), default=list)
+    state = models.CharField(_("state"), max_length=16, choices=OrderState, default=OrderState.PENDING)
+    error = models.CharField(_("error"), max_length=512, blank=True)
+    created_at = models.DateTimeField(_("given"))
+    settled_at = models.DateTimeField(_("settled"), null=True)
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        ordering = ("created_at",)
+        indexes = (
+            models.Index(fields=["backend", "created_at"], condition=Q(state__in=OPEN_ORDERS), name="order_open"),
+            models.Index(fields=["ref"], name="order_ref"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.ref or ''}".strip()
+
+
+class EnrolmentKey(models.Model):
+    """A one-time key with which a new node's agent enrols itself."""
+
+    key_digest = models.CharField(max_length=64, unique=True, editable=False)
+    group = models.ForeignKey(BackendGroup, models.PROTECT, verbose_name=_("backend group"))
+    created_at = models.DateTimeField(_("created"))
+    expires_at = models.DateTimeField(_("expires"))
+    used_by = models.OneToOneField(Backend, models.PROTECT, null=True, blank=True, verbose_name=_("used by"))
+
+    class Meta:
+        verbose_name = _("enrolment key")
+        verbose_name_plural = _("enrolment keys")
+
+    def __str__(self) -> str:
+        return f"enrolment key {self.pk}"
+
+
+class ManagerPresence(models.Model):
+    """Since when a manager has been serving without a break (one row, id 1).
+
+    Silence counts from here: agents and clients cannot be blamed for the time when nobody listened.
+    """
+
+    since = models.DateTimeField(_("serving since"))
+    seen = models.DateTimeField(_("last sign of life"))
+
+    class Meta:
+        verbose_name = _("manager presence")
+        verbose_name_plural = _("manager presence")
+
+    def __str__(self) -> str:
+        return f"serving since {self.since}"

@@ -1,0 +1,75 @@
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from backends.choices import OPEN_ORDERS, BackendStatus, DeviceStatus
+from backends.models import Backend, BackendGroup, Bmc, Device, ManagerPresence, Order
+from moreh_cloud.lib.crypto import digest
+from moreh_cloud.lib.errors import NotFound, Unauthenticated
+
+
+def live_backends() -> QuerySet[Backend]:
+    """Give every backend that was not deleted, with all that a list shows of it."""
+    return Backend.objects.live().select_related("group", "bmc", "agent").prefetch_related("devices__telemetry")
+
+
+def live_backend_groups() -> QuerySet[BackendGroup]:
+    return BackendGroup.objects.live()
+
+
+def get_backend(pk: int) -> Backend:
+    """Find a live backend. Raises NotFound."""
+    backend: Backend | None = live_backends().filter(pk=pk).first()
+    if backend is None:
+        raise NotFound(id=pk)
+    return backend
+
+
+def authenticate_node(key: str) -> Backend:
+    """Find the node that presents this key. Raises Unauthenticated."""
+    backend: Backend | None = Backend.objects.live().filter(key_digest=digest(key)).first()
+    if backend is None:
+        raise Unauthenticated
+    return backend
+
+
+def grace_start(now: datetime, last_sign: datetime | None = None) -> datetime | None:
+    """Give the moment from which somebody's silence counts, or None while no manager is serving."""
+    presence = ManagerPresence.objects.filter(pk=1).first()
+    if presence is None or now - presence.seen > settings.MOREH_PRESENCE_GAP:
+        return None
+    return max(presence.since, last_sign) if last_sign else presence.since
+
+
+def heard(now: datetime) -> Q:
+    """Tell, as a filter on Backend, which nodes are not silent at this moment."""
+    start = grace_start(now)
+    cutoff = now - settings.MOREH_SILENT_AFTER
+    if start is None or start > cutoff:
+        return Q(agent__last_seen__isnull=False)
+    return Q(agent__last_seen__gte=cutoff)
+
+
+def lost_backends(now: datetime) -> QuerySet[Backend]:
+    """Give backends, not wholly shut down yet, whose agents have been silent for MOREH_NODE_LOST_AFTER.
+
+    Only time in which a manager listened counts.
+    """
+    start = grace_start(now)
+    cutoff = now - settings.MOREH_NODE_LOST_AFTER
+    if start is None or start > cutoff:
+        return Backend.objects.none()
+    awake = Exists(Device.objects.filter(backend=OuterRef("pk")).exclude(status=DeviceStatus.SHUTDOWN))
+    return Backend.objects.live().filter(Q(status=BackendStatus.ACTIVE) | awake, agent__last_seen__lt=cutoff)
+
+
+def open_orders(backend_ids: list[int]) -> QuerySet[Order]:
+    """Give the orders that these nodes have still to carry out, oldest first."""
+    return Order.objects.filter(backend__in=backend_ids, state__in=OPEN_ORDERS).order_by("created_at", "pk")
+
+
+def bmcs_to_check(before: datetime) -> QuerySet[Bmc]:
+    """Give the BMCs whose state was last seen before this time (or never), the stalest first."""
+    stale = Q(checked_at__lt=before) | Q(checked_at__isnull=True)
+    return Bmc.objects.filter(stale, backend__deleted_at__isnull=True).order_by("checked_at")

@@ -1,0 +1,165 @@
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Case, F, Value, When
+
+from backends.choices import BackendStatus, DeviceStatus, Why
+from backends.errors import ClaimedTwice, StaleAgent
+from backends.models import Agent, Backend, Device, ManagerPresence, Telemetry
+from backends.services.nodes import add_devices
+from moreh_cloud.alerts.choices import Category, Level
+from moreh_cloud.alerts.services import raise_alert
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.services import record
+from moreh_cloud.lib.clock import db_now
+
+TELEMETRY = ("used_memory", "temperature", "memory_temperature", "utilization", "memory_utilization", "power")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDevice:
+    index: int
+    model: str
+    total_memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What an agent says of itself when its stream opens."""
+
+    instance_id: str
+    boot: int
+    version: str
+    host_name: str
+    devices: tuple[SeenDevice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The latest report of one agent; `devices` holds (index, values in the order of TELEMETRY)."""
+
+    backend_id: int
+    sequence: int
+    cpu: float
+    used_memory: int
+    total_memory: int
+    devices: tuple[tuple[int, tuple[float, ...]], ...]
+
+
+def open_session(backend: Backend, greeting: Greeting, session: UUID, *, actor: Actor) -> None:
+    """Let one stream speak for the node, in the caller's transaction.
+
+    Raises StaleAgent for an earlier start of the same installation, ClaimedTwice (with an alert that the
+    door raises after the roll-back) while another installation is alive.
+    """
+    agent = Agent.objects.select_for_update().get(backend=backend)
+    now = db_now()
+    if agent.instance_id == greeting.instance_id:
+        if greeting.boot < agent.boot:
+            raise StaleAgent(boot=greeting.boot)
+    elif agent.session and agent.last_seen and now - agent.last_seen < settings.MOREH_SILENT_AFTER:
+        raise ClaimedTwice(id=backend.pk)
+    Agent.objects.filter(pk=agent.pk).update(
+        instance_id=greeting.instance_id,
+        boot=greeting.boot,
+        sequence=0,
+        session=session,
+        last_seen=now,
+        version=greeting.version[:64],
+        host_name=greeting.host_name[:255],
+    )
+    record("AGENT_HELLO", actor=actor, subject=f"backend/{backend.pk}", version=greeting.version, boot=greeting.boot)
+
+
+def report_double_claim(backend: Backend, *, ip_address: str) -> None:
+    """Alert the operators that two agents claim one node."""
+    raise_alert(
+        Category.NODE_CLAIMED_TWICE,
+        subject=f"backend/{backend.pk}",
+        content=f"An agent at {ip_address} claims node {backend.name}, whose own agent is alive; it was refused.",
+        level=Level.CRITICAL,
+    )
+
+
+@transaction.atomic
+def close_session(backend: Backend, session: UUID) -> None:
+    """Forget a stream that ended; a newer one of the same node is left alone."""
+    Agent.objects.filter(backend=backend, session=session).update(session=None)
+
+
+def see_devices(backend: Backend, seen: Sequence[SeenDevice]) -> list[int]:
+    """Take over which devices the agent finds; give the ids of those that have vanished."""
+    known = {device.index: device for device in Device.objects.filter(backend=backend)}
+    for device in seen:
+        row = known.pop(device.index, None)
+        if row is None:
+            add_devices(backend, [device.index], model=device.model, total_memory=device.total_memory)
+        elif (row.model, row.total_memory) != (device.model, device.total_memory):
+            Device.objects.filter(pk=row.pk).update(model=device.model, total_memory=device.total_memory)
+    return [row.pk for row in known.values()]
+
+
+def wake_backend(backend: Backend, *, actor: Actor) -> None:
+    """Undo a SHUTDOWN that only the agent's absence had caused."""
+    absent = Backend.objects.filter(
+        pk=backend.pk, status=BackendStatus.SHUTDOWN, why__in=(Why.NODE_LOST, Why.POWERED_OFF)
+    )
+    if absent.update(status=BackendStatus.ACTIVE, why=Why.NONE):
+        record("BACKEND_RECOVERED", actor=actor, subject=f"backend/{backend.pk}")
+
+
+@transaction.atomic
+def take_readings(readings: Iterable[Reading]) -> None:
+    """Store the latest values of many agents in four statements; older sequences change nothing."""
+    latest = {reading.backend_id: reading for reading in readings}
+    agents = Agent.objects.select_for_update().in_bulk(latest)
+    fresh = [reading for key, reading in latest.items() if key in agents and reading.sequence > agents[key].sequence]
+    now = db_now()
+    for reading in fresh:
+        agent = agents[reading.backend_id]
+        agent.sequence, agent.last_seen, agent.cpu = reading.sequence, now, reading.cpu
+        agent.used_memory, agent.total_memory = reading.used_memory, reading.total_memory
+    fields = ["sequence", "last_seen", "cpu", "used_memory", "total_memory"]
+    Agent.objects.bulk_update([agents[reading.backend_id] for reading in fresh], fields, batch_size=200)
+    _store_telemetry(fresh, now)
+
+
+def _store_telemetry(readings: Sequence[Reading], now: datetime) -> None:
+    devices = Device.objects.filter(backend__in=[reading.backend_id for reading in readings])
+    ids = {(backend_id, index): pk for pk, backend_id, index in devices.values_list("pk", "backend_id", "index")}
+    rows = [
+        Telemetry(device_id=ids[reading.backend_id, index], at=now, **dict(zip(TELEMETRY, values, strict=True)))
+        for reading in readings
+        for index, values in reading.devices
+        if (reading.backend_id, index) in ids
+    ]
+    Telemetry.objects.bulk_create(
+        rows, batch_size=500, update_conflicts=True, unique_fields=["device"], update_fields=[*TELEMETRY, "at"]
+    )
+
+
+def show_presence() -> None:
+    """Say that a manager is serving; after a break of MOREH_PRESENCE_GAP everybody's grace starts anew."""
+    now = db_now()
+    kept = Case(When(seen__gte=now - settings.MOREH_PRESENCE_GAP, then=F("since")), default=Value(now))
+    if not ManagerPresence.objects.filter(pk=1).update(since=kept, seen=now):
+        ManagerPresence.objects.bulk_create([ManagerPresence(pk=1, since=now, seen=now)], ignore_conflicts=True)
+
+
+def quarantine(devices: Iterable[int], why: Why, *, backend: Backend) -> None:
+    """Shut devices down because something is wrong with them, and alert."""
+    ids = list(devices)
+    awake = Device.objects.filter(pk__in=ids).exclude(status=DeviceStatus.SHUTDOWN)
+    indexes = list(awake.values_list("index", flat=True))
+    if not indexes:
+        return
+    awake.update(status=DeviceStatus.SHUTDOWN, why=why, since=db_now())
+    raise_alert(
+        Category.GPU_ERROR,
+        subject=f"backend/{backend.pk}",
+        content=f"{backend.name}: devices {sorted(indexes)} are out of service ({why.label}).",
+    )

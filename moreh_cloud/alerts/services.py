@@ -1,0 +1,33 @@
+from django.db import transaction
+from django.db.models import F
+
+from moreh_cloud.alerts.choices import Category, Level
+from moreh_cloud.alerts.models import OPEN, Alert
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.services import record
+from moreh_cloud.lib.clock import db_now
+
+
+@transaction.atomic
+def raise_alert(category: Category, *, subject: str, content: str, level: Level = Level.WARNING) -> None:
+    """Open an alert, or count once more the one that is open for this thing."""
+    Alert.objects.bulk_create(
+        [Alert(category=category, subject=subject, content=content, level=level, times=0, raised_at=db_now())],
+        ignore_conflicts=True,
+    )
+    now_open = Alert.objects.filter(OPEN, category=category, subject=subject)
+    now_open.update(times=F("times") + 1, content=content, level=level)
+
+
+@transaction.atomic
+def clear_alert(category: Category, *, subject: str) -> None:
+    """Close the open alert of this thing, if there is one."""
+    Alert.objects.filter(OPEN, category=category, subject=subject).update(cleared_at=db_now())
+
+
+@transaction.atomic
+def acknowledge_alert(alert: Alert, *, actor: Actor) -> None:
+    """Say that somebody looks after it; the first to say so is kept."""
+    unseen = Alert.objects.filter(pk=alert.pk, acknowledged_at__isnull=True)
+    if unseen.update(acknowledged_at=db_now(), acknowledged_by=actor.name):
+        record("ACKNOWLEDGE_ALERT", actor=actor, subject=f"alert/{alert.pk}")

@@ -1,0 +1,36 @@
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Event(models.Model):
+    """What happened, by whom. Rows are only ever added.
+
+    The log knows nobody: tokens and subjects are plain numbers, so that it outlives what it speaks of.
+    """
+
+    action = models.CharField(_("action"), max_length=48)
+    subject = models.CharField(
+        _("subject"), max_length=64, blank=True, help_text=_("Kind and number, like backend/12.")
+    )
+    token_id = models.BigIntegerField(_("token"), null=True, blank=True)
+    request = models.JSONField(_("request"), default=dict)
+    response = models.JSONField(_("response"), default=dict)
+    actor = models.CharField(_("by"), max_length=150)
+    referer_protocol = models.CharField(_("protocol"), max_length=16, blank=True)
+    referer_ip = models.CharField(_("from address"), max_length=64, blank=True)
+    event_time = models.DateTimeField(_("time"))
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=["action", "-id"], name="event_action"),
+            models.Index(fields=["subject", "-id"], name="event_subject"),
+            models.Index(fields=["token_id", "-id"], name="event_token"),
+            BrinIndex(fields=["event_time"], name="event_time_brin"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}".strip()

@@ -1,0 +1,30 @@
+"""The one clock: the database's, because the clocks of our hosts disagree."""
+
+from datetime import UTC, datetime
+
+from django.db import connection
+
+
+def to_ms(at: datetime) -> int:
+    """Give an aware time as whole milliseconds since 1970, exactly."""
+    delta = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def whole_ms(at: datetime) -> datetime:
+    """Cut a time to milliseconds, the resolution of every interval that we bill."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def db_now() -> datetime:
+    """Read the clock of the database, to the millisecond.
+
+    Call it after taking the lock that it should be ordered by: a time taken before makes intervals overlap.
+    SQLite has no server, so there the host's clock is the database's.
+    """
+    if connection.vendor != "postgresql":
+        return whole_ms(datetime.now(UTC))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (at,) = cursor.fetchone()
+    return whole_ms(at.astimezone(UTC))

@@ -1,0 +1,141 @@
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from backends.choices import DeviceStatus, OrderVerb
+from backends.models import Device, Order
+from backends.services.devices import move_devices
+from backends.services.orders import give_orders
+from moreh_cloud.events.actor import SYSTEM
+from moreh_cloud.events.services import new_event, record_all
+from moreh_cloud.lib.bell import tell_on_commit
+from moreh_cloud.lib.clock import db_now
+from scheduler.choices import JobStatus
+from scheduler.errors import LeaseLost
+from scheduler.models import WAITING, Allocation, Job, Queue, Worker
+from scheduler.policy.reasons import Decision, Placed, Waits
+
+BATCH = 500
+CHUNK = 5000  # ids in one statement; SQLite takes at most 32,766
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a group's decisions, as long as nobody has taken a later epoch."""
+
+    group_id: int
+    epoch: int
+
+    def check(self) -> None:
+        """Lock the queue for this transaction and prolong the lease. Raises LeaseLost."""
+        queue = Queue.objects.select_for_update().get(pk=self.group_id)
+        if queue.epoch != self.epoch:
+            raise LeaseLost(group=self.group_id)
+        Queue.objects.filter(pk=self.group_id).update(lease_until=db_now() + settings.MOREH_TICK_LEASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A job with the very devices it gets: (backend id, device id, index), by backend."""
+
+    job: Job
+    devices: tuple[tuple[int, int, int], ...]
+
+
+def apply(lease: Lease, decisions: Sequence[Decision]) -> None:
+    """Write decisions, a small batch first so that a lone job does not wait. Raises LeaseLost."""
+    placed = [decision for decision in decisions if isinstance(decision, Placed)]
+    for batch in (placed[:1], *(placed[i : i + BATCH] for i in range(1, len(placed), BATCH))):
+        if batch:
+            _apply_batch(lease, batch)
+    _tell_why(lease, [decision for decision in decisions if isinstance(decision, Waits)])
+
+
+@transaction.atomic
+def _apply_batch(lease: Lease, batch: Sequence[Placed]) -> None:
+    lease.check()
+    waiting = Job.objects.select_for_update().filter(WAITING, pk__in=[placed.request_id for placed in batch])
+    jobs = waiting.order_by("pk").in_bulk()
+    idle = _idle_devices({node for placed in batch for node, _mask in placed.devices})
+    begin_jobs([grant for placed in batch if (grant := _grant(placed, jobs, idle))])
+
+
+def _idle_devices(backend_ids: set[int]) -> dict[tuple[int, int], int]:
+    """Lock the free devices of some nodes and give their ids by (backend id, index)."""
+    idle = Device.objects.select_for_update().filter(backend__in=backend_ids, status=DeviceStatus.IDLE)
+    return {(node, index): pk for pk, node, index in idle.order_by("pk").values_list("pk", "backend_id", "index")}
+
+
+def _grant(placed: Placed, jobs: dict[int, Job], idle: dict[tuple[int, int], int]) -> Grant | None:
+    """Give the job its devices if it still waits and all of them are still free."""
+    wanted = [(node, index) for node, mask in placed.devices for index in range(mask.bit_length()) if mask >> index & 1]
+    job = jobs.get(placed.request_id)
+    if job is None or not all(place in idle for place in wanted):
+        return None
+    return Grant(job, tuple((node, idle[node, index], index) for node, index in wanted))
+
+
+def begin_jobs(grants: Sequence[Grant], *, reserved: bool = False) -> None:
+    """Make waiting jobs SUBMITTED on their devices, with their workers' START orders and events.
+
+    The caller has locked jobs and devices. The devices of a reserved SDA are held (and billed) already.
+    """
+    now = db_now()
+    if not reserved:
+        _allocate(grants, now)
+    ids = [grant.job.pk for grant in grants]
+    Job.objects.filter(pk__in=ids).update(
+        status=JobStatus.SUBMITTED, submitted_at=now, revision=F("revision") + 1, pending_reason=""
+    )
+    workers = Worker.objects.bulk_create([worker for grant in grants for worker in _workers(grant)], batch_size=1000)
+    give_orders(
+        Order(backend_id=worker.backend_id, verb=OrderVerb.START, ref=worker.pk, devices=worker.devices)
+        for worker in workers
+    )
+    record_all(
+        new_event("SUBMIT_JOB", actor=SYSTEM, subject=f"job/{job.pk}", token_id=job.token_id, devices=job.num_devices)
+        for job in (grant.job for grant in grants)
+    )
+    tell_on_commit("job", ids)
+
+
+def _allocate(grants: Sequence[Grant], now: datetime) -> None:
+    rows = [
+        Allocation(
+            job=grant.job, sda_id=grant.job.sda_id, token_id=grant.job.token_id, device_id=device, started_at=now
+        )
+        for grant in grants
+        for _node, device, _index in grant.devices
+    ]
+    move_devices([row.device_id for row in rows], DeviceStatus.PREPARING)
+    Allocation.objects.bulk_create(rows, batch_size=2000)
+
+
+def _workers(grant: Grant) -> Iterable[Worker]:
+    for backend_id, devices in groupby(grant.devices, key=lambda device: device[0]):
+        indexes = [index for _node, _device, index in devices]
+        yield Worker(job=grant.job, attempt=grant.job.attempt, backend_id=backend_id, devices=indexes)
+
+
+@transaction.atomic
+def _tell_why(lease: Lease, waits: Sequence[Waits]) -> None:
+    """Store why jobs wait, touching only those whose reason or number has changed."""
+    if not waits:
+        return
+    lease.check()
+    rows = Job.objects.filter(WAITING, group=lease.group_id)
+    said_before = {pk: said for pk, *said in rows.values_list("pk", "pending_reason", "pending_available")}
+    news: dict[tuple[str, int], list[int]] = {}
+    for wait in waits:
+        said = (str(wait.reason), 0 if wait.blocker else wait.available)
+        if said_before.get(wait.request_id, [*said]) != [*said]:
+            news.setdefault(said, []).append(wait.request_id)
+    for (reason, available), ids in news.items():
+        for start in range(0, len(ids), CHUNK):
+            changed = Job.objects.filter(WAITING, pk__in=ids[start : start + CHUNK])
+            changed.update(pending_reason=reason, pending_available=available)

@@ -1,0 +1,151 @@
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from backends.models import Backend, BackendGroup, Device
+from scheduler.choices import HOLDING, LIVE, OVER, Cause, JobStatus, WorkerState
+from scheduler.policy.reasons import Reason
+from sda.models import Sda
+from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
+from tokens.models import Token
+
+WAITING = Q(status=JobStatus.WAITING)
+
+
+class Queue(models.Model):
+    """The scheduler's place at a backend group: who plans it now, under which epoch, and whether to look again."""
+
+    group = models.OneToOneField(BackendGroup, models.CASCADE, primary_key=True, related_name="queue")
+    epoch = models.BigIntegerField(_("epoch"), default=0)
+    lease_until = models.DateTimeField(_("lease until"), null=True)
+    wanted = models.BooleanField(_("wanted"), default=False)
+    ticked_at = models.DateTimeField(_("last tick"), null=True)
+
+    class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+
+    def __str__(self) -> str:
+        return f"queue of group {self.pk}"
+
+
+class Job(models.Model):
+    """One request for the devices of an SDA, from acceptance to its end."""
+
+    token = models.ForeignKey(Token, models.PROTECT, related_name="jobs", db_index=False, verbose_name=_("token"))
+    sda = models.ForeignKey(Sda, models.PROTECT, related_name="jobs", db_index=False, verbose_name=_("SDA"))
+    group = models.ForeignKey(
+        BackendGroup, models.PROTECT, related_name="jobs", db_index=False, verbose_name=_("backend group")
+    )
+    num_devices = models.PositiveIntegerField(_("devices"))
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    status = models.CharField(_("status"), max_length=16, choices=JobStatus, default=JobStatus.WAITING)
+    cause = models.CharField(_("reason"), max_length=32, choices=Cause, blank=True, default=Cause.NONE)
+    detail = models.CharField(_("detail"), max_length=512, blank=True)
+    attempt = models.PositiveIntegerField(_("attempt"), default=1)
+    revision = models.PositiveIntegerField(default=1, help_text="Grows with every change that a client should see.")
+
+    pending_reason = models.CharField(
+        _("why it waits"), max_length=32, blank=True, choices=[(r.value, r.value) for r in Reason]
+    )
+    pending_available = models.PositiveIntegerField(_("available"), default=0)
+
+    pid = models.PositiveIntegerField(_("pid"), default=0)
+    process_name = models.CharField(_("process"), max_length=255, blank=True)
+    framework = models.CharField(_("framework"), max_length=64, blank=True)
+    version = models.CharField(_("version"), max_length=64, blank=True)
+    referer_protocol = models.CharField(max_length=16, blank=True)
+    referer_ip = models.CharField(_("from address"), max_length=64, blank=True)
+
+    request_id = models.CharField(max_length=64, help_text="Asking twice with the same one gives the same job.")
+    client_seen_at = models.DateTimeField(_("client last seen"))
+    used_memory = models.PositiveIntegerField(_("used memory (MiB)"), default=0)
+    utilization = models.FloatField(_("utilization (%)"), default=0)
+
+    requested_at = models.DateTimeField(_("requested"))
+    submitted_at = models.DateTimeField(_("submitted"), null=True)
+    started_at = models.DateTimeField(_("started"), null=True)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    exit_code = models.IntegerField(_("exit code"), null=True)
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(fields=["token", "request_id"], name="job_request_id"),
+            models.CheckConstraint(condition=Q(num_devices__gte=1), name="job_num_devices"),
+            models.CheckConstraint(
+                condition=Q(priority__range=(MIN_PRIORITY, MAX_PRIORITY)), name="job_priority_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=LIVE, ended_at__isnull=True) | Q(status__in=OVER, ended_at__isnull=False),
+                name="job_ended_when_over",
+            ),
+        )
+        indexes = (
+            models.Index(
+                F("group"), F("priority").desc(), F("requested_at"), F("id"), condition=WAITING, name="job_queue"
+            ),
+            models.Index(fields=["submitted_at"], condition=Q(status__in=HOLDING), name="job_holding"),
+            models.Index(fields=["client_seen_at"], condition=Q(status__in=LIVE), name="job_client_seen"),
+            models.Index(fields=["sda"], condition=Q(status__in=LIVE), name="job_live_sda"),
+            models.Index(fields=["token", "-id"], name="job_token"),
+            models.Index(F("ended_at").desc(), F("id").desc(), condition=Q(status__in=OVER), name="job_history"),
+        )
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class Allocation(models.Model):
+    """One device, held from when to when, by a job or by a reserved SDA. The only source of usage."""
+
+    job = models.ForeignKey(Job, models.PROTECT, related_name="allocations", null=True, verbose_name=_("job"))
+    sda = models.ForeignKey(Sda, models.PROTECT, related_name="allocations", db_index=False, verbose_name=_("SDA"))
+    token = models.ForeignKey(Token, models.PROTECT, db_index=False, verbose_name=_("token"))
+    device = models.ForeignKey(Device, models.PROTECT, related_name="allocations", db_index=False)
+    started_at = models.DateTimeField(_("from"))
+    ended_at = models.DateTimeField(_("until"), null=True)
+
+    class Meta:
+        verbose_name = _("allocation")
+        verbose_name_plural = _("allocations")
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["device"], condition=Q(ended_at__isnull=True), name="allocation_one_holder"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")), name="allocation_order"
+            ),
+        )
+        indexes = (
+            models.Index(fields=["token", "started_at"], name="allocation_token"),
+            models.Index(fields=["ended_at"], name="allocation_ended"),
+            models.Index(fields=["sda"], condition=Q(ended_at__isnull=True), name="allocation_live_sda"),
+        )
+
+    def __str__(self) -> str:
+        return f"device {self.device_id} for job {self.job_id}"
+
+
+class Worker(models.Model):
+    """The part of a job's attempt that runs on one backend."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="workers", db_index=False)
+    attempt = models.PositiveIntegerField(_("attempt"))
+    backend = models.ForeignKey(Backend, models.PROTECT, related_name="workers", db_index=False)
+    devices = models.JSONField(_("devices"), default=list, help_text=_("Indexes on its backend."))
+    state = models.CharField(_("state"), max_length=16, choices=WorkerState, default=WorkerState.STARTING)
+    address = models.CharField(_("address"), max_length=64, blank=True)
+    error = models.CharField(_("error"), max_length=512, blank=True)
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        constraints = (models.UniqueConstraint(fields=["job", "attempt", "backend"], name="worker_once"),)
+        indexes = (models.Index(fields=["backend"], condition=~Q(state=WorkerState.GONE), name="worker_present"),)
+
+    def __str__(self) -> str:
+        return f"worker {self.pk} of job {self.job_id}"

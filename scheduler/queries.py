@@ -1,0 +1,118 @@
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from backends.choices import DeviceStatus
+from backends.models import Bmc, Device
+from backends.queries import grace_start
+from scheduler.choices import HOLDING, LIVE, OVER, JobStatus
+from scheduler.models import WAITING, Allocation, Job, Worker
+
+OPEN = Q(ended_at__isnull=True)
+QUEUE_ORDER = ("-priority", "requested_at", "pk")
+
+
+def jobs() -> QuerySet[Job]:
+    """Give all jobs with what a list shows of them."""
+    return Job.objects.select_related("token", "sda__model", "group")
+
+
+def queue() -> QuerySet[Job]:
+    """Give live jobs in the order in which they will be tried: those that hold devices first."""
+    return jobs().filter(status__in=LIVE).order_by("-submitted_at", *QUEUE_ORDER)
+
+
+def history() -> QuerySet[Job]:
+    """Give jobs that are over, the newest end first."""
+    return jobs().filter(status__in=OVER).order_by("-ended_at", "-pk")
+
+
+def places(group_id: int | None = None) -> dict[int, int]:
+    """Give the place in its group's queue of every waiting job, from 1, by job id."""
+    waiting = Job.objects.filter(WAITING, **({} if group_id is None else {"group": group_id}))
+    rank = Window(
+        RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
+    )
+    return dict(waiting.annotate(place=rank).values_list("pk", "place"))
+
+
+def heads() -> dict[int, int]:
+    """Give the first job of each group's queue, by group id."""
+    first: dict[int, int] = {}
+    for pk, group in Job.objects.filter(WAITING).order_by("group", *QUEUE_ORDER).values_list("pk", "group_id"):
+        first.setdefault(group, pk)
+    return first
+
+
+def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:
+    """Give every allocation, live or ended, of some jobs, with its device and node."""
+    return Allocation.objects.filter(job__in=list(job_ids)).select_related("device__backend").order_by("device_id")
+
+
+def holders(backend_ids: Iterable[int]) -> QuerySet[Allocation]:
+    """Give who holds the devices of some nodes now."""
+    held = Allocation.objects.filter(OPEN, device__backend__in=list(backend_ids))
+    return held.select_related("job", "sda", "token")
+
+
+def workers_of(job: Job) -> QuerySet[Worker]:
+    """Give the workers of a job's current attempt."""
+    return Worker.objects.filter(job=job, attempt=job.attempt).select_related("backend").order_by("backend_id")
+
+
+def start_orders(worker_ids: Iterable[int]) -> dict[int, Worker]:
+    """Give the workers that START orders are about, with all that an agent must know of their jobs."""
+    return Worker.objects.select_related("job__token", "job__sda__model").in_bulk(list(worker_ids))
+
+
+def jobs_on(devices: Sequence[int]) -> list[int]:
+    """Give the live jobs that use any of these devices, those of reserved SDAs included."""
+    open_here = Allocation.objects.filter(OPEN, device__in=devices)
+    own = open_here.filter(job__isnull=False).values("job_id")
+    reserved = open_here.filter(job__isnull=True).values("sda_id")
+    found = Job.objects.filter(Q(pk__in=own) | Q(status__in=HOLDING, sda__in=reserved))
+    return list(found.order_by("pk").values_list("pk", flat=True))
+
+
+def abandoned_jobs(now: datetime) -> list[int]:
+    """Give live jobs whose clients have been silent for MOREH_CLIENT_GRACE while a manager listened."""
+    cutoff = now - settings.MOREH_CLIENT_GRACE
+    if not _listened_since(cutoff, now):
+        return []
+    return list(
+        Job.objects.filter(status__in=LIVE, client_seen_at__lt=cutoff).order_by("pk").values_list("pk", flat=True)
+    )
+
+
+def stuck_jobs(now: datetime) -> list[int]:
+    """Give jobs whose workers have not come up within MOREH_PREPARE_TIMEOUT while a manager listened."""
+    cutoff = now - settings.MOREH_PREPARE_TIMEOUT
+    if not _listened_since(cutoff, now):
+        return []
+    late = Job.objects.filter(status=JobStatus.SUBMITTED, submitted_at__lt=cutoff)
+    return list(late.order_by("pk").values_list("pk", flat=True))
+
+
+def uncleaned_devices(now: datetime) -> QuerySet[Device]:
+    """Give devices that have been CLEANING for longer than MOREH_CLEAN_TIMEOUT while a manager listened."""
+    cutoff = now - settings.MOREH_CLEAN_TIMEOUT
+    if not _listened_since(cutoff, now):
+        return Device.objects.none()
+    return Device.objects.filter(status=DeviceStatus.CLEANING, since__lt=cutoff).select_related("backend")
+
+
+def powered_off_backends() -> list[int]:
+    """Give nodes that were seen off after their agent last spoke and still count as there."""
+    off = Bmc.objects.filter(status="off", backend__deleted_at__isnull=True).filter(
+        Q(backend__agent__last_seen__lt=F("checked_at")) | Q(backend__agent__last_seen__isnull=True)
+    )
+    awake = off.filter(Q(backend__status="ACTIVE") | ~Q(backend__devices__status=DeviceStatus.SHUTDOWN))
+    return list(awake.order_by("pk").values_list("pk", flat=True).distinct())
+
+
+def _listened_since(cutoff: datetime, now: datetime) -> bool:
+    start = grace_start(now)
+    return start is not None and start <= cutoff

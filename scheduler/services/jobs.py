@@ -1,0 +1,213 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from backends.choices import DeviceStatus, OrderVerb
+from backends.models import Device, Order
+from backends.services.devices import move_devices
+from backends.services.orders import give_orders, withdraw_orders
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.services import record
+from moreh_cloud.lib.bell import tell_on_commit
+from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.errors import InvalidParameter, NotFound
+from scheduler.choices import HOLDING, LIVE, Cause, JobStatus, WorkerState
+from scheduler.errors import JobFinished, JobNotWaiting
+from scheduler.models import WAITING, Allocation, Job, Worker
+from scheduler.queries import OPEN
+from scheduler.signals import queue_changed
+from sda.models import Sda
+from sda.queries import backend_group_of, get_sda
+from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
+from tokens.models import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a client says of the program that wants devices; `sda_id` 0 means the current SDA."""
+
+    request_id: str
+    sda_id: int = 0
+    pid: int = 0
+    process_name: str = ""
+    framework: str = ""
+    version: str = ""
+
+
+def resume_key(job: Job) -> str:
+    """Give the key with which the job's client may come back; derived, so nobody has to store it."""
+    return salted_hmac("scheduler.resume", str(job.pk), algorithm="sha256").hexdigest()
+
+
+@transaction.atomic
+def submit_job(token: Token, ask: Ask, *, actor: Actor) -> Job:
+    """Put a request for the devices of an SDA into the queue; the same request id gives the same job.
+
+    Raises NotFound for an SDA that is not the token's, InvalidParameter without a request id.
+    """
+    if not ask.request_id or len(ask.request_id) > 64:
+        raise InvalidParameter(_("A request id of 1 to 64 characters is needed."), parameter="request_id")
+    known = Job.objects.filter(token=token, request_id=ask.request_id).first()
+    if known:
+        return known
+    sda = get_sda(token, ask.sda_id or None)
+    Sda.objects.select_for_update().get(pk=sda.pk)
+    job = _new_job(token, sda, ask, actor)
+    record(
+        "CREATE_JOB",
+        actor=actor,
+        subject=f"job/{job.pk}",
+        token_id=token.pk,
+        sda=sda.pk,
+        devices=job.num_devices,
+        pid=ask.pid,
+    )
+    queue_changed.send(Job, group_id=job.group_id)
+    return job
+
+
+def _new_job(token: Token, sda: Sda, ask: Ask, actor: Actor) -> Job:
+    now = db_now()
+    return Job.objects.create(
+        token=token,
+        sda=sda,
+        group_id=backend_group_of(sda),
+        num_devices=sda.model.num_devices,
+        priority=token.priority,
+        pid=ask.pid,
+        process_name=ask.process_name[:255],
+        framework=ask.framework[:64],
+        version=ask.version[:64],
+        referer_protocol=actor.protocol,
+        referer_ip=actor.ip_address,
+        request_id=ask.request_id,
+        client_seen_at=now,
+        requested_at=now,
+    )
+
+
+@transaction.atomic
+def end_job(
+    job_id: int,
+    status: JobStatus,
+    *,
+    actor: Actor,
+    cause: Cause = Cause.NONE,
+    detail: str = "",
+    exit_code: int | None = None,
+    only: Sequence[JobStatus] = LIVE,
+) -> bool:
+    """End a job, its allocations and their billing; have its workers stopped and its devices cleaned.
+
+    Give whether this call ended it: a job that is over, or is in none of the statuses `only`, stays as it is.
+    """
+    job = Job.objects.select_for_update().filter(pk=job_id, status__in=only).first()
+    if job is None:
+        return False
+    now = db_now()
+    Job.objects.filter(pk=job.pk).update(
+        status=status,
+        cause=cause,
+        detail=detail[:512],
+        exit_code=exit_code,
+        ended_at=now,
+        revision=F("revision") + 1,
+        pending_reason="",
+    )
+    if job.status in HOLDING:
+        _leave(job, now)
+    record(
+        f"{status}_JOB", actor=actor, subject=f"job/{job.pk}", token_id=job.token_id, cause=cause, detail=detail[:512]
+    )
+    tell_on_commit("job", [job.pk])
+    queue_changed.send(Job, group_id=job.group_id)
+    return True
+
+
+def _leave(job: Job, now: datetime) -> None:
+    """Let go of a job's devices: they are held by no one, and not free before their agents say so."""
+    held = Allocation.objects.filter(OPEN, job=job)
+    devices = list(held.values_list("device_id", flat=True))
+    held.update(ended_at=now)
+    if not devices:
+        reservation = Allocation.objects.filter(OPEN, sda=job.sda_id, job__isnull=True)
+        devices = list(reservation.values_list("device_id", flat=True))
+    Device.objects.filter(pk__in=devices).update(cleaner=None)
+    move_devices(devices, DeviceStatus.CLEANING)
+    stop_workers(Worker.objects.filter(job=job, state__in=(WorkerState.STARTING, WorkerState.RUNNING)))
+
+
+def stop_workers(workers: QuerySet[Worker]) -> None:
+    """Order the agents to stop workers; START orders that nobody has settled are taken back."""
+    rows = list(workers)
+    ids = [worker.pk for worker in rows]
+    withdraw_orders(ids, OrderVerb.START)
+    Worker.objects.filter(pk__in=ids).update(state=WorkerState.STOPPING)
+    give_orders(
+        Order(backend_id=worker.backend_id, verb=OrderVerb.STOP, ref=worker.pk, devices=worker.devices)
+        for worker in rows
+    )
+
+
+@transaction.atomic
+def finish_job(job: Job, *, exit_code: int, actor: Actor) -> bool:
+    """End a job because its client says that the program is over."""
+    status, cause = (JobStatus.COMPLETED, Cause.NONE) if exit_code == 0 else (JobStatus.FAILED, Cause.EXIT_CODE)
+    return end_job(job.pk, status, cause=cause, exit_code=exit_code, actor=actor)
+
+
+@transaction.atomic
+def cancel_job(job: Job, *, cause: Cause, actor: Actor) -> None:
+    """End a job because a user or an operator wants so. Raises JobFinished."""
+    if not end_job(job.pk, JobStatus.CANCELED, cause=cause, actor=actor):
+        raise JobFinished(id=job.pk)
+
+
+@transaction.atomic
+def set_job_priority(job: Job, priority: int, *, actor: Actor) -> Job:
+    """Change the place of a waiting job. Raises InvalidParameter, JobNotWaiting."""
+    if not MIN_PRIORITY <= priority <= MAX_PRIORITY:
+        raise InvalidParameter(_("The priority is a number from -99 to 99."), parameter="priority")
+    if not Job.objects.filter(WAITING, pk=job.pk).update(priority=priority, revision=F("revision") + 1):
+        raise JobNotWaiting(id=job.pk)
+    record("SET_JOB_PRIORITY", actor=actor, subject=f"job/{job.pk}", token_id=job.token_id, priority=priority)
+    tell_on_commit("job", [job.pk])
+    queue_changed.send(Job, group_id=job.group_id)
+    return Job.objects.get(pk=job.pk)
+
+
+@transaction.atomic
+def resume_job(token: Token, job_id: int, key: str) -> Job:
+    """Let a client come back to its job on a new stream. Raises NotFound for a wrong id or key alike."""
+    job = Job.objects.filter(pk=job_id, token=token).first()
+    if job is None or not constant_time_compare(key, resume_key(job)):
+        raise NotFound(job_id=job_id)
+    Job.objects.filter(pk=job.pk).update(client_seen_at=db_now())
+    return job
+
+
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """The latest heartbeat of a job's client: MiB and per cent."""
+
+    job_id: int
+    used_memory: int = 0
+    utilization: float = 0.0
+
+
+@transaction.atomic
+def note_signs_of_life(signs: Sequence[SignOfLife]) -> None:
+    """Store the latest heartbeats of many clients in two statements."""
+    now = db_now()
+    latest = {sign.job_id: sign for sign in signs}
+    jobs = Job.objects.filter(pk__in=latest, status__in=LIVE)
+    rows = [
+        Job(pk=pk, used_memory=latest[pk].used_memory, utilization=latest[pk].utilization, client_seen_at=now)
+        for pk in jobs.select_for_update().order_by("pk").values_list("pk", flat=True)
+    ]
+    Job.objects.bulk_update(rows, ["used_memory", "utilization", "client_seen_at"], batch_size=200)

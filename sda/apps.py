@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class SdaConfig(AppConfig):
+    name = "sda"
+    label = "sda"
+    verbose_name = _("SDA")
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,73 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.lib.crypto import EncryptedField
+from moreh_cloud.lib.tombstone import LIVE, Tombstoned
+from tokens.choices import MAX_PRIORITY, MIN_PRIORITY, AccessLevel
+
+
+class TokenGroup(Tombstoned):
+    """A set of tokens: a team of customers."""
+
+    name = models.CharField(_("name"), max_length=128)
+    description = models.CharField(_("description"), max_length=512, blank=True)
+    index = models.IntegerField(_("index"), default=0, help_text=_("Place in lists; lower comes first."))
+
+    class Meta:
+        verbose_name = _("user group")
+        verbose_name_plural = _("user groups")
+        ordering = ("index", "id")
+        constraints = (models.UniqueConstraint(fields=["name"], condition=LIVE, name="tokengroup_name"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Token(Tombstoned):
+    """A customer's identity. The value is a secret: encrypted at rest, found by its digest."""
+
+    value = EncryptedField(_("value"), editable=False)
+    value_digest = models.CharField(max_length=64, unique=True, editable=False)
+    description = models.CharField(_("description"), max_length=512, help_text=_("The customer's name."))
+    priority = models.SmallIntegerField(
+        _("priority"),
+        default=0,
+        validators=[MinValueValidator(MIN_PRIORITY), MaxValueValidator(MAX_PRIORITY)],
+        help_text=_("-99 to 99; jobs start with it, and higher goes first."),
+    )
+    max_sda_count = models.PositiveIntegerField(
+        _("max SDAs"), default=1, validators=[MinValueValidator(1)], help_text=_("How many SDAs it may own.")
+    )
+    max_duplicates = models.PositiveIntegerField(
+        _("max duplicates"),
+        default=1,
+        help_text=_("Jobs at once on one SDA: 1 = one, 0 = no limit. Other than 1 only with one SDA."),
+    )
+    access_level = models.CharField(_("access level"), max_length=16, choices=AccessLevel, default=AccessLevel.USER)
+    env = models.JSONField(_("environment"), default=dict, blank=True, help_text=_("Variables for its workers."))
+    groups = models.ManyToManyField(TokenGroup, related_name="tokens", blank=True, verbose_name=_("user groups"))
+
+    class Meta:
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(priority__range=(MIN_PRIORITY, MAX_PRIORITY)), name="token_priority_range"
+            ),
+            models.CheckConstraint(condition=Q(max_sda_count__gte=1), name="token_max_sda_count"),
+            models.CheckConstraint(
+                condition=Q(max_duplicates=1) | Q(max_sda_count=1), name="token_duplicates_need_one_sda"
+            ),
+        )
+        indexes = (models.Index(fields=["description"], name="token_description"),)
+
+    def __str__(self) -> str:
+        return self.description
+
+    @property
+    def masked(self) -> str:
+        """Give enough of the value to recognise it, too little to use it."""
+        return f"{self.value[:4]}…"

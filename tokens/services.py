@@ -1,0 +1,153 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.services import record
+from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.crypto import digest, new_secret
+from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
+from tokens.errors import TokenGroupNotEmpty
+from tokens.models import Token, TokenGroup
+
+
+@transaction.atomic
+def create_token(*, description: str, actor: Actor, groups: Iterable[TokenGroup] = (), **fields: Any) -> Token:
+    """Make a token with a new secret value.
+
+    `fields` may be priority, max_sda_count, max_duplicates, access_level, env. Raises InvalidParameter.
+    """
+    value = new_secret()
+    token = Token(description=description, value=value, value_digest=digest(value), **fields)
+    _check(token)
+    token.save(force_insert=True)
+    token.groups.set(groups)
+    record(
+        "CREATE_TOKEN",
+        actor=actor,
+        subject=f"token/{token.pk}",
+        token_id=token.pk,
+        description=description,
+        **_told(fields),
+    )
+    return token
+
+
+@transaction.atomic
+def update_token(token: Token, *, actor: Actor, **fields: Any) -> Token:
+    """Change description, priority, max_sda_count, max_duplicates, access_level or env. Raises InvalidParameter."""
+    locked: Token = _lock(token)
+    for name, value in fields.items():
+        setattr(locked, name, value)
+    _check(locked)
+    locked.save(update_fields=list(fields))
+    record("UPDATE_TOKEN", actor=actor, subject=f"token/{token.pk}", token_id=token.pk, **_told(fields))
+    return locked
+
+
+@transaction.atomic
+def rotate_token(token: Token, *, actor: Actor) -> Token:
+    """Give the token another value; the old one stops working at once."""
+    locked = _lock(token)
+    locked.value = new_secret()
+    locked.value_digest = digest(locked.value)
+    locked.save(update_fields=["value", "value_digest"])
+    record("ROTATE_TOKEN", actor=actor, subject=f"token/{token.pk}", token_id=token.pk)
+    return locked
+
+
+@transaction.atomic
+def delete_token(token: Token, *, actor: Actor) -> None:
+    """Leave a tombstone. Who owns SDAs is not known here: `sda.services.delete_token` asks first."""
+    if not Token.objects.live().filter(pk=token.pk).update(deleted_at=db_now()):
+        raise NotFound
+    record("DELETE_TOKEN", actor=actor, subject=f"token/{token.pk}", token_id=token.pk)
+
+
+@transaction.atomic
+def create_token_group(
+    *, name: str, actor: Actor, description: str = "", index: int = 0, tokens: Iterable[Token] = ()
+) -> TokenGroup:
+    """Make a user group. Raises Duplicate."""
+    group = TokenGroup(name=name, description=description, index=index)
+    _save_group(group)
+    group.tokens.set(tokens)
+    record("CREATE_USER_GROUP", actor=actor, subject=f"usergroup/{group.pk}", name=name)
+    return group
+
+
+@transaction.atomic
+def update_token_group(
+    group: TokenGroup, *, actor: Actor, tokens: Iterable[Token] | None = None, **fields: Any
+) -> TokenGroup:
+    """Change name, description, index or the tokens of a user group. Raises Duplicate."""
+    for name, value in fields.items():
+        setattr(group, name, value)
+    _save_group(group)
+    if tokens is not None:
+        group.tokens.set(tokens)
+    record("UPDATE_USER_GROUP", actor=actor, subject=f"usergroup/{group.pk}", **fields)
+    return group
+
+
+@transaction.atomic
+def delete_token_group(group: TokenGroup, *, actor: Actor, force: bool = False) -> None:
+    """Leave a tombstone. Raises TokenGroupNotEmpty unless `force`, which takes the tokens out first."""
+    if group.tokens.exists() and not force:
+        raise TokenGroupNotEmpty(group=group.pk)
+    group.tokens.clear()
+    if not TokenGroup.objects.live().filter(pk=group.pk).update(deleted_at=db_now()):
+        raise NotFound
+    record("DELETE_USER_GROUP", actor=actor, subject=f"usergroup/{group.pk}", force=force)
+
+
+@transaction.atomic
+def add_token_to_group(token: Token, group: TokenGroup, *, actor: Actor) -> None:
+    """Put a token into a user group; twice is once."""
+    group.tokens.add(token)
+    record("ADD_TOKEN_TO_GROUP", actor=actor, subject=f"usergroup/{group.pk}", token_id=token.pk)
+
+
+@transaction.atomic
+def remove_token_from_group(token: Token, group: TokenGroup, *, actor: Actor) -> None:
+    """Take a token out of a user group. Raises NotFound if it is not in it."""
+    if not group.tokens.filter(pk=token.pk).exists():
+        raise NotFound(group=group.pk)
+    group.tokens.remove(token)
+    record("REMOVE_TOKEN_FROM_GROUP", actor=actor, subject=f"usergroup/{group.pk}", token_id=token.pk)
+
+
+def _lock(token: Token) -> Token:
+    locked: Token | None = Token.objects.live().select_for_update().filter(pk=token.pk).first()
+    if locked is None:
+        raise NotFound
+    return locked
+
+
+def _check(token: Token) -> None:
+    if token.max_duplicates != 1 and token.max_sda_count != 1:
+        raise InvalidParameter(
+            _("maxDuplicates may differ from 1 only where maxSdaCount is 1."), parameter="maxDuplicates"
+        )
+    if not isinstance(token.env, dict) or not all(isinstance(v, str) for v in token.env.values()):
+        raise InvalidParameter(_("env must map names to strings."), parameter="env")
+    try:
+        token.full_clean(validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        raise InvalidParameter(_("A value is not valid."), **error.message_dict) from error
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    """Say which variables the environment has, never what they hold."""
+    return {name: sorted(value) if name == "env" else value for name, value in fields.items()}
+
+
+def _save_group(group: TokenGroup) -> None:
+    try:
+        with transaction.atomic():
+            group.save()
+    except IntegrityError as error:
+        raise Duplicate(label=group.name) from error

@@ -1,0 +1,94 @@
+"""Device-time from intervals, as exact integers of milliseconds; every interval and range is [start, end)."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, TypeVar
+
+HOUR_MS = 3_600_000
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Generic[K]):
+    """`devices` devices held for `key` from `start_ms` until `end_ms`; None means still held."""
+
+    key: K
+    start_ms: int
+    end_ms: int | None
+    devices: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many devices were held at once over a range of `span_ms`."""
+
+    minimum: int
+    maximum: int
+    device_ms: int
+    span_ms: int
+
+    @property
+    def average(self) -> Fraction:
+        """The time-weighted average, exactly; 0 over an empty range."""
+        return Fraction(self.device_ms, self.span_ms) if self.span_ms else Fraction(0)
+
+
+def clip(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Iterator[tuple[K, int, int, int]]:
+    """Cut the intervals to a range, as (key, start, end, devices); those outside, and empty ones, disappear."""
+    for interval in intervals:
+        start = max(interval.start_ms, start_ms)
+        end = end_ms if interval.end_ms is None else min(interval.end_ms, end_ms)
+        if start < end:
+            yield interval.key, start, end, interval.devices
+
+
+def device_ms(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[K, int]:
+    """Sum the device-milliseconds of each key within a range; a key that held nothing is absent."""
+    sums: defaultdict[K, int] = defaultdict(int)
+    for key, start, end, devices in clip(intervals, start_ms, end_ms):
+        sums[key] += (end - start) * devices
+    return dict(sums)
+
+
+def device_ms_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], int]:
+    """Split the device-milliseconds of a range over (start of the hour in ms since the epoch, key)."""
+    sums: defaultdict[tuple[int, K], int] = defaultdict(int)
+    for key, start, end, devices in clip(intervals, start_ms, end_ms):
+        for hour in range(start - start % HOUR_MS, end, HOUR_MS):
+            sums[hour, key] += (min(end, hour + HOUR_MS) - max(start, hour)) * devices
+    return dict(sums)
+
+
+def held(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Held:
+    """Measure how many devices were held at once in a range: lowest, highest and their sum over time."""
+    if start_ms >= end_ms:
+        return Held(0, 0, 0, 0)
+    steps = profile(intervals, start_ms, end_ms)
+    counts = [devices for _, devices in steps]
+    ends = [at for at, _ in steps[1:]] + [end_ms]
+    total = sum((end - at) * devices for (at, devices), end in zip(steps, ends, strict=True))
+    return Held(min(counts), max(counts), total, end_ms - start_ms)
+
+
+def profile(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> list[tuple[int, int]]:
+    """Draw the devices held at once as steps (from ms, devices), the first at the range's start, each a change."""
+    changes: defaultdict[int, int] = defaultdict(int, {start_ms: 0})
+    for _, start, end, devices in clip(intervals, start_ms, end_ms):
+        changes[start] += devices
+        changes[end] -= devices
+    changes.pop(end_ms, None)
+    steps: list[tuple[int, int]] = []
+    level = 0
+    for at in sorted(changes):
+        level += changes[at]
+        if not steps or steps[-1][1] != level:
+            steps.append((at, level))
+    return steps
+
+
+def percentage(devices: int | Fraction, capacity: int) -> Fraction:
+    """Express a number of devices in percent of a capacity, exactly; 0 of no capacity."""
+    return Fraction(100 * devices, capacity) if capacity else Fraction(0)
