@@ -7,3 +7,6 @@ class BackendsConfig(AppConfig):
     label = "backends"
     verbose_name = _("Backends")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from backends import receivers  # noqa: F401 - connects them

@@ -3,8 +3,8 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from backends.choices import OPEN_ORDERS, BackendStatus, DeviceStatus
-from backends.models import Backend, BackendGroup, Bmc, Device, ManagerPresence, Order
+from backends.choices import OPEN_ORDERS, UNDER_WAY, BackendStatus, DeviceStatus
+from backends.models import Backend, BackendGroup, Bmc, Device, ManagerPresence, Order, PowerAction
 from moreh_cloud.lib.crypto import digest
 from moreh_cloud.lib.errors import NotFound, Unauthenticated
 
@@ -73,3 +73,9 @@ def bmcs_to_check(before: datetime) -> QuerySet[Bmc]:
     """Give the BMCs whose state was last seen before this time (or never), the stalest first."""
     stale = Q(checked_at__lt=before) | Q(checked_at__isnull=True)
     return Bmc.objects.filter(stale, backend__deleted_at__isnull=True).order_by("checked_at")
+
+
+def due_actions(now: datetime) -> list[int]:
+    """Give the power actions that nobody holds, oldest first."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    return list(PowerAction.objects.filter(free, state__in=UNDER_WAY).order_by("pk").values_list("pk", flat=True))

@@ -7,3 +7,6 @@ devices_freed = Signal()
 
 power_seen_off = Signal()
 """The BMC of `backend_id` was seen off; sent inside the transaction."""
+
+power_requested = Signal()
+"""The power action `action_id` waits for a worker; sent inside the transaction."""

@@ -355,7 +355,13 @@ class Migration(migrations.Migration):
                 ("attempt", models.PositiveIntegerField(default=0, verbose_name="attempt")),
                 ("lease_until", models.DateTimeField(null=True, verbose_name="lease until")),
                 ("requested_at", models.DateTimeField(verbose_name="requested")),
-                ("sent_at", models.DateTimeField(null=True, verbose_name="sent")),
+                (
+                    "sent",
+                    models.JSONField(
+                        default=list, help_text="Commands recorded before their packets left.", verbose_name="sent"
+                    ),
+                ),
+                ("sent_at", models.DateTimeField(null=True, verbose_name="last sent")),
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
                 (
                     "backend",

@@ -48,7 +48,8 @@ class PowerAction(models.Model):
     attempt = models.PositiveIntegerField(_("attempt"), default=0)
     lease_until = models.DateTimeField(_("lease until"), null=True)
     requested_at = models.DateTimeField(_("requested"))
-    sent_at = models.DateTimeField(_("sent"), null=True)
+    sent = models.JSONField(_("sent"), default=list, help_text=_("Commands recorded before their packets left."))
+    sent_at = models.DateTimeField(_("last sent"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
 
     class Meta:

@@ -2,4 +2,15 @@
 
 from typing import Any
 
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "tick": {"task": "scheduler.tasks.tick_all", "schedule": 2.0, "options": {"expires": 10}},
+    "sweep": {"task": "scheduler.tasks.sweep", "schedule": 5.0, "options": {"expires": 20}},
+    "reconcile": {"task": "scheduler.tasks.reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    "power-sweep": {
+        "task": "backends.tasks.sweep_power",
+        "schedule": 10.0,
+        "options": {"expires": 20, "queue": "power"},
+    },
+    "power-pick-up": {"task": "backends.tasks.pick_up_power", "schedule": 5.0, "options": {"expires": 10}},
+    "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},
+}
