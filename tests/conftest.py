@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
@@ -48,24 +48,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Count a skipped test as failed: what is not tested must not look green."""
     report = yield
-    return _failed_if_skipped(report)
+    _fail_if_skipped(report)
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Count a skipped file as failed."""
     report = yield
-    return _failed_if_skipped(report)
+    _fail_if_skipped(report)
+    return report
 
 
-def _failed_if_skipped(report):  # type: ignore[no-untyped-def]
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped:
         report.outcome = "failed"
         report.longrepr = f"Skipping is not allowed here: {report.longrepr}"
-    return report
 
 
 @pytest.fixture(autouse=True)

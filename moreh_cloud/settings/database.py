@@ -1,5 +1,6 @@
 """The database: SQLite in the data folder, or what DATABASE_URL names."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -34,13 +35,18 @@ def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
 
 def _database() -> dict[str, Any]:
     url = env.text("DATABASE_URL", f"sqlite:///{MOREH_DATA_DIR / 'moreh.sqlite3'}")
-    scheme = url.partition("://")[0]
-    if scheme == "sqlite":
-        return _sqlite(Env.db_url_config(url))
-    if scheme in ("postgres", "postgresql"):
-        return _postgresql(Env.db_url_config(url))
-    # The URL itself may hold a password, so it is not repeated here.
-    raise ImproperlyConfigured("DATABASE_URL must begin with postgresql:// or sqlite:///.")
+    make = {"sqlite": _sqlite, "postgres": _postgresql, "postgresql": _postgresql}.get(url.partition("://")[0])
+    parse: Callable[[str], dict[str, Any]] = Env.db_url_config
+    try:
+        config = parse(url) if make else {}
+    except ValueError:
+        config = {}
+    if make is None or not config.get("NAME"):
+        # The URL may hold a password, so it is not repeated here.
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be like postgresql://user:password@host:5432/name or sqlite:////file."
+        )
+    return make(config)
 
 
 DATABASES = {"default": _database()}
