@@ -1,0 +1,39 @@
+"""What a person reads while a job waits and runs."""
+
+from collections.abc import Sequence
+
+from protocol.v1 import jobs_pb2 as pb
+
+
+def describe(update: pb.JobUpdate) -> str:
+    """Say in one line where the job is."""
+    match update.WhichOneof("state"):
+        case "waiting":
+            return _waiting(update.waiting)
+        case "submitted":
+            return f"preparing: {', '.join(_host(host.host, host.device_indexes) for host in update.submitted.hosts)}"
+        case "running":
+            return f"ready: {', '.join(_host(w.host, w.device_indexes) for w in update.running.workers)}"
+        case "ended":
+            return _ended(update.ended)
+    return "requesting…"
+
+
+def _waiting(waiting: pb.Waiting) -> str:
+    parts = [f"place {waiting.place}"] if waiting.place else []
+    if waiting.needed:
+        parts.append(f"needs {waiting.needed} devices, {waiting.available} free")
+    if waiting.blocker_job_id:
+        parts.append(f"behind job {waiting.blocker_job_id}")
+    if waiting.reason:
+        parts.append(waiting.reason)
+    return f"waiting: {', '.join(parts)}" if parts else "waiting"
+
+
+def _ended(ended: pb.Ended) -> str:
+    why = ", ".join(part for part in (ended.reason, ended.detail) if part)
+    return f"{ended.status.lower()}: {why}" if why else ended.status.lower()
+
+
+def _host(name: str, indexes: Sequence[int]) -> str:
+    return f"{name} [{','.join(map(str, indexes))}]"
