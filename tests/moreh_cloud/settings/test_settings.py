@@ -1,0 +1,138 @@
+"""The settings as a whole: loaded in a process of their own, as every process of the product loads them."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FERNET_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+PRINT = """
+import json, django.conf
+settings = django.conf.settings
+print(json.dumps({name: getattr(settings, name) for name in %r.split()}, default=str))
+"""
+REFUSED: dict[str, tuple[dict[str, str], str]] = {
+    "a database of another kind": (
+        {"DATABASE_URL": "mysql://moreh:pssst@db/moreh"},
+        "DATABASE_URL must be like postgresql://user:password@host:5432/name or sqlite:////file.",
+    ),
+    "a database without a name": (
+        {"DATABASE_URL": "postgresql://moreh:pssst@db"},
+        "DATABASE_URL must be like postgresql://user:password@host:5432/name or sqlite:////file.",
+    ),
+    "a database on a port that is none": (
+        {"DATABASE_URL": "postgresql://moreh:pssst@db:port/moreh"},
+        "DATABASE_URL must be like postgresql://user:password@host:5432/name or sqlite:////file.",
+    ),
+    "a broker of another kind": (
+        {"REDIS_URL": "amqp://moreh:pssst@mq"},
+        "REDIS_URL must begin with redis://, rediss:// or unix://.",
+    ),
+    "a key that is none": (
+        {"MOREH_ENCRYPTION_KEYS": f"{FERNET_KEY},pssst"},
+        "MOREH_ENCRYPTION_KEYS must be Fernet keys (32 bytes, URL-safe base64) separated by commas.",
+    ),
+    "a time zone that does not exist": (
+        {"MOREH_TIME_ZONE": "Asia/Soul"},
+        "MOREH_TIME_ZONE must be a time zone like Asia/Seoul, not 'Asia/Soul'.",
+    ),
+    "a certificate without its key": (
+        {"MOREH_GRPC_CERT": "/etc/moreh/cert.pem"},
+        "MOREH_GRPC_CERT and MOREH_GRPC_KEY must be given together.",
+    ),
+    "nodes lost before they are silent": (
+        {"MOREH_SILENT_AFTER": "90", "MOREH_NODE_LOST_AFTER": "90"},
+        "MOREH_NODE_LOST_AFTER must be longer than MOREH_SILENT_AFTER.",
+    ),
+}
+
+
+def load(data: Path, names: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    keep = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "moreh_cloud.settings"}
+    return subprocess.run(
+        [sys.executable, "-c", PRINT % names],
+        env={**keep, "MOREH_DATA_DIR": str(data), **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_variable_stops_the_process_by_name_and_without_its_secret(case: str, tmp_path: Path) -> None:
+    variables, message = REFUSED[case]
+    done = load(tmp_path, "DEBUG", **variables)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith(f"ImproperlyConfigured: {message}")
+    assert "pssst" not in done.stderr
+
+
+def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first, second = (load(data, "SECRET_KEY MOREH_ENCRYPTION_KEYS").stdout for _ in range(2))
+    assert first == second != ""
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in data.iterdir()}
+    assert modes == {"secret_key": 0o600, "encryption_key": 0o600}
+
+
+def test_keys_from_the_environment_leave_nothing_in_the_data_folder(tmp_path: Path) -> None:
+    done = load(
+        tmp_path / "data",
+        "SECRET_KEY MOREH_ENCRYPTION_KEYS",
+        DATABASE_URL="postgresql://moreh@db/moreh",
+        MOREH_SECRET_KEY="s" * 50,
+        MOREH_ENCRYPTION_KEYS=FERNET_KEY,
+    )
+    assert json.loads(done.stdout) == {"SECRET_KEY": "s" * 50, "MOREH_ENCRYPTION_KEYS": [FERNET_KEY]}
+    assert not (tmp_path / "data").exists()
+
+
+def test_two_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
+    script = "from moreh_cloud.settings.security import SECRET_KEY as key; print(key)"
+    environment = {"PATH": os.environ["PATH"], "MOREH_DATA_DIR": str(tmp_path / "data")}
+    started = [
+        subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert len({process.communicate()[0] for process in started}) == 1
+
+
+def test_the_embedded_broker_has_one_address_in_three_spellings(tmp_path: Path) -> None:
+    told = json.loads(load(tmp_path, "REDIS_URL CELERY_BROKER_URL CACHES").stdout)
+    assert told["REDIS_URL"] == f"unix://{tmp_path}/valkey.sock"
+    assert told["CELERY_BROKER_URL"] == f"redis+socket://{tmp_path}/valkey.sock"
+    assert told["CACHES"]["default"]["LOCATION"] == f"unix://{tmp_path}/valkey.sock"
+
+
+def test_postgresql_options_in_the_address_win_over_ours(tmp_path: Path) -> None:
+    told = load(tmp_path, "DATABASES", DATABASE_URL="postgresql://m:p@db:6432/moreh?sslmode=require&connect_timeout=2")
+    default = json.loads(told.stdout)["DATABASES"]["default"]
+    assert (default["HOST"], default["PORT"], default["NAME"]) == ("db", 6432, "moreh")
+    assert (default["OPTIONS"]["sslmode"], int(default["OPTIONS"]["connect_timeout"])) == ("require", 2)
+    assert default["OPTIONS"]["pool"]["max_size"] == 10
+
+
+def test_production_passes_django_s_deployment_checks(tmp_path: Path) -> None:
+    production = {
+        "DATABASE_URL": "postgresql://moreh@db.invalid/moreh",
+        "REDIS_URL": "redis://broker.invalid/0",
+        "MOREH_DATA_DIR": str(tmp_path),
+        "MOREH_TLS": "1",
+        "MOREH_ALLOWED_HOSTS": "cloud.invalid",
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        env={"PATH": os.environ["PATH"], **production},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
