@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 from scheduler.policy.ordering import queue_order
 from scheduler.policy.placement import FreeDevices
 from scheduler.policy.reasons import Decision, Placed, Reason, Waits
@@ -14,6 +16,20 @@ def plan(snapshot: Snapshot, free: FreeDevices | None = None) -> list[Decision]:
     return [turn.decide(request) for request in sorted(snapshot.queue, key=queue_order)]
 
 
+def starts(snapshot: Snapshot, free: FreeDevices) -> Iterator[Placed]:
+    """Decide only who starts now, as `plan` does, of a queue that is in queue order already.
+
+    For callers who need no reasons: a blocked queue costs one decision, however long it is.
+    """
+    turn = _Turn(snapshot, free)
+    for request in snapshot.queue:
+        decision = turn.decide(request)
+        if isinstance(decision, Placed):
+            yield decision
+        if turn.nobody_passes():
+            return
+
+
 class _Turn:
     """What one plan has promised so far, and the request that blocks those behind it."""
 
@@ -26,6 +42,10 @@ class _Turn:
 
     def decide(self, request: Request) -> Decision:
         return self._held_apart(request) or self._held_back(request) or self._place(request)
+
+    def nobody_passes(self) -> bool:
+        """Say whether everyone who is still to be decided waits."""
+        return self._head is not None
 
     def _held_apart(self, request: Request) -> Waits | None:
         """Say what keeps this one from starting by itself, and so blocks nobody else."""

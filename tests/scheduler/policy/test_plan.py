@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.policy.placement import FreeDevices
-from scheduler.policy.plan import plan
+from scheduler.policy.plan import plan, starts
 from scheduler.policy.reasons import Placed, Reason, Waits
 from scheduler.policy.snapshot import Node, Request, Snapshot
 from tests.scheduler.policy.worlds import has_run, neighbours, nodes_by_the_book, snapshots
@@ -169,6 +169,13 @@ def test_kept_free_devices_plan_like_new_ones(first: Snapshot, second: Snapshot)
             free.give_back(node_id, mask)
     other = replace(first, queue=second.queue)
     assert plan(other, free) == plan(other)
+
+
+@given(snapshots())
+def test_without_reasons_the_same_jobs_start_on_the_same_devices(snapshot: Snapshot) -> None:
+    ordered = replace(snapshot, queue=tuple(in_order(snapshot.queue)))
+    wanted = [decision for decision in plan(snapshot) if isinstance(decision, Placed)]
+    assert list(starts(ordered, FreeDevices(snapshot.nodes))) == wanted
 
 
 PRINT_A_PLAN = """
