@@ -15,6 +15,7 @@ from backends.power.driver import ERRORS, BmcLogin, BmcSilent, DriverLost, Power
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_GRACE = 5.0  # seconds after "go": the driver's own wait for an answer, and a little more
+CLOSE_WAIT = 2.0  # seconds for a process to log out and end
 
 Answer = dict[str, Any]
 Tell = Callable[[int, Answer], None]
@@ -36,7 +37,8 @@ class DriverChild:
         self._orders: dict[int, tuple[float, Tell]] = {}
         self._orders_lock = threading.Lock()
         self.alive = True
-        threading.Thread(target=self._read, name=f"driver-{self.pid}", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name=f"driver-{self.pid}", daemon=True)
+        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -87,13 +89,11 @@ class DriverChild:
 
     def close(self) -> None:
         """Let the process log out and end; kill it when it does not."""
-        try:
-            if self._process.stdin:
-                self._process.stdin.close()
-            self._process.wait(timeout=2)
-        except (OSError, subprocess.TimeoutExpired):
+        self._close_stdin()
+        self._reader.join(timeout=CLOSE_WAIT)
+        if self._reader.is_alive():
             self._process.kill()
-            self._process.wait()
+            self._reader.join()
 
     def _move_deadline(self, number: int, deadline: float) -> None:
         with self._orders_lock:
@@ -123,9 +123,18 @@ class DriverChild:
         if order:
             order[1](number, answer)
 
+    def _close_stdin(self) -> None:
+        """Close it, but never under a writer, whose bytes would reach whatever file gets the number next."""
+        if self._process.stdin and self._writing.acquire(timeout=CLOSE_WAIT):
+            self._process.stdin.close()
+            self._writing.release()
+
     def _bury(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._close_stdin()
+        if self._process.stdout:
+            self._process.stdout.close()
         with self._orders_lock:
             self.alive = False
             lost, self._orders = self._orders, {}
