@@ -2,6 +2,7 @@
 
 import uuid
 
+import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -134,7 +135,17 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=128, verbose_name="name")),
                 ("type", models.CharField(choices=[("UCX", "UCX")], default="UCX", max_length=16, verbose_name="type")),
                 ("ip", models.GenericIPAddressField(verbose_name="worker address")),
-                ("port", models.PositiveIntegerField(default=21545, verbose_name="worker port")),
+                (
+                    "port",
+                    models.PositiveIntegerField(
+                        default=21545,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                        verbose_name="worker port",
+                    ),
+                ),
                 ("description", models.CharField(blank=True, max_length=512, verbose_name="description")),
                 (
                     "status",
@@ -458,7 +469,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("ip", models.GenericIPAddressField(verbose_name="BMC address")),
-                ("port", models.PositiveIntegerField(default=623, verbose_name="BMC port")),
+                (
+                    "port",
+                    models.PositiveIntegerField(
+                        default=623,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                        verbose_name="BMC port",
+                    ),
+                ),
                 (
                     "user",
                     moreh_cloud.lib.crypto.EncryptedField(

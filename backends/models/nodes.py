@@ -1,3 +1,4 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -34,7 +35,9 @@ class Backend(Tombstoned):
     name = models.CharField(_("name"), max_length=128)
     type = models.CharField(_("type"), max_length=16, choices=BackendType, default=BackendType.UCX)
     ip = models.GenericIPAddressField(_("worker address"))
-    port = models.PositiveIntegerField(_("worker port"), default=21545)
+    port = models.PositiveIntegerField(
+        _("worker port"), default=21545, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
     description = models.CharField(_("description"), max_length=512, blank=True)
     status = models.CharField(_("status"), max_length=16, choices=BackendStatus, default=BackendStatus.ACTIVE)
     why = models.CharField(_("reason"), max_length=16, choices=Why, blank=True, default=Why.NONE)

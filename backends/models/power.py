@@ -1,3 +1,4 @@
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +13,9 @@ class Bmc(models.Model):
 
     backend = models.OneToOneField(Backend, models.CASCADE, primary_key=True, related_name="bmc")
     ip = models.GenericIPAddressField(_("BMC address"))
-    port = models.PositiveIntegerField(_("BMC port"), default=623)
+    port = models.PositiveIntegerField(
+        _("BMC port"), default=623, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
     user = EncryptedField(_("BMC user"), blank=True, default="", editable=False)
     password = EncryptedField(_("BMC password"), blank=True, default="", editable=False)
     driver = models.CharField(_("driver"), max_length=16, default="ipmi", choices=[("ipmi", "IPMI 2.0")])

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +11,7 @@ from backends.choices import HELD, UNDER_WAY, BackendStatus, Why
 from backends.errors import ActionUnderWay, BackendInUse
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, EnrolmentKey, PowerAction
 from backends.models.nodes import MAX_DEVICES
+from backends.power.driver import AddressNotAllowed, BmcAddress, require_allowed
 from backends.signals import devices_freed
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
@@ -17,6 +19,7 @@ from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.crypto import digest, new_secret
 from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound, Unauthenticated
 
+WIRE_NAMES = {"name": "label", "ip": "workerip", "port": "port", "type": "type", "description": "description"}
 BMC_FIELDS = ("ip", "port", "user", "password", "driver")
 
 
@@ -45,7 +48,7 @@ def create_backend(
     backend = Backend(name=name, ip=ip, group=group, key_digest=digest(key), **fields)
     _save(backend)
     bmc = Bmc(backend=backend, ip=bmc_ip, port=bmc_port, user=bmc_user, password=bmc_password)
-    _check(bmc, names={"ip": "node", "port": "bmcPort"})
+    _check_bmc(bmc)
     bmc.save(force_insert=True)
     Agent.objects.create(backend=backend)
     add_devices(backend, range(devices), model=device_model)
@@ -144,13 +147,13 @@ def _update_bmc(bmc: Bmc, changes: dict[str, Any]) -> None:
     for name in BMC_FIELDS:
         if name in changes:
             setattr(bmc, name, changes[name])
-    _check(bmc, names={"ip": "node", "port": "bmcPort"})
+    _check_bmc(bmc)
     bmc.wrong_logins = []
     bmc.save(update_fields=[*changes, "wrong_logins"])
 
 
 def _save(backend: Backend) -> None:
-    _check(backend, names={"name": "label", "ip": "workerip"})
+    _check(backend, names=WIRE_NAMES)
     try:
         with transaction.atomic():
             backend.save()
@@ -159,8 +162,20 @@ def _save(backend: Backend) -> None:
 
 
 def _check(row: Backend | Bmc, *, names: dict[str, str]) -> None:
+    """Validate what a caller may set, naming fields as the wire does. Raises InvalidParameter."""
+    own = {field.name for field in row._meta.concrete_fields} - names.keys()
     try:
-        row.clean_fields(exclude=["backend", "group"])
+        row.clean_fields(exclude=own)
     except ValidationError as error:
-        problems = {names.get(field, field): messages for field, messages in error.message_dict.items()}
+        problems = {names[field]: messages for field, messages in error.message_dict.items()}
         raise InvalidParameter(_("A value is not valid."), **problems) from error
+
+
+def _check_bmc(bmc: Bmc) -> None:
+    _check(bmc, names={"ip": "node", "port": "bmcPort"})
+    try:
+        require_allowed(BmcAddress(bmc.ip, bmc.port), settings.MOREH_BMC_NETWORKS)
+    except AddressNotAllowed as error:
+        raise InvalidParameter(
+            _("The BMC address lies outside the networks that are allowed."), parameter="node"
+        ) from error

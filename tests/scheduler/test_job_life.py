@@ -1,0 +1,205 @@
+"""The main job, end to end through the services: rows, events and allocations, exactly."""
+
+import pytest
+
+from backends.choices import DeviceStatus
+from backends.models import Device
+from moreh_cloud.events.models import Event
+from moreh_cloud.lib.errors import InvalidParameter, NotFound
+from scheduler.choices import Cause, JobStatus, WorkerState
+from scheduler.errors import JobFinished, JobNotWaiting
+from scheduler.models import Allocation, Job, Worker
+from scheduler.services.jobs import (
+    Ask,
+    cancel_job,
+    end_job,
+    finish_job,
+    resume_job,
+    resume_key,
+    set_job_priority,
+    submit_job,
+)
+from scheduler.tick import tick
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+def _events(job: Job) -> list[str]:
+    return list(Event.objects.filter(subject=f"job/{job.pk}").order_by("pk").values_list("action", flat=True))
+
+
+def test_a_job_waits_gets_devices_runs_ends_and_gives_them_back() -> None:
+    node = make.ready_backend(4)
+    job = make.job(num_devices=3)
+    assert job.status == JobStatus.WAITING
+
+    tick(job.group_id)
+    job.refresh_from_db()
+    assert job.status == JobStatus.SUBMITTED
+    assert make.statuses(node) == ["PREPARING"] * 3 + ["IDLE"]
+    (worker,) = Worker.objects.filter(job=job)
+    assert (worker.backend_id, worker.devices, worker.state) == (node.pk, [0, 1, 2], WorkerState.STARTING)
+
+    assert make.answer(node, "START") == 1
+    job.refresh_from_db()
+    worker.refresh_from_db()
+    assert (job.status, worker.state, worker.address) == (JobStatus.RUNNING, WorkerState.RUNNING, "10.0.0.1:30000")
+    assert make.statuses(node) == ["PROCESSING"] * 3 + ["IDLE"]
+
+    assert finish_job(job, exit_code=0, actor=make.ACTOR)
+    job.refresh_from_db()
+    assert (job.status, job.exit_code) == (JobStatus.COMPLETED, 0)
+    assert make.statuses(node) == ["CLEANING"] * 3 + ["IDLE"]
+    held = Allocation.objects.filter(job=job)
+    assert [(row.started_at, row.ended_at) for row in held] == [(job.submitted_at, job.ended_at)] * 3
+
+    assert make.answer(node, "STOP") == 1
+    assert make.statuses(node) == ["CLEANING"] * 3 + ["IDLE"]
+    assert make.answer(node, "CLEAN") == 1
+    assert make.statuses(node) == ["IDLE"] * 4
+    assert _events(job) == ["CREATE_JOB", "SUBMIT_JOB", "START_JOB", "COMPLETED_JOB"]
+
+
+def test_the_same_request_id_gives_the_same_job() -> None:
+    accelerator = make.sda()
+    first = make.job(accelerator, request_id="r-1")
+    again = make.job(accelerator, request_id="r-1")
+    assert (again.pk, Job.objects.count()) == (first.pk, 1)
+
+
+def test_two_tokens_may_use_the_same_request_id() -> None:
+    assert make.job(request_id="r-1").pk != make.job(request_id="r-1").pk
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 65])
+def test_a_request_id_is_needed(request_id: str) -> None:
+    accelerator = make.sda()
+    with pytest.raises(InvalidParameter) as caught:
+        submit_job(accelerator.token, Ask(request_id=request_id), actor=make.ACTOR)
+    assert caught.value.details == {"parameter": "request_id"}
+    assert not Job.objects.exists()
+
+
+def test_an_sda_of_another_token_is_not_found() -> None:
+    stranger, accelerator = make.token(), make.sda()
+    with pytest.raises(NotFound):
+        submit_job(stranger, Ask(request_id="r", sda_id=accelerator.pk), actor=make.ACTOR)
+
+
+def test_without_an_sda_id_the_current_sda_is_meant() -> None:
+    accelerator = make.sda(max_sda_count=2)
+    make.sda(owner=accelerator.token)
+    job = submit_job(accelerator.token, Ask(request_id="r"), actor=make.ACTOR)
+    assert job.sda_id == accelerator.pk
+
+
+def test_a_job_spans_nodes_and_runs_when_all_its_workers_are_up() -> None:
+    nodes = [make.ready_backend(2), make.ready_backend(2)]
+    job = make.job(num_devices=4)
+    tick(job.group_id)
+    make.answer(nodes[0], "START")
+    job.refresh_from_db()
+    assert job.status == JobStatus.SUBMITTED
+    make.answer(nodes[1], "START")
+    job.refresh_from_db()
+    assert job.status == JobStatus.RUNNING
+
+
+def test_a_worker_that_cannot_start_fails_its_job_and_frees_all_nodes() -> None:
+    nodes = [make.ready_backend(2), make.ready_backend(2)]
+    job = make.job(num_devices=4)
+    tick(job.group_id)
+    make.answer(nodes[0], "START")
+    make.answer(nodes[1], "START", ok=False, error="no image")
+    job.refresh_from_db()
+    assert (job.status, job.cause, job.detail) == (JobStatus.FAILED, Cause.WORKER_ERROR, f"{nodes[1].name}: no image")
+    for node in nodes:
+        make.answer(node)
+        assert make.statuses(node) == ["IDLE", "IDLE"]
+
+
+def test_a_canceled_job_that_was_never_started_has_its_start_order_taken_back() -> None:
+    node = make.ready_backend(2)
+    job = make.job()
+    tick(job.group_id)
+    cancel_job(job, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    assert [order.verb for order in make.orders(node)] == ["STOP"]
+    with pytest.raises(JobFinished):
+        cancel_job(job, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+
+
+def test_a_late_start_answer_of_a_canceled_job_changes_nothing() -> None:
+    node = make.ready_backend(2)
+    job = make.job()
+    tick(job.group_id)
+    (start,) = make.orders(node)
+    cancel_job(job, cause=Cause.BY_USER, actor=make.ACTOR)
+    make.workers.take_result(node, start.pk, ok=True, address="10.0.0.1:1")
+    job.refresh_from_db()
+    assert (job.status, Worker.objects.get(job=job).state) == (JobStatus.CANCELED, WorkerState.STOPPING)
+
+
+def test_a_job_ends_once() -> None:
+    node = make.ready_backend(1)
+    job = make.running_job(node)
+    assert end_job(job.pk, JobStatus.COMPLETED, actor=make.ACTOR) is True
+    assert end_job(job.pk, JobStatus.FAILED, actor=make.ACTOR) is False
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED
+
+
+def test_an_exit_code_fails_the_job_with_its_reason() -> None:
+    node = make.ready_backend(1)
+    job = make.running_job(node)
+    finish_job(job, exit_code=3, actor=make.ACTOR)
+    job.refresh_from_db()
+    assert (job.status, job.cause, job.exit_code) == (JobStatus.FAILED, Cause.EXIT_CODE, 3)
+
+
+def test_priority_changes_the_place_of_a_waiting_job_only() -> None:
+    node = make.ready_backend(1)
+    first, second = make.job(), make.job()
+    set_job_priority(second, 5, actor=make.ACTOR)
+    tick(first.group_id)
+    first.refresh_from_db(), second.refresh_from_db()
+    assert (first.status, second.status) == (JobStatus.WAITING, JobStatus.SUBMITTED)
+    with pytest.raises(JobNotWaiting):
+        set_job_priority(second, 1, actor=make.ACTOR)
+    with pytest.raises(InvalidParameter):
+        set_job_priority(first, 100, actor=make.ACTOR)
+    assert make.statuses(node) == ["PREPARING"]
+
+
+def test_a_client_resumes_with_its_key_and_only_with_it() -> None:
+    job = make.job()
+    assert resume_job(job.token, job.pk, resume_key(job)) == job
+    with pytest.raises(NotFound):
+        resume_job(job.token, job.pk, "wrong")
+    with pytest.raises(NotFound):
+        resume_job(make.token(), job.pk, resume_key(job))
+
+
+def test_a_drained_device_leaves_when_its_job_has_ended_and_it_is_clean() -> None:
+    from scheduler.services.sdas import set_device_status
+
+    node = make.ready_backend(2)
+    job = make.running_job(node)
+    assert set_device_status(node, DeviceStatus.SHUTDOWN, actor=make.ACTOR) == {0: "draining", 1: "changed"}
+    assert make.statuses(node) == ["PROCESSING", "SHUTDOWN"]
+    finish_job(job, exit_code=0, actor=make.ACTOR)
+    make.answer(node)
+    assert make.statuses(node) == ["SHUTDOWN", "SHUTDOWN"]
+    assert set(Device.objects.filter(backend=node).values_list("why", "drain_to")) == {("OPERATOR", "")}
+
+
+def test_force_ends_the_job_of_a_device_that_is_set_busy() -> None:
+    from scheduler.services.sdas import set_device_status
+
+    node = make.ready_backend(2)
+    job = make.running_job(node)
+    assert set_device_status(node, DeviceStatus.BUSY, actor=make.ACTOR, index=0, force=True) == {0: "draining"}
+    job.refresh_from_db()
+    assert (job.status, job.cause) == (JobStatus.CANCELED, Cause.BY_OPERATOR)
+    make.answer(node)
+    assert make.statuses(node) == ["BUSY", "IDLE"]
