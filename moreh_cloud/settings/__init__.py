@@ -11,3 +11,4 @@ from .logging import *
 from .grpc import *
 from .scheduler import *
 from .power import *
+from .up import *

@@ -9,7 +9,6 @@ from . import env
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 MOREH_DATA_DIR = env.path("MOREH_DATA_DIR") or BASE_DIR / "var"
-MOREH_HTTP_PORT = env.port("MOREH_HTTP_PORT", 8000)
 DEBUG = env.flag("MOREH_DEBUG", default=False)
 
 INSTALLED_APPS = [
@@ -26,6 +25,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "knox",
     "django_celery_beat",
+    "moreh_cloud",
     "moreh_cloud.accounts",
     "moreh_cloud.events",
     "moreh_cloud.alerts",
