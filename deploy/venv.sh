@@ -21,4 +21,6 @@ if [ ! -x .venv/bin/pip ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null
 fi
 
 [ -x .venv/bin/pip ] || "$python" -m venv --clear .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements"
+echo "Installing the pinned wheels of $requirements …"
+# Twice quiet: a warning about each configured place that lacks a wheel helps nobody; errors still show.
+.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements"
