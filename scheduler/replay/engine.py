@@ -39,6 +39,11 @@ class Replay:
     def capacity(self) -> int:
         return sum(node.devices for node in self.nodes)
 
+    def span_ms(self) -> tuple[int, int]:
+        """Say when the first job that ran was submitted and when the last one ended."""
+        first = min((run.job.submitted_ms for run in self.runs), default=0)
+        return first, max((run.end_ms for run in self.runs), default=first)
+
 
 def replay(nodes: Sequence[TraceNode], jobs: Sequence[TraceJob]) -> Replay:
     """Run all jobs, in the order of their submission, on one group whose jobs may span nodes, by policy `strict`."""

@@ -1,0 +1,139 @@
+"""What a replay says, for programs and for people; rounded here, and nowhere before."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from scheduler.replay.engine import Replay
+
+Seconds = int | float
+Steps = Sequence[tuple[int, int]]
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSeconds:
+    """From submission to start, over all jobs that started; percentiles by nearest rank."""
+
+    mean: Seconds
+    p50: Seconds
+    p95: Seconds
+    p99: Seconds
+    max: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`jobs` are those replayed: finished and unplaceable ones; `left_out` counts the rows that are no such jobs.
+
+    `utilization` is the share of the devices that was held, from the first submission to the last end;
+    `fragmentation` the share of the free devices that lay on partly used nodes.
+    """
+
+    policy: str
+    nodes: int
+    devices: int
+    jobs: int
+    left_out: int
+    left_out_by_cause: Mapping[str, int]
+    finished: int
+    unplaceable: int
+    device_seconds: Seconds
+    wait_seconds: WaitSeconds
+    utilization: float
+    fragmentation: float
+    makespan_seconds: Seconds
+
+
+def summarize(replay: Replay, left_out: Mapping[str, int], device_ms: int) -> Report:
+    """Sum a replay up; `device_ms` is what the metering found in its runs."""
+    start_ms, end_ms = replay.span_ms()
+    space = replay.capacity * (end_ms - start_ms)
+    return Report(
+        policy="strict",
+        nodes=len(replay.nodes),
+        devices=replay.capacity,
+        jobs=len(replay.runs) + len(replay.unplaceable),
+        left_out=sum(left_out.values()),
+        left_out_by_cause=dict(sorted(left_out.items())),
+        finished=len(replay.runs),
+        unplaceable=len(replay.unplaceable),
+        device_seconds=_seconds(device_ms),
+        wait_seconds=_waits(sorted(run.wait_ms for run in replay.runs)),
+        utilization=round(device_ms / space, 6) if space else 0.0,
+        fragmentation=round(float(_fragmentation(replay)), 6),
+        makespan_seconds=_seconds(end_ms - start_ms),
+    )
+
+
+def table(report: Report) -> str:
+    """Lay a report out for people."""
+    waits = report.wait_seconds
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in report.left_out_by_cause.items())
+    rows = {
+        "Policy": report.policy,
+        "Nodes": f"{report.nodes:,} with {report.devices:,} devices",
+        "Jobs": f"{report.jobs:,}",
+        "  finished": f"{report.finished:,}",
+        "  unplaceable": f"{report.unplaceable:,}",
+        "Left out": f"{report.left_out:,}" + (f" ({causes})" if causes else ""),
+        "Device-time": f"{report.device_seconds:,} s",
+        "Waiting, mean": f"{waits.mean:,} s",
+        "  p50 / p95 / p99": f"{waits.p50:,} / {waits.p95:,} / {waits.p99:,} s",
+        "  longest": f"{waits.max:,} s",
+        "Utilization": f"{report.utilization:.2%}",
+        "Fragmentation": f"{report.fragmentation:.2%} of the free devices on partly used nodes",
+        "Makespan": f"{report.makespan_seconds:,} s",
+    }
+    return "\n".join(f"{name:<20}{value}" for name, value in rows.items())
+
+
+def plot(path: Path, held: Steps, waiting: Steps, capacity: int) -> None:
+    """Draw the devices held and the jobs waiting over time into a PNG file; steps are (from ms, number)."""
+    from matplotlib.figure import Figure  # half a second to import, and only a plot needs it
+
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.step([at / HOUR_MS for at, _ in held], [count for _, count in held], where="post", linewidth=0.8)
+    above.axhline(capacity, color="grey", linestyle="--", linewidth=0.8)
+    above.set_ylabel(f"devices held, of {capacity:,}")
+    below.step([at / HOUR_MS for at, _ in waiting], [count for _, count in waiting], where="post", linewidth=0.8)
+    below.set_ylabel("jobs waiting")
+    below.set_xlabel("hours")
+    figure.savefig(path, format="png", dpi=120)
+
+
+def _seconds(ms: int) -> Seconds:
+    return ms / 1000 if ms % 1000 else ms // 1000
+
+
+def _waits(ordered_ms: list[int]) -> WaitSeconds:
+    if not ordered_ms:
+        return WaitSeconds(0, 0, 0, 0, 0)
+    p50, p95, p99 = (_seconds(ordered_ms[-(-len(ordered_ms) * percent // 100) - 1]) for percent in (50, 95, 99))
+    mean = round(sum(ordered_ms) / len(ordered_ms) / 1000, 3)
+    return WaitSeconds(mean, p50, p95, p99, _seconds(ordered_ms[-1]))
+
+
+def _fragmentation(replay: Replay) -> Fraction:
+    """Weigh, over time, the free devices on partly used nodes against all free ones."""
+    left = [node.devices for node in replay.nodes]
+    at, end_ms = replay.span_ms()
+    free, stranded, free_time, stranded_time = replay.capacity, 0, 0, 0
+    for change_ms, node, count in sorted(_changes(replay)):
+        free_time += (change_ms - at) * free
+        stranded_time += (change_ms - at) * stranded
+        size, before, after = replay.nodes[node].devices, left[node], left[node] - count
+        stranded += (after if after < size else 0) - (before if before < size else 0)
+        left[node], free, at = after, free - count, change_ms
+    free_time += (end_ms - at) * free
+    return Fraction(stranded_time, free_time) if free_time else Fraction(0)
+
+
+def _changes(replay: Replay) -> Iterator[tuple[int, int, int]]:
+    """List who takes (+) and gives back (-) how many devices of which node, and when."""
+    for run in replay.runs:
+        for node, mask in run.devices:
+            yield run.start_ms, node, mask.bit_count()
+            yield run.end_ms, node, -mask.bit_count()

@@ -1,0 +1,139 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from scheduler.replay.engine import replay
+from scheduler.replay.trace import read_jobs, read_nodes
+from tests.scheduler.replay.files import DATA, large_trace, make_large_trace
+from tests.scheduler.replay.test_engine import assert_no_device_twice
+
+ROOT = Path(__file__).parents[3]
+SMALL = [f"--nodes={DATA / 'nodes.csv'}", f"--jobs={DATA / 'alibaba.csv'}"]
+
+
+def simulate(*arguments: str) -> str:
+    out = StringIO()
+    call_command("simulate", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_the_small_trace_as_json() -> None:
+    assert json.loads(simulate(*SMALL, "--json")) == {
+        "policy": "strict",
+        "nodes": 2,
+        "devices": 10,
+        "jobs": 7,
+        "left_out": 2,
+        "left_out_by_cause": {"never ran": 1, "no devices": 1},
+        "finished": 6,
+        "unplaceable": 1,
+        "device_seconds": 1000,
+        "wait_seconds": {"mean": 18.333, "p50": 0, "p95": 70, "p99": 70, "max": 70},
+        "utilization": 0.769231,
+        "fragmentation": 0.3,
+        "makespan_seconds": 130,
+    }
+
+
+def test_the_small_trace_as_a_table() -> None:
+    assert simulate(*SMALL).splitlines() == [
+        "Policy              strict",
+        "Nodes               2 with 10 devices",
+        "Jobs                7",
+        "  finished          6",
+        "  unplaceable       1",
+        "Left out            2 (1 never ran, 1 no devices)",
+        "Device-time         1,000 s",
+        "Waiting, mean       18.333 s",
+        "  p50 / p95 / p99   0 / 70 / 70 s",
+        "  longest           70 s",
+        "Utilization         76.92%",
+        "Fragmentation       30.00% of the free devices on partly used nodes",
+        "Makespan            130 s",
+    ]
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    simulate(*SMALL, f"--plot={tmp_path / 'small.png'}")
+    assert (tmp_path / "small.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_a_trace_without_any_job(tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text((DATA / "alibaba.csv").read_text().splitlines()[0])
+    report = json.loads(simulate(SMALL[0], f"--jobs={tmp_path / 'jobs.csv'}", "--json"))
+    assert report["jobs"] == report["device_seconds"] == report["makespan_seconds"] == 0
+    assert report["wait_seconds"] == {"mean": 0, "p50": 0, "p95": 0, "p99": 0, "max": 0}
+
+
+REFUSALS = {
+    "an unknown policy": ([*SMALL, "--policy=lottery"], "argument --policy: invalid choice: 'lottery'"),
+    "no such file": ([SMALL[0], "--jobs=/nowhere/jobs.csv"], "No such file or directory: '/nowhere/jobs.csv'"),
+    "nodes where jobs should be": (
+        [SMALL[0], f"--jobs={DATA / 'nodes.csv'}"],
+        "nodes.csv, line 1: no trace that we know",
+    ),
+    "a plot in no folder": ([*SMALL, "--plot=/nowhere/x.png"], "No such file or directory: '/nowhere/x.png'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals(case: str) -> None:
+    arguments, wanted = REFUSALS[case]
+    with pytest.raises(CommandError) as caught:
+        simulate(*arguments)
+    assert wanted in str(caught.value)
+
+
+def test_no_database_and_no_broker_are_asked() -> None:
+    """Run the real command with addresses where nobody listens."""
+    nowhere = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [sys.executable, "manage.py", "simulate", *SMALL, "--json"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | nowhere, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["finished"] == 6
+
+
+def straight_from_the_file(jobs: Path) -> dict[str, Any]:
+    """Count a trace without any of our code: what the replay must agree with."""
+    with jobs.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    ran = [row for row in rows if row["num_gpu"] != "0" and row["scheduled_time"]]
+    held = [int(row["num_gpu"]) * (Decimal(row["deletion_time"]) - Decimal(row["scheduled_time"])) for row in ran]
+    return {"jobs": len(ran), "left_out": len(rows) - len(ran), "finished": len(ran), "device_seconds": int(sum(held))}
+
+
+def assert_replays_whole(nodes: Path, jobs: Path) -> None:
+    wanted = straight_from_the_file(jobs)
+    begun = monotonic()
+    report = json.loads(simulate(f"--nodes={nodes}", f"--jobs={jobs}", "--json"))
+    assert monotonic() - begun < 15
+    assert report == report | wanted | {"nodes": 1_213, "devices": 6_212, "unplaceable": 0}
+    assert_no_device_twice(replay(read_nodes(nodes), read_jobs(jobs).jobs))
+
+
+def test_the_large_trace_whole(tmp_path: Path) -> None:
+    assert_replays_whole(*large_trace(tmp_path))
+
+
+def test_a_crowded_cluster_keeps_its_books(tmp_path: Path) -> None:
+    """Replay a large load on a few nodes: thousands wait, and still every device-second is there."""
+    nodes, jobs = make_large_trace(tmp_path)
+    trace = read_jobs(jobs)
+    outcome = replay(read_nodes(nodes)[:4], trace.jobs)
+    wanted = straight_from_the_file(jobs)
+    assert (len(outcome.runs), outcome.unplaceable) == (wanted["finished"], ())
+    assert sum((run.end_ms - run.start_ms) * run.job.devices for run in outcome.runs) == wanted["device_seconds"] * 1000
+    assert max(run.wait_ms for run in outcome.runs) > 0
+    assert_no_device_twice(outcome)
