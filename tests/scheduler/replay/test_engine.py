@@ -1,4 +1,5 @@
 from collections import defaultdict
+from time import monotonic
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,3 +96,12 @@ def assert_strict(runs: tuple[Run, ...]) -> None:
 def _order(run: Run) -> tuple[int, int, int]:
     job = run.job
     return queue_order(Request(int(job.name[1:]), 0, 0, job.devices, job.priority, job.submitted_ms))
+
+
+def test_a_crowd_that_never_fits_does_not_slow_the_others() -> None:
+    jobs = [TraceJob(f"h{i}", "u", 9, 10, 0, 1) for i in range(5_000)]
+    jobs += [TraceJob(f"j{i}", "u", 1, 0, i, 1) for i in range(5_000)]
+    begun = monotonic()
+    outcome = replay([TraceNode("n", 8)], jobs)
+    assert monotonic() - begun < 5
+    assert (len(outcome.runs), len(outcome.unplaceable)) == (5_000, 5_000)
