@@ -50,10 +50,15 @@ class _Probe(asyncio.DatagramProtocol):
 
 
 async def accepts_weak_auth(login: BmcLogin) -> bool:
-    """Say whether a BMC allows anonymous login, no authentication or cipher suite 0; raises BmcSilent, BmcGarbage."""
+    """Say whether a BMC allows anonymous login, no authentication or cipher suite 0; raises PowerError."""
     loop = asyncio.get_running_loop()
     address = login.address
-    _, probe = await loop.create_datagram_endpoint(lambda: _Probe(address), remote_addr=(address.host, address.port))
+    try:
+        _, probe = await loop.create_datagram_endpoint(
+            lambda: _Probe(address), remote_addr=(address.host, address.port)
+        )
+    except OSError as error:
+        raise BmcUnreachable(f"BMC {address}: {error.strerror}") from None
     try:
         return await _offers_none(probe) or await _lets_in_by_suite_0(probe, login.user)
     except (rmcp.BadPacket, struct.error, IndexError):

@@ -1,7 +1,8 @@
 """`python -m backends.power.simulator --count 16 --first-port 6230`: a fleet of simulated BMCs as a process.
 
 The first line on stdin is {"user": …, "password": …}. Then JSON lines, each answered by one line on stdout:
-{"do": "book", "bmc": 0} and {"do": "faults", "bmc": 0, "set": {"black_hole": true}}. It ends with stdin.
+{"do": "book", "bmc": 0}, {"do": "faults", "bmc": 0, "set": {"black_hole": true}} and
+{"do": "password", "bmc": 0, "password": …}. It ends with stdin.
 """
 
 import argparse
@@ -37,6 +38,9 @@ def _address(options: argparse.Namespace, index: int) -> BmcAddress:
 
 def _answer(fleet: list[SimulatedBmc], order: dict[str, Any]) -> dict[str, Any]:
     bmc = fleet[order["bmc"]]
+    if order["do"] == "password":
+        bmc.password = order["password"].encode()
+        return {}
     if order["do"] == "faults":
         bmc.faults = dataclasses.replace(bmc.faults, **order["set"])
         return {"faults": dataclasses.asdict(bmc.faults)}

@@ -31,6 +31,9 @@ class Bmc:
         self.fleet.tell({"do": "faults", "bmc": self.index, "set": faults})
         return self
 
+    def change_password(self, password: str) -> None:
+        self.fleet.tell({"do": "password", "bmc": self.index, "password": password})
+
     def executed(self) -> dict[str, int]:
         """How often each chassis control was carried out."""
         return dict(Counter(line["command"] for line in self._book()["book"]))

@@ -1,12 +1,15 @@
 """Each failure has a name of its own, and the names that forbid another try come at once."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from backends.power.driver import BmcAddress, BmcLogin, PowerError, PowerState
-from backends.power.pool import DriverPool
+from backends.power.driver import BmcAddress, BmcLogin, PowerCommand, PowerError, PowerState
+from backends.power.patience import Patience
+from backends.power.pool import DriverPool, PooledBmc
 from tests.backends.power.bmcs import PASSWORD, USER, Fleet
 
 FAULTS: dict[str, tuple[dict[str, Any], str, bool]] = {
@@ -52,13 +55,41 @@ def test_a_late_bmc_is_only_late(fleet: Fleet, pool: DriverPool) -> None:
     assert pool.state(fleet.one().fails(late=0.3).login) is PowerState.ON
 
 
-def test_a_password_changed_under_an_open_session_is_found_by_reconnect(fleet: Fleet, pool: DriverPool) -> None:
+def test_a_changed_password_is_found_at_the_next_login(fleet: Fleet, pool: DriverPool) -> None:
     bmc = fleet.one()
     assert pool.state(bmc.login) is PowerState.ON
-    pool.reconnect(bmc.login)
+    bmc.change_password("battery staple")
+    assert pool.state(bmc.login) is PowerState.ON  # inside the open session
     with pytest.raises(PowerError) as caught:
-        pool.reconnect(BmcLogin(bmc.address, USER, b"old password"))
+        pool.reconnect(bmc.login)
     assert caught.value.code == "WRONG_LOGIN"
+    assert pool.state(BmcLogin(bmc.address, USER, b"battery staple")) is PowerState.ON
+
+
+def test_an_open_session_does_not_serve_another_login(fleet: Fleet, pool: DriverPool) -> None:
+    bmc = fleet.one()
+    assert pool.state(bmc.login) is PowerState.ON
+    with pytest.raises(PowerError) as caught:
+        pool.state(BmcLogin(bmc.address, USER, b"guessed"))
+    assert caught.value.code == "WRONG_LOGIN"
+
+
+def test_a_flapping_bmc_is_outlasted(fleet: Fleet, pool: DriverPool) -> None:
+    bmc, done = fleet.one(), threading.Event()
+
+    def flap() -> None:
+        while not done.wait(0.4):
+            bmc.fails(black_hole=True)
+            done.wait(0.4)
+            bmc.fails(black_hole=False)
+
+    line = PooledBmc(pool, bmc.login, timeout=1.5)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(flap)
+        patience = Patience(line, lambda _: None, time.monotonic, time.sleep, gap=0, pauses=(0.3,) * 10)
+        ends = [str(patience.carry_out(PowerCommand(word)).state) for word in ("off", "on")]
+        done.set()
+    assert (ends, bmc.executed()) == (["off", "on"], {"off": 1, "on": 1})
 
 
 def test_an_address_outside_the_networks_is_never_called(pool: DriverPool) -> None:

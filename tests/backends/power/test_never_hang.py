@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +120,28 @@ def test_a_burst_larger_than_a_pipe_into_a_stopped_driver_ends_too(fleet: Fleet)
         assert time.monotonic() - begun < 6
     finally:
         pool.close()
+
+
+def test_a_worker_killed_outright_leaves_no_driver_behind(fleet: Fleet) -> None:
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert worker.stdin
+    assert worker.stdout
+    driver = int(worker.stdout.readline())
+    worker.kill()
+    worker.wait()
+    worker.stdin.close()
+    worker.stdout.close()
+    until = time.monotonic() + 3
+    while Path(f"/proc/{driver}/cmdline").exists() and Path(f"/proc/{driver}/cmdline").read_bytes():
+        assert time.monotonic() < until, "the driver outlived its worker"
+        time.sleep(0.02)
+
+
+WORKER = """
+from backends.power.child import DriverChild
+print(DriverChild().pid, flush=True)
+input()
+"""
 
 
 def test_closing_the_pool_ends_its_processes(fleet: Fleet) -> None:
