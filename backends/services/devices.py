@@ -16,9 +16,12 @@ BEFORE: Mapping[DeviceStatus, list[DeviceStatus]] = {
 
 
 def move_devices(ids: Iterable[int], status: DeviceStatus, *, why: Why = Why.NONE) -> int:
-    """Move devices along a legal edge; give how many moved. The caller's transaction, lock and event."""
+    """Move devices along a legal edge; give how many moved. The caller's transaction, lock and event.
+
+    Whatever order was to clean them before is void.
+    """
     movable = Device.objects.filter(pk__in=list(ids), status__in=BEFORE[status])
-    return movable.update(status=status, why=why, since=db_now())
+    return movable.update(status=status, why=why, cleaner=None, since=db_now())
 
 
 @transaction.atomic

@@ -2,13 +2,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from backends.choices import DeviceStatus, OrderVerb
-from backends.models import Device, Order
+from backends.models import Order
 from backends.services.devices import move_devices
 from backends.services.orders import give_orders, withdraw_orders
 from moreh_cloud.events.actor import Actor
@@ -48,16 +48,19 @@ def resume_key(job: Job) -> str:
 def submit_job(token: Token, ask: Ask, *, actor: Actor) -> Job:
     """Put a request for the devices of an SDA into the queue; the same request id gives the same job.
 
-    Raises NotFound for an SDA that is not the token's, InvalidParameter without a request id.
+    Raises NotFound for an SDA that is not the token's, InvalidParameter that names the field.
     """
-    if not ask.request_id or len(ask.request_id) > 64:
-        raise InvalidParameter(_("A request id of 1 to 64 characters is needed."), parameter="request_id")
-    known = Job.objects.filter(token=token, request_id=ask.request_id).first()
-    if known:
-        return known
+    _check(ask)
+    known = Job.objects.filter(token=token, request_id=ask.request_id)
+    if job := known.first():
+        return job
     sda = get_sda(token, ask.sda_id or None)
     Sda.objects.select_for_update().get(pk=sda.pk)
-    job = _new_job(token, sda, ask, actor)
+    try:
+        with transaction.atomic():
+            job = _new_job(token, sda, ask, actor)
+    except IntegrityError:
+        return known.get()  # the same request came in over two connections at once
     record(
         "CREATE_JOB",
         actor=actor,
@@ -69,6 +72,16 @@ def submit_job(token: Token, ask: Ask, *, actor: Actor) -> Job:
     )
     queue_changed.send(Job, group_id=job.group_id)
     return job
+
+
+def _check(ask: Ask) -> None:
+    if not ask.request_id or len(ask.request_id) > 64:
+        raise InvalidParameter(_("A request id of 1 to 64 characters is needed."), parameter="request_id")
+    if not 0 <= ask.pid < 2**31:
+        raise InvalidParameter(_("A pid is a number from 0 to 2147483647."), parameter="pid")
+    for name in ("request_id", "process_name", "framework", "version"):
+        if "\0" in getattr(ask, name):
+            raise InvalidParameter(_("A text must not contain the character NUL."), parameter=name)
 
 
 def _new_job(token: Token, sda: Sda, ask: Ask, actor: Actor) -> Job:
@@ -137,7 +150,6 @@ def _leave(job: Job, now: datetime) -> None:
     if not devices:
         reservation = Allocation.objects.filter(OPEN, sda=job.sda_id, job__isnull=True)
         devices = list(reservation.values_list("device_id", flat=True))
-    Device.objects.filter(pk__in=devices).update(cleaner=None)
     move_devices(devices, DeviceStatus.CLEANING)
     stop_workers(Worker.objects.filter(job=job, state__in=(WorkerState.STARTING, WorkerState.RUNNING)))
 
@@ -193,11 +205,12 @@ def resume_job(token: Token, job_id: int, key: str) -> Job:
 
 @dataclass(frozen=True, slots=True)
 class SignOfLife:
-    """The latest heartbeat of a job's client: MiB and per cent."""
+    """The latest heartbeat of a job's client: MiB and per cent; `pid` 0 changes nothing."""
 
     job_id: int
     used_memory: int = 0
     utilization: float = 0.0
+    pid: int = 0
 
 
 @transaction.atomic
@@ -207,7 +220,13 @@ def note_signs_of_life(signs: Sequence[SignOfLife]) -> None:
     latest = {sign.job_id: sign for sign in signs}
     jobs = Job.objects.filter(pk__in=latest, status__in=LIVE)
     rows = [
-        Job(pk=pk, used_memory=latest[pk].used_memory, utilization=latest[pk].utilization, client_seen_at=now)
-        for pk in jobs.select_for_update().order_by("pk").values_list("pk", flat=True)
+        Job(
+            pk=pk,
+            used_memory=latest[pk].used_memory,
+            utilization=latest[pk].utilization,
+            pid=latest[pk].pid or pid,
+            client_seen_at=now,
+        )
+        for pk, pid in jobs.select_for_update().order_by("pk").values_list("pk", "pid")
     ]
-    Job.objects.bulk_update(rows, ["used_memory", "utilization", "client_seen_at"], batch_size=200)
+    Job.objects.bulk_update(rows, ["used_memory", "utilization", "pid", "client_seen_at"], batch_size=200)

@@ -1,0 +1,104 @@
+"""Usage from allocations: hours closed exactly once, and a proof that notices any difference."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from backends.models import Device
+from moreh_cloud.lib.clock import db_now
+from scheduler.models import Allocation
+from tests import make
+from usage.models import ClosedHour, UsageHour
+from usage.proof import prove
+from usage.queries import usage_of
+from usage.services import HOUR, close_hours
+
+pytestmark = pytest.mark.django_db
+NINE = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=2)
+
+
+def _held(minutes_from: int, minutes_to: int | None, *, index: int = 0) -> Allocation:
+    """Let a new token hold one device from and until so many minutes after nine."""
+    device = Device.objects.filter(index=index).first() or make.backend(4).devices.get(index=index)
+    sda = make.sda()
+    return Allocation.objects.create(
+        sda=sda,
+        token=sda.token,
+        device=device,
+        started_at=NINE + timedelta(minutes=minutes_from),
+        ended_at=None if minutes_to is None else NINE + timedelta(minutes=minutes_to),
+    )
+
+
+def test_each_hour_gets_its_share_to_the_millisecond() -> None:
+    row = _held(50, 130)
+    Allocation.objects.filter(pk=row.pk).update(ended_at=row.ended_at + timedelta(milliseconds=7))  # type: ignore[operator]
+    close_hours()
+    stored = UsageHour.objects.order_by("hour").values_list("hour", "token", "device_ms")
+    assert list(stored) == [
+        (NINE, row.token_id, 10 * 60_000),
+        (NINE + HOUR, row.token_id, 60 * 60_000),
+        (NINE + 2 * HOUR, row.token_id, 10 * 60_000 + 7),
+    ]
+
+
+def test_closing_again_changes_nothing_and_nothing_is_left_out() -> None:
+    _held(0, 30)
+    closed = close_hours()
+    assert closed == ClosedHour.objects.count() > 24
+    assert close_hours() == 0
+
+
+def test_the_current_hour_stays_open() -> None:
+    _held(0, None)
+    close_hours()
+    last = ClosedHour.objects.order_by("-hour").first()
+    assert last
+    assert last.hour + HOUR <= db_now()
+
+
+def test_usage_of_a_range_is_cut_at_both_ends() -> None:
+    first = _held(0, 60)
+    second = _held(30, 90, index=1)
+    report = usage_of(NINE + timedelta(minutes=15), NINE + timedelta(minutes=75))
+    assert (report.total.minimum, report.total.maximum, report.total.device_ms) == (1, 2, 90 * 60_000)
+    assert [(row.token, row.held.device_ms) for row in report.tokens] == [
+        (first.token, 45 * 60_000),
+        (second.token, 45 * 60_000),
+    ]
+    assert (report.total_devices, report.percent(report.total.maximum)) == (4, 50)
+
+
+def test_usage_of_one_token_leaves_the_others_out() -> None:
+    first = _held(0, 60)
+    _held(0, 60, index=1)
+    report = usage_of(NINE, NINE + HOUR, first.token)
+    assert (len(report.tokens), report.total.device_ms) == (1, 3_600_000)
+
+
+def test_the_proof_holds_and_says_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    _held(0, 30)
+    close_hours()
+    call_command("prove")
+    assert "Usage adds up: 1 allocations" in capsys.readouterr().out
+
+
+def test_the_proof_notices_a_changed_hour_a_lost_one_and_an_overlap() -> None:
+    _held(0, 30)
+    _held(60, 90)
+    close_hours()
+    UsageHour.objects.filter(hour=NINE).update(device_ms=1)
+    assert len(prove().differences) == 2  # the hour, and its total
+    UsageHour.objects.all().delete()
+    assert len(prove().differences) == 4
+    with pytest.raises(CommandError, match="4 differences"):
+        call_command("prove")
+
+
+@pytest.mark.only_sqlite
+def test_the_proof_notices_overlapping_allocations() -> None:
+    """PostgreSQL refuses them, so only SQLite can have them."""
+    _held(0, 30)
+    _held(29, 40)
+    assert [line.split(":")[0][:6] for line in prove().differences] == ["device"]
