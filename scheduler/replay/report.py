@@ -95,13 +95,17 @@ def plot(path: Path, held: Steps, waiting: Steps, capacity: int) -> None:
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    above.step([at / HOUR_MS for at, _ in held], [count for _, count in held], where="post", linewidth=0.8)
+    above.step(*_hours(held), where="post", linewidth=0.8)
     above.axhline(capacity, color="grey", linestyle="--", linewidth=0.8)
     above.set_ylabel(f"devices held, of {capacity:,}")
-    below.step([at / HOUR_MS for at, _ in waiting], [count for _, count in waiting], where="post", linewidth=0.8)
+    below.step(*_hours(waiting), where="post", linewidth=0.8)
     below.set_ylabel("jobs waiting")
-    below.set_xlabel("hours")
+    below.set_xlabel("hours since the first submission")
     figure.savefig(path, format="png", dpi=120)
+
+
+def _hours(steps: Steps) -> tuple[list[float], list[int]]:
+    return [(at - steps[0][0]) / HOUR_MS for at, _ in steps], [count for _, count in steps]
 
 
 def _seconds(ms: int) -> Seconds:
