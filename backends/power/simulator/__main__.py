@@ -44,7 +44,8 @@ def _answer(fleet: list[SimulatedBmc], order: dict[str, Any]) -> dict[str, Any]:
     if order["do"] == "faults":
         bmc.faults = dataclasses.replace(bmc.faults, **order["set"])
         return {"faults": dataclasses.asdict(bmc.faults)}
-    return {"state": bmc.chassis.state, "book": [dataclasses.asdict(line) for line in bmc.chassis.book]}
+    book = [dataclasses.asdict(line) for line in bmc.chassis.book]
+    return {"state": bmc.chassis.state, "logins": bmc.logins, "book": book}
 
 
 def _say(answer: dict[str, Any]) -> None:

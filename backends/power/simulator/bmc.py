@@ -74,7 +74,6 @@ class SimulatedBmc(asyncio.DatagramProtocol):
         self.guid = os.urandom(16)
         self.address = BmcAddress("127.0.0.1", 0)  # where it listens, once it does
         self.chassis = Chassis(state, delay, lambda new: on_power(self, new) if on_power else None)
-        self.packets = 0
         self.logins = 0
         self._sessions: dict[int, Session] = {}
         self._transport: asyncio.DatagramTransport | None = None
@@ -88,7 +87,6 @@ class SimulatedBmc(asyncio.DatagramProtocol):
             self._transport.close()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.packets += 1
         if self.faults.black_hole:
             return
         try:

@@ -33,7 +33,7 @@ class Chassis:
     """
 
     def __init__(self, state: PowerState, delay: float, on_power: Callable[[PowerState], None]) -> None:
-        self.state = state
+        self.state = self._told = state
         self.delay = delay
         self.book: list[Executed] = []
         self._on_power = on_power
@@ -55,8 +55,8 @@ class Chassis:
 
     def _carry_out(self, command: PowerCommand) -> None:
         if command is PowerCommand.RESET:
-            self._on_power(PowerState.OFF)
-            self._later(lambda: self._on_power(PowerState.ON))
+            self._tell(PowerState.OFF)
+            self._later(lambda: self._become(PowerState.ON))
         elif command is PowerCommand.CYCLE:
             self._later(self._off_then_on)
         else:
@@ -68,8 +68,12 @@ class Chassis:
         self._later(lambda: self._become(PowerState.ON))
 
     def _become(self, state: PowerState) -> None:
-        if self.state is not state:
-            self.state = state
+        self.state = state
+        self._tell(state)
+
+    def _tell(self, state: PowerState) -> None:
+        if self._told is not state:
+            self._told = state
             self._on_power(state)
 
     def _later(self, act: Callable[[], None]) -> None:

@@ -41,6 +41,9 @@ class Bmc:
     def state(self) -> str:
         return str(self._book()["state"])
 
+    def logins(self) -> int:
+        return int(self._book()["logins"])
+
     def _book(self) -> dict[str, Any]:
         return self.fleet.tell({"do": "book", "bmc": self.index})
 

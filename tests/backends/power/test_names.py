@@ -74,6 +74,14 @@ def test_an_open_session_does_not_serve_another_login(fleet: Fleet, pool: Driver
     assert caught.value.code == "WRONG_LOGIN"
 
 
+def test_one_session_serves_many_operations(fleet: Fleet, pool: DriverPool) -> None:
+    bmc = fleet.one()
+    for _ in range(5):
+        pool.state(bmc.login)
+    pool.control(bmc.login, PowerCommand.OFF, lambda: None)
+    assert bmc.logins() == 1
+
+
 def test_a_flapping_bmc_is_outlasted(fleet: Fleet, pool: DriverPool) -> None:
     bmc, done = fleet.one(), threading.Event()
 

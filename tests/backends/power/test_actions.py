@@ -1,0 +1,164 @@
+"""Power actions as rows, carried out on the real wire: who asked, each attempt, how it ended; and never twice."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from backends import work
+from backends.choices import ActionState, PowerStatus, PowerVerb
+from backends.errors import ActionUnderWay, BackendInUse
+from backends.models import Backend, Bmc, PowerAction
+from backends.queries import due_actions
+from backends.services.power import LeaseLost, claim_action, end_action, record_sent, request_power
+from moreh_cloud.alerts.models import Alert
+from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.errors import InvalidParameter
+from tests import make
+from tests.backends.power import bmcs
+from tests.backends.power.bmcs import Fleet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _end_drivers() -> Iterator[None]:
+    yield
+    work.pool().close()
+    work.pool.cache_clear()
+
+
+def _node(bmc: bmcs.Bmc, password: str = bmcs.PASSWORD.decode()) -> Backend:
+    where = {"bmc_ip": bmc.address.host, "bmc_port": bmc.address.port}
+    return make.backend(1, bmc_user=bmcs.USER.decode(), bmc_password=password, **where)
+
+
+def _drive(node: Backend, verb: PowerVerb) -> PowerAction:
+    action = request_power(node, verb, actor=make.ACTOR)
+    work.drive(action.pk)
+    action.refresh_from_db()
+    return action
+
+
+def test_off_and_on_again(fleet: Fleet) -> None:
+    bmc = fleet.one()
+    node = _node(bmc)
+    off = _drive(node, PowerVerb.OFF)
+    assert (off.state, off.target, off.attempt, off.sent, off.actor) == ("SUCCEEDED", "off", 1, ["off"], "operator-1")
+    seen = Bmc.objects.get(backend=node)
+    assert (seen.status, seen.target, seen.error) == (PowerStatus.OFF, "", "")
+    assert list(off.attempts.values_list("number", "code")) == [(1, "SUCCEEDED")]
+    assert bmc.state() == "off"
+    actions = Event.objects.filter(subject=f"backend/{node.pk}").order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["CREATE_BACKEND", "POWER", "POWER_ENDED"]
+
+
+def test_a_second_action_is_refused_while_one_is_under_way(fleet: Fleet) -> None:
+    node = _node(fleet.one())
+    request_power(node, PowerVerb.STATUS, actor=make.ACTOR)
+    with pytest.raises(ActionUnderWay):
+        request_power(node, PowerVerb.ON, actor=make.ACTOR)
+    assert PowerAction.objects.count() == 1
+
+
+def test_what_would_end_jobs_needs_force(fleet: Fleet) -> None:
+    node = _node(fleet.one())
+    make.hello(node, 1)
+    make.answer(node)
+    make.running_job(node)
+    with pytest.raises(BackendInUse):
+        request_power(node, PowerVerb.OFF, actor=make.ACTOR)
+    assert request_power(node, PowerVerb.OFF, force=True, actor=make.ACTOR).state == ActionState.QUEUED
+
+
+def test_a_wrong_password_fails_at_once_and_is_counted_until_no_login_is_tried(fleet: Fleet) -> None:
+    node = _node(fleet.one(), password="wrong")
+    codes = [_drive(node, PowerVerb.STATUS).code for _ in range(4)]
+    assert codes == ["WRONG_LOGIN"] * 3 + ["LOGIN_LOCKED"]
+    assert Bmc.objects.get(backend=node).error == "LOGIN_LOCKED"
+    assert Alert.objects.get().category == "BMC_UNREACHABLE"
+
+
+def test_a_login_given_for_one_action_is_used_and_forgotten(fleet: Fleet) -> None:
+    node = _node(fleet.one(), password="wrong")
+    action = request_power(
+        node, PowerVerb.STATUS, user=bmcs.USER.decode(), password=bmcs.PASSWORD.decode(), actor=make.ACTOR
+    )
+    work.drive(action.pk)
+    action.refresh_from_db()
+    assert (action.state, action.user, action.password) == ("SUCCEEDED", "", "")
+
+
+def test_a_reset_that_was_sent_is_never_sent_again(fleet: Fleet) -> None:
+    """ADR 1, line 18."""
+    bmc = fleet.one()
+    action = request_power(_node(bmc), PowerVerb.RESET, actor=make.ACTOR)
+    claim = claim_action(action.pk)
+    assert claim
+    record_sent(claim, PowerVerb.RESET)
+    PowerAction.objects.update(lease_until=db_now() - timedelta(seconds=1))
+    assert due_actions(db_now()) == [action.pk]
+    work.drive(action.pk)
+    action.refresh_from_db()
+    assert (action.state, action.attempt, bmc.executed()) == (ActionState.UNKNOWN, 2, {})
+    assert list(action.attempts.values_list("code", flat=True)) == ["WORKER_LOST", "UNKNOWN"]
+    assert Alert.objects.get().category == "POWER_UNKNOWN"
+
+
+def test_a_worker_that_lost_its_lease_may_neither_send_nor_write(fleet: Fleet) -> None:
+    """ADR 1, lines 16 and 17."""
+    action = request_power(_node(fleet.one()), PowerVerb.OFF, actor=make.ACTOR)
+    late = claim_action(action.pk)
+    assert late
+    PowerAction.objects.update(lease_until=db_now() - timedelta(seconds=1))
+    work.drive(action.pk)
+    with pytest.raises(LeaseLost):
+        record_sent(late, PowerVerb.OFF)
+    assert end_action(late, ActionState.FAILED) is False
+    action.refresh_from_db()
+    assert (action.state, action.attempt, action.sent) == (ActionState.SUCCEEDED, 2, ["off"])
+
+
+def test_an_action_is_carried_out_once_however_often_its_bell_rings(fleet: Fleet) -> None:
+    bmc = fleet.one()
+    action = request_power(_node(bmc), PowerVerb.RESET, actor=make.ACTOR)
+    for _ in range(3):
+        work.drive(action.pk)
+    action.refresh_from_db()
+    assert (action.state, action.attempt, bmc.executed()) == (ActionState.SUCCEEDED, 1, {"reset": 1})
+
+
+def test_the_sweep_sees_every_bmc_and_names_what_is_wrong_with_each(fleet: Fleet) -> None:
+    healthy, wrong, dead = fleet.take(3)
+    dead.fails(black_hole=True)
+    nodes = [_node(healthy), _node(wrong, password="wrong"), _node(dead), make.backend(1)]
+    work.sweep_power()
+    rows = Bmc.objects.in_bulk()
+    assert [(rows[node.pk].status, rows[node.pk].error) for node in nodes] == [
+        ("on", ""),
+        ("unknown", "WRONG_LOGIN"),
+        ("unknown", "BMC_SILENT"),
+        ("unknown", "WEAK_AUTH"),
+    ]
+    checked = rows[nodes[0].pk].checked_at
+    work.sweep_power()
+    assert Bmc.objects.get(backend=nodes[0]).checked_at == checked  # still fresh
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "169.254.169.254"])
+def test_a_bmc_outside_the_allowed_networks_is_refused_at_the_door(address: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        make.backend(1, bmc_ip=address)
+    assert caught.value.details == {"parameter": "node"}
+
+
+def test_logins_are_encrypted_at_rest(fleet: Fleet) -> None:
+    from django.db import connection
+
+    node = _node(fleet.one())
+    with connection.cursor() as cursor:
+        cursor.execute('SELECT "user", password FROM backends_bmc WHERE backend_id = %s', [node.pk])
+        stored = cursor.fetchone()
+    assert all(value.startswith("gAAAA") for value in stored)
+    assert Bmc.objects.get(backend=node).password == bmcs.PASSWORD.decode()
