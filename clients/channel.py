@@ -40,7 +40,7 @@ class Tls:
 
     def credentials(self) -> grpc.ChannelCredentials:
         """Read the files. Raises OSError."""
-        ca, key, certificate = (path and path.read_bytes() for path in (self.ca, self.key, self.certificate))
+        ca, key, certificate = (path.read_bytes() if path else None for path in (self.ca, self.key, self.certificate))
         return grpc.ssl_channel_credentials(ca, key, certificate)
 
 
@@ -98,5 +98,5 @@ def _reason(packed: bytes) -> str:
     for detail in status.details:
         info = ErrorInfo()
         if detail.Is(ErrorInfo.DESCRIPTOR) and detail.Unpack(info) and info.domain == wire.ERROR_DOMAIN:
-            return info.reason
+            return str(info.reason)
     return ""

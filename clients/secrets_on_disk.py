@@ -6,7 +6,7 @@ from pathlib import Path
 TOKEN_FILE = Path("/etc/moreh/token")
 
 
-class TokenMissing(Exception):  # noqa: N818 - reads as what happened
+class TokenMissing(Exception):
     """There is no token to call with."""
 
     def __init__(self) -> None:

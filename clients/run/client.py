@@ -20,7 +20,7 @@ OPENING_PATIENCE = 60.0  # seconds; after the job is stored, only the server end
 NO_HEARTBEAT = 5.0  # seconds, until the server has said how often it wants them
 
 
-class JobRefused(Exception):  # noqa: N818 - a verdict of the server
+class JobRefused(Exception):
     """The server will not have this job; `code` is from its closed list."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -28,7 +28,7 @@ class JobRefused(Exception):  # noqa: N818 - a verdict of the server
         self.code = code
 
 
-class JobEnded(Exception):  # noqa: N818 - not an error of ours
+class JobEnded(Exception):
     """The job was over before its devices were ready."""
 
     def __init__(self, ended: pb.Ended) -> None:
@@ -148,7 +148,7 @@ class JobClient:
         async with asyncio.timeout(self._grace):
             await self._over.wait()
         if self.ended is None:
-            raise self._refusal or JobRefused("UNAVAILABLE", "The connection was given up.")
+            raise self._refusal or JobRefused("ABANDONED", "The connection was given up.")
         return self.ended
 
     async def _live(self) -> None:
@@ -157,8 +157,9 @@ class JobClient:
                 await self._try_a_connection()
         except JobRefused as refusal:
             self._refusal = refusal
-            self._news.put_nowait(refusal)
         finally:
+            self._refusal = self._refusal or JobRefused("ABANDONED", "The connection was given up.")
+            self._news.put_nowait(self._refusal)
             self._over.set()
 
     async def _try_a_connection(self) -> None:

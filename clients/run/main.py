@@ -25,7 +25,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-def run(
+def run(  # noqa: PLR0917 - typer passes them by name
     command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --")],
     server: Annotated[str | None, typer.Option(help="host:port; else MOREH_SERVER.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="Else MOREH_TOKEN or /etc/moreh/token.")] = None,

@@ -14,7 +14,7 @@ ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 PATIENCE = 10.0  # seconds between asking a program to end and making it
 
 
-class CannotStart(Exception):  # noqa: N818 - reads as what happened
+class CannotStart(Exception):
     """The command is not there (127) or may not be run (126), as shells say."""
 
     def __init__(self, command: str, error: OSError) -> None:

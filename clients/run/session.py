@@ -76,9 +76,12 @@ class Session:
         try:
             while (update := await self._next_or(over)) is not None:
                 self.say(describe(update))
-                if not update.HasField("running"):
-                    await end(program)
-                    return _ended_or_preempted(update)
+                if update.HasField("running"):
+                    continue
+                await end(program)
+                if update.HasField("ended"):
+                    raise JobEnded(update.ended)
+                return None
         except JobRefused as refusal:
             self.say(f"{refusal} ({refusal.code}); the program goes on")
         return await self._part(await over)
@@ -118,8 +121,3 @@ class Session:
 async def _first(updates: Any) -> pb.JobUpdate:
     update: pb.JobUpdate = await anext(updates)
     return update
-
-
-def _ended_or_preempted(update: pb.JobUpdate) -> None:
-    if update.HasField("ended"):
-        raise JobEnded(update.ended)

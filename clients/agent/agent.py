@@ -1,0 +1,197 @@
+"""A node's agent: keeps one stream to the manager, for ever; workers live on whatever happens to it."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import grpc
+
+from clients import __version__
+from clients.agent.book import Book
+from clients.agent.devices import Devices, Reading
+from clients.agent.health import HealthCheck
+from clients.agent.orders import Orders
+from clients.agent.proc import Host
+from clients.agent.runner import FakeRunner, Runner, Worker
+from clients.channel import Server, bearer, code_of, explain
+from clients.outbox import Outbox
+from clients.patience import Backoff
+from protocol.v1 import agents_pb2 as pb
+from protocol.v1.agents_pb2_grpc import AgentsStub
+
+Stream = grpc.aio.StreamStreamCall[pb.AgentMessage, pb.ManagerMessage]
+
+logger = logging.getLogger("moreh-agent")
+
+REPORT_EVERY = 5.0  # seconds, until the manager says otherwise
+FAREWELL = 1.0  # seconds for what is waiting to be sent
+WELCOME_WITHIN = 30.0  # seconds from Hello to Welcome; then the connection is tried anew
+
+
+class Agent:
+    """One node's agent; many fit into one process and one event loop.
+
+    `start` opens the book in `state_dir` (raises BookInUse) and connects in the background; `stop` ends politely;
+    `abandon` ends as a kill would. Process workers outlive all three, fake ones none.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        key: str,
+        state_dir: Path,
+        devices: Devices,
+        runner: Runner | None = None,
+        *,
+        host_name: str = "",
+        addresses: Sequence[str] = ("127.0.0.1",),
+        software: dict[str, str] | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.server = server
+        self.runner: Runner = runner or FakeRunner()
+        self.welcome: pb.Welcome | None = None
+        self.welcomed = asyncio.Event()
+        self._key = key
+        self._state_dir = state_dir
+        self._health = HealthCheck(devices)
+        self._host_name = host_name or socket.gethostname()
+        self._addresses = addresses
+        self._software = software or {}
+        self._backoff = backoff or Backoff()
+        self._host = Host()
+        self._sequence = 0
+        self._outbox: Outbox[pb.AgentMessage] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Open the book, take over what runs, begin to connect."""
+        self._book = Book(self._state_dir)
+        self._orders = Orders(self._book, self.runner, self._health, self._send)
+        self.runner.lost = self._orders.lost
+        await self._health.read(set())
+        await self._orders.resume()
+        self._task = asyncio.create_task(self._connect_for_ever(), name=f"agent of {self._host_name}")
+
+    async def stop(self) -> None:
+        """Send what is waiting, then go; process workers run on for the next agent."""
+        self._stopping = True
+        if self._outbox is not None and self._task:
+            self._outbox.close()
+            await asyncio.wait({self._task}, timeout=FAREWELL)
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """Vanish at once."""
+        if self._task is None:
+            return
+        doomed = [self._task, *self._orders.abandon()]
+        self._task.cancel()
+        await asyncio.gather(*doomed, return_exceptions=True)
+        self._task = None
+        self.runner.abandon()
+        self._book.close()
+
+    def workers(self) -> list[Worker]:
+        """List all workers that run or start."""
+        return self._orders.workers()
+
+    async def wait(self) -> None:
+        """Wait until the agent is stopped; raises what it died of, should it ever."""
+        if self._task:
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.result()
+
+    async def _connect_for_ever(self) -> None:
+        while not self._stopping:
+            try:
+                await self._session()
+            except grpc.aio.AioRpcError as error:
+                logger.warning("%s: %s (%s)", self._host_name, explain(error, self.server), code_of(error))
+            except TimeoutError:
+                logger.warning("%s: the manager does not answer", self._host_name)
+            except OSError as error:
+                logger.warning("%s: %s", self._host_name, error)
+            await asyncio.sleep(self._backoff.next())
+
+    async def _session(self) -> None:
+        async with self.server.connect() as channel:
+            await self._health.read(self._busy())
+            self._outbox = outbox = Outbox[pb.AgentMessage]()
+            self._send(pb.AgentMessage(hello=self._hello()))
+            call = AgentsStub(channel).Connect(aiter(outbox), metadata=bearer(self._key))
+            try:
+                async with asyncio.timeout(WELCOME_WITHIN):
+                    first = await call.read()
+                if isinstance(first, pb.ManagerMessage) and first.HasField("welcome"):
+                    self._greeted(first.welcome)
+                    await self._serve(call, first.welcome)
+            finally:
+                self._outbox = None
+                self.welcomed.clear()
+                outbox.close()
+                call.cancel()
+
+    async def _serve(self, call: Stream, welcome: pb.Welcome) -> None:
+        reports = asyncio.create_task(self._report_for_ever(welcome))
+        try:
+            while isinstance(message := await call.read(), pb.ManagerMessage):
+                if message.HasField("order"):
+                    self._orders.receive(message.order)
+        finally:
+            reports.cancel()
+
+    def _greeted(self, welcome: pb.Welcome) -> None:
+        self._backoff.reset()
+        self.welcome = welcome
+        self._orders.expect(welcome)
+        self.welcomed.set()
+
+    def _hello(self) -> pb.Hello:
+        workers = [
+            pb.RunningWorker(worker_id=w.worker_id, job_id=w.job_id, device_indexes=w.devices, address=w.address)
+            for w in self.workers()
+        ]
+        return pb.Hello(
+            instance_id=self._book.instance_id,
+            host_name=self._host_name,
+            addresses=self._addresses,
+            agent_version=__version__,
+            software_versions=self._software,
+            devices=self._health.known(),
+            workers=workers,
+        )
+
+    async def _report_for_ever(self, welcome: pb.Welcome) -> None:
+        pause = welcome.report_interval_ms / 1000 or REPORT_EVERY
+        while True:
+            readings = await self._health.read(self._busy())
+            if self._outbox is not None and not self._outbox.stuck:
+                self._send(pb.AgentMessage(report=self._report(readings)))
+            await asyncio.sleep(pause)
+
+    def _report(self, readings: Sequence[Reading]) -> pb.Report:
+        used, total = self._host.memory_mib()
+        return pb.Report(
+            devices=[reading.telemetry() for reading in readings],
+            cpu_percent=self._host.cpu_percent(),
+            used_memory_mib=used,
+            total_memory_mib=total,
+            health=self._health.verdict(),
+            worker_ids=[worker.worker_id for worker in self.workers()],
+        )
+
+    def _busy(self) -> set[int]:
+        return {device for worker in self.workers() for device in worker.devices}
+
+    def _send(self, message: pb.AgentMessage) -> None:
+        """Number a message and send it; without a connection it is dropped: the book and the next Hello know."""
+        if self._outbox is None:
+            return
+        self._sequence += 1
+        message.boot, message.sequence = self._book.boot, self._sequence
+        self._outbox.put(message)

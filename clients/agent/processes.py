@@ -1,0 +1,190 @@
+"""Workers as real processes: each leads a session of its own, so that it outlives its agent and is stopped whole."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from clients.agent import proc
+from clients.agent.book import Kept
+from clients.agent.runner import Lost, Worker, WorkerError
+from protocol.v1 import agents_pb2 as pb
+
+READY_WITHIN = 60.0  # seconds from start to the first accepted connection
+STOP_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
+GONE_WITHIN = 5.0  # seconds after SIGKILL; a process that stays is stuck in its driver
+LOOK_EVERY = 0.05  # seconds
+
+
+class ProcessRunner:
+    """Runs `command` (or a version's own) for each worker, with MOREH_WORKER_PORT to listen on.
+
+    Also in its environment: MOREH_WORKER_ID, MOREH_JOB_ID, MOREH_DEVICES (0,1,…), the vendors' device masks, and what
+    the order brings. Its output goes to a file in `folder`.
+    """
+
+    def __init__(self, command: str, folder: Path, host: str = "127.0.0.1") -> None:
+        self.workers: dict[int, Worker] = {}
+        self.lost: Lost = lambda _worker, _code, _why: None
+        self._command = command
+        self._folder = folder
+        self._mark = ""
+        self._host = host
+        self._stopping: set[int] = set()
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._watches: dict[int, int] = {}
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def adopt(self, kept: Iterable[Kept], mark: str) -> None:
+        """Watch the workers that still live; kill every other process that carries the installation's mark."""
+        self._mark = mark
+        ours = proc.marked(self._mark)
+        for old in kept:
+            if ours.get(old.pid) == old.worker_id:
+                worker = Worker(old.worker_id, old.job_id, old.devices, old.address, old.pid)
+                self.workers[old.worker_id] = worker
+                self._watch(worker)
+        await self._kill(pid for pid, worker_id in ours.items() if worker_id not in self.workers)
+
+    async def start(self, order: pb.StartWorker) -> Worker:
+        """Start the process and wait until its port accepts connections. Raises WorkerError."""
+        port = _free_port(self._host)
+        worker, child = self._spawn(order, port)
+        self._watch(worker)
+        deadline = time.monotonic() + READY_WITHIN
+        while not await _answers(self._host, port):
+            if order.worker_id not in self.workers:
+                raise WorkerError(f"worker {order.worker_id} ended before it was ready, exit code {child.returncode}")
+            if time.monotonic() > deadline:
+                await self.stop(order.worker_id)
+                raise WorkerError(f"worker {order.worker_id} was not ready within {READY_WITHIN:.0f} s")
+            await asyncio.sleep(LOOK_EVERY)
+        ready = Worker(worker.worker_id, worker.job_id, worker.devices, f"{self._host}:{port}", worker.pid)
+        self.workers[order.worker_id] = ready
+        return ready
+
+    async def stop(self, worker_id: int) -> None:
+        """Ask the whole group to end, then make it. Raises WorkerError when a process stays."""
+        worker = self.workers.get(worker_id)
+        if worker is None:
+            return
+        self._stopping.add(worker_id)
+        _signal_group(worker.pid, signal.SIGTERM)
+        await _wait(lambda: worker_id not in self.workers, STOP_WITHIN)
+        _signal_group(worker.pid, signal.SIGKILL)
+        if not await _wait(lambda: worker_id not in self.workers, GONE_WITHIN):
+            raise WorkerError(f"worker {worker_id} (pid {worker.pid}) does not end")
+
+    async def clean(self, devices: Iterable[int]) -> None:
+        """Kill what former workers left behind, also what ran away from its group. Raises WorkerError."""
+        del devices  # what carries our mark and belongs to no worker of ours may be on any of them
+        strays = [pid for pid, worker_id in proc.marked(self._mark).items() if worker_id not in self.workers]
+        await self._kill(strays)
+
+    def abandon(self) -> None:
+        """Stop watching; the processes run on."""
+        for descriptor in self._watches.values():
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+        self._watches.clear()
+
+    def _spawn(self, order: pb.StartWorker, port: int) -> tuple[Worker, subprocess.Popen[bytes]]:
+        command = shlex.split(order.version.worker_command or self._command)
+        with (self._folder / f"worker-{order.worker_id}.log").open("ab") as log:
+            try:
+                child = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
+                    command,
+                    cwd=order.version.path or None,
+                    env=self._environment(order, port),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            except (OSError, IndexError) as error:
+                raise WorkerError(f"worker {order.worker_id} cannot be started: {error}") from error
+        worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), pid=child.pid)
+        self._children[order.worker_id], self.workers[order.worker_id] = child, worker
+        return worker, child
+
+    def _environment(self, order: pb.StartWorker, port: int) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+        devices = ",".join(map(str, order.device_indexes))
+        return {
+            **inherited,
+            **order.env,
+            proc.MARK: self._mark,
+            proc.WORKER: str(order.worker_id),
+            "MOREH_JOB_ID": str(order.job_id),
+            "MOREH_WORKER_PORT": str(port),
+            "MOREH_DEVICES": devices,
+            "ROCR_VISIBLE_DEVICES": devices,
+            "CUDA_VISIBLE_DEVICES": devices,
+        }
+
+    def _watch(self, worker: Worker) -> None:
+        """Learn of the end of a process, child or not, through a descriptor."""
+        try:
+            descriptor = os.pidfd_open(worker.pid)
+        except ProcessLookupError:
+            asyncio.get_running_loop().call_soon(self._over, worker.worker_id)
+            return
+        self._watches[worker.worker_id] = descriptor
+        asyncio.get_running_loop().add_reader(descriptor, self._over, worker.worker_id)
+
+    def _over(self, worker_id: int) -> None:
+        if (descriptor := self._watches.pop(worker_id, None)) is not None:
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+        worker = self.workers.pop(worker_id)
+        child = self._children.pop(worker_id, None)
+        code = child.wait() if child else None
+        expected = worker_id in self._stopping or not worker.address
+        self._stopping.discard(worker_id)
+        if not expected:
+            _signal_group(worker.pid, signal.SIGKILL)
+            self.lost(worker_id, code, f"exit code {code}" if code is not None else "it ended")
+
+    async def _kill(self, pids: Iterable[int]) -> None:
+        doomed = list(pids)
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not await _wait(lambda: not set(doomed) & proc.marked(self._mark).keys(), GONE_WITHIN):
+            raise WorkerError(f"processes {', '.join(map(str, doomed))} do not end")
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _answers(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _wait(happened: "proc.Question", seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(LOOK_EVERY)
+    return True
