@@ -1,0 +1,56 @@
+"""A real worker process on a real broker: it serves its queue, and comes back by itself when the broker does."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from tests import services
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def worker(queue: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "celery", "-A", "moreh_cloud", "worker", "-P", "threads", "-c", "1", "-Q", queue]
+    with log.open("w") as out, subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=out) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def seconds_until(seen: Callable[[], object], limit: float) -> float:
+    begin = time.monotonic()
+    while not seen():
+        assert time.monotonic() - begin < limit, f"not seen within {limit} s"
+    return time.monotonic() - begin
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_worker_serves_its_queue_and_returns_soon_after_the_broker_does(tmp_path: Path) -> None:
+    environment = {**os.environ, "REDIS_URL": f"unix://{tmp_path}/valkey.sock", "MOREH_LOG_FORMAT": "json"}
+    ear = Celery(broker=f"redis+socket://{tmp_path}/valkey.sock")
+
+    def answers() -> list[dict[str, object]]:
+        with ear.connection_for_write() as connection:
+            return ear.control.ping(timeout=0.5, connection=connection)
+
+    with worker("power", environment, tmp_path / "worker.log"):
+        with services.valkey(tmp_path):
+            seconds_until(answers, limit=30)
+            (queues,) = ear.control.inspect(timeout=1).active_queues().values()
+            assert [queue["name"] for queue in queues] == ["power"]
+        time.sleep(13)  # Celery's own pauses, 2 + 4 + 6 + 8 s, would end 7 s from here
+        with services.valkey(tmp_path):
+            assert seconds_until(answers, limit=30) < 5
+    log = (tmp_path / "worker.log").read_text()
+    assert '"level": "error"' in log  # the outage is told
