@@ -1,11 +1,24 @@
-"""The web server, in `make up` and in production: `gunicorn --config deploy/gunicorn.conf.py moreh_cloud.wsgi`."""
+"""Gunicorn: threads in one or more processes, and the product's own log lines instead of gunicorn's."""
 
+import os
+
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moreh_cloud.settings")
+
+wsgi_app = "moreh_cloud.wsgi"
+bind = f"{settings.MOREH_HTTP_HOST}:{settings.MOREH_HTTP_PORT}"
 worker_class = "gthread"
-workers = 1
 threads = 8
-timeout = 60  # seconds
-graceful_timeout = 5  # seconds
-keepalive = 5  # seconds
-control_socket_disable = True
-errorlog = "-"
-loglevel = "warning"
+graceful_timeout = 30
+# No access log: request lines may hold tokens, and the proxy in front writes one.
+accesslog = None
+control_socket_disable = True  # it would lie in the home folder, shared by all installations of a user
+logconfig_dict = {
+    **settings.LOGGING,
+    "loggers": {
+        **settings.LOGGING["loggers"],
+        "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
+        "gunicorn.access": {"handlers": [], "propagate": True},
+    },
+}

@@ -1,0 +1,49 @@
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+from clients.channel import Server
+from moreh_cloud.fleet.customers import Customers
+from moreh_cloud.fleet.node import Node
+from moreh_cloud.fleet.roster import DEVICES, read_roster
+
+logger = logging.getLogger("fleet")
+
+
+async def run_fleet(data_dir: Path, server: Server, nodes: int, jobs: int) -> None:
+    """Run BMCs, agents and customers until SIGTERM; say `ready` on stdout when the manager knows all nodes."""
+    roster = read_roster(data_dir)
+    if roster is None:
+        raise FileNotFoundError(f"{data_dir} holds no fleet: it is seeded by `manage.py prepare`.")
+    folder = data_dir / "fleet"
+    machines = [Node(seeded, server, folder) for seeded in roster.nodes[:nodes]]
+    for machine in machines:
+        await machine.start_bmc(roster.bmc_user, roster.bmc_password)
+    fitting = [customer for customer in roster.customers if customer.devices <= DEVICES * len(machines)]
+    lives = [asyncio.create_task(machine.live()) for machine in machines]
+    lives.append(asyncio.create_task(Customers(fitting, server, folder).live(jobs)))
+    lives.append(asyncio.create_task(_say_ready(machines)))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    ended = asyncio.create_task(stop.wait())
+    await _first_failure(lives, ended)
+
+
+async def _say_ready(machines: list[Node]) -> None:
+    await asyncio.gather(*(machine.up() for machine in machines))
+    print("ready", flush=True)
+    logger.info("%d nodes are up", len(machines))
+
+
+async def _first_failure(lives: list["asyncio.Task[None]"], ended: "asyncio.Task[bool]") -> None:
+    """Wait for the end; a life that fails ends all."""
+    waiting: set[asyncio.Task[None] | asyncio.Task[bool]] = {*lives, ended}
+    while ended in waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,163 @@
+"""Writes the simulated fleet into the database, as an operator would: through the services. Twice is once."""
+
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import transaction
+
+from backends.models import Backend, BackendGroup
+from backends.services.groups import create_backend_group
+from backends.services.nodes import create_backend, rotate_node_key, update_backend
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.fleet.roster import DEVICE_MODEL, DEVICES, Customer, Roster, SeededNode, read_roster, write_roster
+from scheduler.services.sdas import create_sda
+from sda.models import SdaModel, SdaModelGroup
+from sda.services.models import create_membership, create_sda_model, create_sda_model_group
+from tokens.models import Token, TokenGroup
+from tokens.services import create_token, create_token_group
+
+FLEET = Actor("simulated fleet", "internal")
+FIRST_BMC_PORT = 16_230
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A backend group with the models that it serves and the customers that use them."""
+
+    name: str
+    combine: bool
+    models: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A customer to be: `weight` is how often it asks, compared with the others."""
+
+    name: str
+    pool: Pool
+    model: str
+    duplicates: int
+    weight: int
+    priority: int = 0
+
+
+INFERENCE = Pool("Inference", combine=False, models={"Small.64GB": 1, "Medium.256GB": 4})
+TRAINING = Pool("Training", combine=True, models={"Large.512GB": 8, "XLarge.1TB": 16, "2XLarge.2TB": 32})
+WISHES = (
+    Wish("Aurora Vision", INFERENCE, "Small.64GB", 0, 20),
+    Wish("Birch Robotics", INFERENCE, "Small.64GB", 8, 15),
+    Wish("Cobalt Speech", INFERENCE, "Medium.256GB", 4, 15),
+    Wish("Delta Search", INFERENCE, "Medium.256GB", 4, 10, priority=5),
+    Wish("Elm Language Lab", TRAINING, "Large.512GB", 4, 16),
+    Wish("Fjord Genomics", TRAINING, "Large.512GB", 4, 12, priority=10),
+    Wish("Garnet Weather", TRAINING, "XLarge.1TB", 2, 8),
+    Wish("Harbor Foundation Models", TRAINING, "2XLarge.2TB", 2, 4, priority=-5),
+)
+
+
+def seed_fleet(count: int, data_dir: Path) -> Roster:
+    """Make what is missing of `count` nodes and of the customers; what an operator deleted since stays deleted."""
+    roster = read_roster(data_dir) or Roster("fleet", secrets.token_hex(8))
+    groups = {pool.name: _backend_group(pool) for pool in (INFERENCE, TRAINING)}
+    for number in range(len(roster.nodes), count):
+        pool = INFERENCE if number % 4 == 1 else TRAINING
+        roster.nodes.append(_node(f"node-{number + 1:02}", groups[pool.name], roster))
+    for pool in (INFERENCE, TRAINING):
+        _customers(pool, groups[pool.name], roster)
+    _settle_bmc_ports(roster, count)
+    write_roster(roster, data_dir)
+    return roster
+
+
+def _backend_group(pool: Pool) -> BackendGroup:
+    known: BackendGroup | None = BackendGroup.objects.live().filter(name=pool.name).first()
+    return known or create_backend_group(name=pool.name, combine=pool.combine, actor=FLEET)
+
+
+def _node(name: str, group: BackendGroup, roster: Roster) -> SeededNode:
+    """Make a node, or take over one that an interrupted start has made."""
+    port = next(_free_ports({node.bmc_port for node in roster.nodes}))
+    known = Backend.objects.live().filter(name=name).first()
+    if known:
+        update_backend(known, actor=FLEET, bmc={"port": port, "password": roster.bmc_password})
+        return SeededNode(name, rotate_node_key(known, actor=FLEET), port)
+    _backend, key = create_backend(
+        name=name,
+        ip=LOOPBACK,
+        bmc_ip=LOOPBACK,
+        bmc_port=port,
+        bmc_user=roster.bmc_user,
+        bmc_password=roster.bmc_password,
+        group=group,
+        devices=DEVICES,
+        device_model=DEVICE_MODEL,
+        description="simulated",
+        actor=FLEET,
+    )
+    return SeededNode(name, key, port)
+
+
+@transaction.atomic
+def _customers(pool: Pool, group: BackendGroup, roster: Roster) -> None:
+    """Make a pool's models, groups, membership and customers, all or none."""
+    wishes = [wish for wish in WISHES if wish.pool is pool]
+    known = {customer.name for customer in roster.customers}
+    if all(wish.name in known for wish in wishes):
+        return
+    models = {name: _model(name, devices) for name, devices in pool.models.items()}
+    model_group = SdaModelGroup.objects.live().filter(name=pool.name).first()
+    users = TokenGroup.objects.live().filter(name=f"{pool.name} customers").first()
+    if model_group is None or users is None:
+        model_group = create_sda_model_group(name=pool.name, backend_group=group, models=models.values(), actor=FLEET)
+        users = create_token_group(name=f"{pool.name} customers", actor=FLEET)
+        create_membership(users, model_group, actor=FLEET)
+    roster.customers += [_customer(wish, users, models[wish.model]) for wish in wishes]
+
+
+def _model(name: str, devices: int) -> SdaModel:
+    known: SdaModel | None = SdaModel.objects.live().filter(name=name).first()
+    return known or create_sda_model(name=name, num_devices=devices, actor=FLEET)
+
+
+def _customer(wish: Wish, users: TokenGroup, model: SdaModel) -> Customer:
+    token = Token.objects.live().filter(description=wish.name, groups=users).first()
+    if token is None:
+        token = create_token(
+            description=wish.name,
+            groups=[users],
+            priority=wish.priority,
+            max_duplicates=wish.duplicates,
+            actor=FLEET,
+        )
+        create_sda(token, model, alias="main", actor=FLEET)
+    return Customer(wish.name, token.value, model.num_devices, wish.weight)
+
+
+def _settle_bmc_ports(roster: Roster, count: int) -> None:
+    """Give another port to BMCs whose port another program has taken since the last start."""
+    taken = {node.bmc_port for node in roster.nodes}
+    for node in roster.nodes[:count]:
+        if _is_free(node.bmc_port):
+            continue
+        node.bmc_port = next(_free_ports(taken))
+        taken.add(node.bmc_port)
+        backend = Backend.objects.live().filter(name=node.name).first()
+        if backend:
+            update_backend(backend, actor=FLEET, bmc={"port": node.bmc_port})
+
+
+def _free_ports(taken: set[int]) -> Iterator[int]:
+    return (port for port in range(FIRST_BMC_PORT, 65_536) if port not in taken and _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,30 @@
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from moreh_cloud.supervisor.site import Site
+
+
+class Command(BaseCommand):
+    """Read the settings and become the supervisor, which needs none of Django's memory."""
+
+    help = "Start the whole product with a simulated fleet; Ctrl-C stops it."
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        site = Site(
+            data_dir=settings.MOREH_DATA_DIR,
+            http_host=settings.MOREH_HTTP_HOST,
+            http_port=settings.MOREH_HTTP_PORT,
+            grpc_host=settings.MOREH_GRPC_HOST,
+            grpc_port=settings.MOREH_GRPC_PORT,
+            demo_nodes=settings.MOREH_DEMO_NODES,
+            demo_jobs=settings.MOREH_DEMO_JOBS,
+            own_broker=not os.environ.get("REDIS_URL"),
+        )
+        os.environ["MOREH_DATA_DIR"] = str(settings.MOREH_DATA_DIR)
+        os.chdir(settings.BASE_DIR)
+        os.execv(sys.executable, [sys.executable, "-m", "moreh_cloud.supervisor", *site.arguments()])  # noqa: S606

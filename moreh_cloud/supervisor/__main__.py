@@ -1,0 +1,6 @@
+import sys
+
+from moreh_cloud.supervisor.site import parse
+from moreh_cloud.supervisor.up import up
+
+sys.exit(up(parse(sys.argv[1:])))

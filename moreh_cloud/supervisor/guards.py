@@ -1,0 +1,67 @@
+"""What must be true before anything is started."""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from moreh_cloud.supervisor.site import Site
+
+PORT_PATIENCE = 3.0  # seconds; after kill -9 of a supervisor its web server lets go of the port within this
+SOCKET_PATH = 100  # bytes; the kernel's limit is 108
+
+
+class Refused(Exception):
+    """`up` cannot start; the text says why and what to change."""
+
+
+@contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder's lock. Raises Refused when another `up` has it; the kernel frees it when we die."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 32).decode() or "?"
+            raise Refused(
+                f"Another `up` (process {holder}) runs on {data_dir}. Choose another folder with MOREH_DATA_DIR."
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(lock)
+
+
+def require_room(site: Site) -> None:
+    """Raises Refused when a port is taken or the broker's socket would have too long a name."""
+    deadline = time.monotonic() + PORT_PATIENCE
+    for host, port, setting in (
+        (site.http_host, site.http_port, "MOREH_HTTP_PORT"),
+        (site.grpc_host, site.grpc_port, "MOREH_GRPC_PORT"),
+    ):
+        while (problem := _problem(host, port)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if problem:
+            raise Refused(f"Port {port} on {host} cannot be used ({problem}). Choose another with {setting}.")
+    if site.http_port == site.grpc_port:
+        raise Refused(f"MOREH_HTTP_PORT and MOREH_GRPC_PORT are both {site.http_port}. Choose another for one of them.")
+    if site.own_broker and len(os.fsencode(site.data_dir / "valkey.sock")) > SOCKET_PATH:
+        raise Refused(f"The path {site.data_dir} is too long for a socket. Choose a shorter one with MOREH_DATA_DIR.")
+
+
+def _problem(host: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            return os.strerror(error.errno) if error.errno else str(error)
+    return ""

