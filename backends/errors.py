@@ -35,7 +35,7 @@ class DefaultGroup(DomainError):
 
 class StaleAgent(DomainError):
     code = "CONFLICT"
-    message = _("A later start of this agent is known already.")
+    message = _("A later start or stream of this agent is known already.")
 
 
 class ClaimedTwice(Forbidden):

@@ -1,10 +1,11 @@
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from backends.choices import OPEN_ORDERS, UNDER_WAY, BackendStatus, DeviceStatus
-from backends.models import Backend, BackendGroup, Bmc, Device, ManagerPresence, Order, PowerAction
+from backends.models import Agent, Backend, BackendGroup, Bmc, Device, ManagerPresence, Order, PowerAction
 from moreh_cloud.lib.crypto import digest
 from moreh_cloud.lib.errors import NotFound, Unauthenticated
 
@@ -64,9 +65,21 @@ def lost_backends(now: datetime) -> QuerySet[Backend]:
     return Backend.objects.live().filter(Q(status=BackendStatus.ACTIVE) | awake, agent__last_seen__lt=cutoff)
 
 
+def memory_of_a_device(group_id: int) -> int:
+    """Give how much memory (MiB) a device of the group has, going by any that was seen; 0 when none was."""
+    seen = Device.objects.filter(backend__group=group_id, backend__deleted_at__isnull=True, total_memory__gt=0)
+    return seen.order_by().values_list("total_memory", flat=True).first() or 0
+
+
 def open_orders(backend_ids: list[int]) -> QuerySet[Order]:
     """Give the orders that these nodes have still to carry out, oldest first."""
     return Order.objects.filter(backend__in=backend_ids, state__in=OPEN_ORDERS).order_by("created_at", "pk")
+
+
+def speakers(backend_ids: list[int]) -> dict[int, UUID | None]:
+    """Give the session of the stream that speaks for each of these nodes; deleted nodes are left out."""
+    agents = Agent.objects.filter(pk__in=backend_ids, backend__deleted_at__isnull=True)
+    return dict(agents.values_list("pk", "session"))
 
 
 def bmcs_to_check(before: datetime) -> QuerySet[Bmc]:

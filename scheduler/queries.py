@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from backends.models import Bmc, Device
 from backends.queries import grace_start
 from scheduler.choices import HOLDING, LIVE, OVER, JobStatus
 from scheduler.models import WAITING, Allocation, Job, Worker
+from tokens.models import Token
 
 OPEN = Q(ended_at__isnull=True)
 QUEUE_ORDER = ("-priority", "requested_at", "pk")
@@ -39,6 +41,28 @@ def places(group_id: int | None = None) -> dict[int, int]:
     return dict(waiting.annotate(place=rank).values_list("pk", "place"))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a waiting job stands in its group's queue, from 1, and who is first there; 0: it no longer waits."""
+
+    number: int = 0
+    head: int = 0
+
+
+def places_of(waiting: Sequence[Job]) -> dict[int, Place]:
+    """Give the places of some waiting jobs, all as of one moment."""
+    if not waiting:
+        return {}
+    rank = Window(
+        RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
+    )
+    wanted = {job.pk for job in waiting}
+    queued = Job.objects.filter(WAITING, group__in={job.group_id for job in waiting}).order_by()
+    rows = list(queued.annotate(place=rank).values_list("pk", "group_id", "place"))
+    first = {group_id: pk for pk, group_id, place in rows if place == 1}
+    return {pk: Place(place, first[group_id]) for pk, group_id, place in rows if pk in wanted}
+
+
 def heads() -> dict[int, int]:
     """Give the first job of each group's queue, by group id."""
     first: dict[int, int] = {}
@@ -58,9 +82,26 @@ def holders(backend_ids: Iterable[int]) -> QuerySet[Allocation]:
     return held.select_related("job", "sda", "token")
 
 
+def held_by_token(token: Token) -> QuerySet[Allocation]:
+    """Give what the jobs and reservations of a token hold now, with the latest values of each device."""
+    held = Allocation.objects.filter(OPEN, token=token).select_related("device__backend", "device__telemetry")
+    return held.order_by("device__backend_id", "device__index")
+
+
+def live_jobs_of(token: Token) -> QuerySet[Job]:
+    """Give the live jobs of a token, the oldest first."""
+    return Job.objects.filter(token=token, status__in=LIVE).order_by("pk")
+
+
 def workers_of(job: Job) -> QuerySet[Worker]:
     """Give the workers of a job's current attempt."""
     return Worker.objects.filter(job=job, attempt=job.attempt).select_related("backend").order_by("backend_id")
+
+
+def current_workers(job_ids: Iterable[int]) -> QuerySet[Worker]:
+    """Give the workers of some jobs' current attempts, with their nodes."""
+    mine = Worker.objects.filter(job__in=list(job_ids), attempt=F("job__attempt"))
+    return mine.select_related("backend").order_by("job_id", "backend_id")
 
 
 def start_orders(worker_ids: Iterable[int]) -> dict[int, Worker]:

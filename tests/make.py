@@ -1,6 +1,8 @@
 """Makers: each gives one real object, made by the services that production uses."""
 
+from collections.abc import Callable
 from itertools import count
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,17 +33,31 @@ def default_group() -> BackendGroup:
     return group
 
 
-def backend(devices: int = 8, *, group: BackendGroup | None = None, **fields: Any) -> Backend:
-    """Make a node that has not been heard of yet."""
+def keyed_backend(devices: int = 8, *, group: BackendGroup | None = None, **fields: Any) -> tuple[Backend, str]:
+    """Make a node that has not been heard of yet, and the key for its agent."""
     n = next(_number)
     given = {"name": f"node-{n}", "ip": f"10.0.{n // 250}.{n % 250 + 1}", "bmc_ip": "127.0.0.1"} | fields
-    made, _key = nodes.create_backend(devices=devices, group=group or default_group(), actor=ACTOR, **given)
+    return nodes.create_backend(devices=devices, group=group or default_group(), actor=ACTOR, **given)
+
+
+def backend(devices: int = 8, *, group: BackendGroup | None = None, **fields: Any) -> Backend:
+    """Make a node that has not been heard of yet."""
+    made, _key = keyed_backend(devices, group=group, **fields)
     return made
 
 
 def greeting(devices: int = 8, *, instance: str = "one", boot: int = 1) -> agents.Greeting:
     seen = tuple(agents.SeenDevice(i, "MI250", 65_536) for i in range(devices))
-    return agents.Greeting(instance_id=instance, boot=boot, version="1.0", host_name="host", devices=seen)
+    return agents.Greeting(instance, boot, sequence=next(_number), version="1.0", host_name="host", devices=seen)
+
+
+def wait_for(true: Callable[[], bool], within: float = 10.0) -> None:
+    """Wait until something that another thread does has happened. Raises TimeoutError after `within` seconds."""
+    deadline = monotonic() + within
+    while not true():
+        if monotonic() > deadline:
+            raise TimeoutError
+        sleep(0.02)
 
 
 def hello(node: Backend, devices: int = 8, *, running: dict[int, list[int]] | None = None, **who: Any) -> UUID:

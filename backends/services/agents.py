@@ -1,4 +1,5 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +34,7 @@ class Greeting:
 
     instance_id: str
     boot: int
+    sequence: int
     version: str
     host_name: str
     devices: tuple[SeenDevice, ...]
@@ -43,6 +45,7 @@ class Reading:
     """The latest report of one agent; `devices` holds (index, values in the order of TELEMETRY)."""
 
     backend_id: int
+    session: UUID
     sequence: int
     cpu: float
     used_memory: int
@@ -53,20 +56,20 @@ class Reading:
 def open_session(backend: Backend, greeting: Greeting, session: UUID, *, actor: Actor) -> None:
     """Let one stream speak for the node, in the caller's transaction.
 
-    Raises StaleAgent for an earlier start of the same installation, ClaimedTwice (with an alert that the
+    Raises StaleAgent for an earlier start or message of the same installation, ClaimedTwice (with an alert that the
     door raises after the roll-back) while another installation is alive.
     """
     agent = Agent.objects.select_for_update().get(backend=backend)
     now = db_now()
     if agent.instance_id == greeting.instance_id:
-        if greeting.boot < agent.boot:
-            raise StaleAgent(boot=greeting.boot)
+        if (greeting.boot, greeting.sequence) <= (agent.boot, agent.sequence):
+            raise StaleAgent(boot=greeting.boot, sequence=greeting.sequence)
     elif agent.session and agent.last_seen and now - agent.last_seen < settings.MOREH_SILENT_AFTER:
         raise ClaimedTwice(id=backend.pk)
     Agent.objects.filter(pk=agent.pk).update(
         instance_id=greeting.instance_id,
         boot=greeting.boot,
-        sequence=0,
+        sequence=greeting.sequence,
         session=session,
         last_seen=now,
         version=greeting.version[:64],
@@ -83,6 +86,15 @@ def report_double_claim(backend: Backend, *, ip_address: str) -> None:
         content=f"An agent at {ip_address} claims node {backend.name}, whose own agent is alive; it was refused.",
         level=Level.CRITICAL,
     )
+
+
+@contextmanager
+def speaking(backend: Backend, session: UUID) -> Iterator[None]:
+    """Run a transaction in which only this stream speaks for the node. Raises StaleAgent."""
+    with transaction.atomic():
+        if not Agent.objects.select_for_update().filter(pk=backend.pk, session=session).exists():
+            raise StaleAgent(id=backend.pk)
+        yield
 
 
 @transaction.atomic
@@ -114,10 +126,13 @@ def wake_backend(backend: Backend, *, actor: Actor) -> None:
 
 @transaction.atomic
 def take_readings(readings: Iterable[Reading]) -> None:
-    """Store the latest values of many agents in four statements; older sequences change nothing."""
+    """Store the latest values of many agents in four statements.
+
+    Older sequences, and streams that no longer speak for their node, change nothing.
+    """
     latest = {reading.backend_id: reading for reading in readings}
-    agents = Agent.objects.select_for_update().in_bulk(latest)
-    fresh = [reading for key, reading in latest.items() if key in agents and reading.sequence > agents[key].sequence]
+    agents = Agent.objects.select_for_update().order_by("pk").in_bulk(latest)
+    fresh = [reading for key, reading in latest.items() if key in agents and _is_news(reading, agents[key])]
     now = db_now()
     for reading in fresh:
         agent = agents[reading.backend_id]
@@ -126,6 +141,10 @@ def take_readings(readings: Iterable[Reading]) -> None:
     fields = ["sequence", "last_seen", "cpu", "used_memory", "total_memory"]
     Agent.objects.bulk_update([agents[reading.backend_id] for reading in fresh], fields, batch_size=200)
     _store_telemetry(fresh, now)
+
+
+def _is_news(reading: Reading, agent: Agent) -> bool:
+    return reading.session == agent.session and reading.sequence > agent.sequence
 
 
 def _store_telemetry(readings: Sequence[Reading], now: datetime) -> None:

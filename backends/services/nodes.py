@@ -132,15 +132,26 @@ def create_enrolment_key(*, group: BackendGroup, actor: Actor, valid_for: timede
 
 
 @transaction.atomic
-def enrol_backend(key: str, *, name: str, ip: str, bmc_ip: str, actor: Actor) -> tuple[Backend, str]:
-    """Make a backend for the node that presents an unused enrolment key. Raises Unauthenticated, Duplicate."""
-    unused = EnrolmentKey.objects.select_for_update().filter(key_digest=digest(key), used_by=None)
-    row = unused.filter(expires_at__gt=db_now()).first()
-    if row is None:
+def enrol_backend(key: str, *, name: str, ip: str, bmc_ip: str, instance_id: str, actor: Actor) -> tuple[Backend, str]:
+    """Make a backend for the node that presents an unused enrolment key; give it and its node key.
+
+    The same installation may ask again with the same key: it gets the same backend and another node key.
+    Raises Unauthenticated, Duplicate, InvalidParameter.
+    """
+    found = EnrolmentKey.objects.select_for_update(of=("self",)).filter(key_digest=digest(key))
+    row = found.filter(expires_at__gt=db_now()).first()
+    if row is None or (row.used_by_id and not _is_same(row.used_by_id, instance_id)):
         raise Unauthenticated(_("The enrolment key is not known, used or too old."))
-    made = create_backend(name=name, ip=ip, bmc_ip=bmc_ip, actor=actor, group=row.group, devices=0)
-    EnrolmentKey.objects.filter(pk=row.pk).update(used_by=made[0])
-    return made
+    if row.used_by:
+        return row.used_by, rotate_node_key(row.used_by, actor=actor)
+    backend, node_key = create_backend(name=name, ip=ip, bmc_ip=bmc_ip, actor=actor, group=row.group, devices=0)
+    Agent.objects.filter(pk=backend.pk).update(instance_id=instance_id)
+    EnrolmentKey.objects.filter(pk=row.pk).update(used_by=backend)
+    return backend, node_key
+
+
+def _is_same(backend_id: int, instance_id: str) -> bool:
+    return bool(instance_id) and Agent.objects.filter(pk=backend_id, instance_id=instance_id).exists()
 
 
 def _update_bmc(bmc: Bmc, changes: dict[str, Any]) -> None:

@@ -75,13 +75,10 @@ def cancel_jobs_of(sda: Sda, *, cause: Cause, actor: Actor) -> int:
 
 
 @transaction.atomic
-def reset_sda(sda: Sda, *, actor: Actor) -> int:
-    """Stop what runs on an SDA because its user wants so; waiting jobs stay. Raises NotFound if nothing runs."""
+def reset_sda(sda: Sda, *, actor: Actor) -> list[int]:
+    """Stop what runs on an SDA because its user wants so, and give the jobs' ids; waiting jobs stay."""
     held = list(Job.objects.filter(sda=sda, status__in=HOLDING).order_by("pk").values_list("pk", flat=True))
-    stopped = sum(end_job(pk, JobStatus.CANCELED, cause=Cause.BY_USER, actor=actor) for pk in held)
-    if not stopped:
-        raise NotFound(sdaId=sda.pk)
-    return stopped
+    return [pk for pk in held if end_job(pk, JobStatus.CANCELED, cause=Cause.BY_USER, actor=actor)]
 
 
 @transaction.atomic

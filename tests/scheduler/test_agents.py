@@ -282,8 +282,12 @@ def test_a_failed_health_check_takes_the_node_out_and_a_good_one_back_in() -> No
 def test_readings_store_the_latest_values_and_older_ones_change_nothing() -> None:
     node = make.ready_backend(2)
     values = (1000, 60.0, 70.0, 99.0, 50.0, 300.0)
-    take_readings([Reading(node.pk, 2, 12.5, 100, 200, ((1, values),))])
-    take_readings([Reading(node.pk, 1, 99.0, 1, 1, ((1, (0, 0.0, 0.0, 0.0, 0.0, 0.0)),))])
+    agent = Agent.objects.get(backend=node)
+    assert agent.session is not None
+    zeros = (0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    take_readings([Reading(node.pk, agent.session, agent.sequence + 2, 12.5, 100, 200, ((1, values),))])
+    take_readings([Reading(node.pk, agent.session, agent.sequence + 1, 99.0, 1, 1, ((1, zeros),))])
+    take_readings([Reading(node.pk, uuid4(), agent.sequence + 3, 99.0, 1, 1, ((1, zeros),))])
     (stored,) = Telemetry.objects.all()
     assert (stored.device.index, stored.used_memory, stored.temperature, stored.power) == (1, 1000, 60.0, 300.0)
     assert Agent.objects.get(backend=node).cpu == 12.5

@@ -85,6 +85,6 @@ def test_reset_stops_what_runs_and_leaves_what_waits() -> None:
     node = make.ready_backend(1)
     job = make.running_job(node)
     waiting = make.job(job.sda)
-    assert reset_sda(job.sda, actor=make.ACTOR) == 1
+    assert reset_sda(job.sda, actor=make.ACTOR) == [job.pk]
     assert list(Job.objects.order_by("pk").values_list("status", flat=True)) == ["CANCELED", "WAITING"]
     assert waiting.pk

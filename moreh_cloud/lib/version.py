@@ -1,0 +1,3 @@
+"""The version of the product; clients are released together with the server."""
+
+VERSION = "0.1.0"

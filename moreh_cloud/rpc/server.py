@@ -1,0 +1,118 @@
+"""The SDAManager: one asyncio process that serves VMs, agents, health and reflection."""
+
+import asyncio
+import signal
+from contextlib import suppress
+
+import grpc
+import structlog
+from django.conf import settings
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from backends.services.agents import show_presence
+from moreh_cloud.lib.rpc import in_thread
+from moreh_cloud.rpc.errors import Errors, ShuttingDown
+from moreh_cloud.rpc.loops import RECONNECT, every, hear_news
+from protocol import wire
+from protocol.v1.accelerators_pb2_grpc import add_AcceleratorsServicer_to_server
+from protocol.v1.agents_pb2_grpc import add_AgentsServicer_to_server
+from protocol.v1.jobs_pb2_grpc import add_JobsServicer_to_server
+from scheduler.rpc.agents import Agents
+from scheduler.rpc.jobs import Jobs
+from sda.rpc.accelerators import Accelerators
+
+log = structlog.get_logger(__name__)
+PRESENCE = 2.0  # seconds between two signs of life; MOREH_PRESENCE_GAP must be longer
+PRESENCE_DEADLINE = 5.0  # seconds in which a healthy database has answered
+HEARTBEATS, REPORTS = 1.0, 0.5  # seconds between two writes
+STOP_GRACE = 25.0  # seconds for calls under way
+SERVICES = (*(f"{wire.PACKAGE}.{name}" for name in ("Accelerators", "Agents", "Jobs")), "")
+Serving = health_pb2.HealthCheckResponse
+
+
+class SdaManager:
+    """A server on `address` (host:port; port 0 takes a free one)."""
+
+    def __init__(self, address: str) -> None:
+        self.jobs, self.agents = Jobs(), Agents()
+        self.health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(interceptors=[Errors()], options=_options())
+        add_AcceleratorsServicer_to_server(Accelerators(), self._server)
+        add_JobsServicer_to_server(self.jobs, self._server)
+        add_AgentsServicer_to_server(self.agents, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        names = [name for name in SERVICES if name]
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        self.port = _listen(self._server, address)
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Say that a manager is present, then let callers in."""
+        with suppress(Exception):  # without a database we start all the same, and say so
+            await self._be_present_or_say_so()
+        listeners = {"job": self.jobs.lookout, "backend": self.agents.lookout}
+        self._loops = [
+            asyncio.create_task(loop)
+            for loop in (
+                every(PRESENCE, self._be_present_or_say_so),
+                every(RECONNECT, lambda: hear_news(listeners)),
+                every(0, self.jobs.lookout.watch),
+                every(0, self.agents.lookout.watch),
+                every(HEARTBEATS, self.jobs.flush),
+                every(REPORTS, self.agents.flush),
+            )
+        ]
+        await self._server.start()
+
+    async def stop(self, grace: float = STOP_GRACE) -> None:
+        """Send streams away at once, let other calls finish, and store what was heard."""
+        await self.health.enter_graceful_shutdown()
+        stopping = asyncio.create_task(self._server.stop(grace))
+        await asyncio.sleep(0)  # from here on no new call comes in
+        self.jobs.close(ShuttingDown())
+        self.agents.close(ShuttingDown())
+        await stopping
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.gather(self.jobs.flush(), self.agents.flush(), self.agents.farewell(), return_exceptions=True)
+
+    async def _be_present_or_say_so(self) -> None:
+        """Beat; health says SERVING only while the database takes it."""
+        status = Serving.NOT_SERVING
+        try:
+            async with asyncio.timeout(PRESENCE_DEADLINE):
+                await in_thread(show_presence)
+            status = Serving.SERVING
+        finally:
+            for name in SERVICES:
+                await self.health.set(name, status)
+
+
+async def serve() -> None:
+    """Serve on MOREH_GRPC_HOST and MOREH_GRPC_PORT until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    manager = SdaManager(f"{settings.MOREH_GRPC_HOST}:{settings.MOREH_GRPC_PORT}")
+    await manager.start()
+    log.info("grpc_serving", host=settings.MOREH_GRPC_HOST, port=manager.port, tls=bool(settings.MOREH_GRPC_CERT))
+    await stop.wait()
+    log.info("grpc_stopping")
+    await manager.stop()
+
+
+def _options() -> wire.Options:
+    limits = [(f"grpc.max_{way}_message_length", settings.MOREH_GRPC_MAX_MESSAGE) for way in ("receive", "send")]
+    return [*wire.SERVER_OPTIONS, *limits, ("grpc.so_reuseport", 0)]
+
+
+def _listen(server: grpc.aio.Server, address: str) -> int:
+    if settings.MOREH_GRPC_CERT is None or settings.MOREH_GRPC_KEY is None:
+        return server.add_insecure_port(address)
+    ca = settings.MOREH_GRPC_CLIENT_CA
+    pair = (settings.MOREH_GRPC_KEY.read_bytes(), settings.MOREH_GRPC_CERT.read_bytes())
+    roots = ca.read_bytes() if ca else None
+    credentials = grpc.ssl_server_credentials([pair], roots, require_client_auth=ca is not None)
+    return server.add_secure_port(address, credentials)
