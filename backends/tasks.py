@@ -5,16 +5,14 @@ from backends.queries import due_actions
 from moreh_cloud.lib.bell import ring
 from moreh_cloud.lib.clock import db_now
 
-QUEUE = "power"
 
-
-@shared_task(ignore_result=True, queue=QUEUE)
+@shared_task(ignore_result=True)
 def drive_power(*, action_id: int, **_future: object) -> None:
     """Carry out one power action."""
     work.drive(action_id)
 
 
-@shared_task(ignore_result=True, queue=QUEUE)
+@shared_task(ignore_result=True)
 def sweep_power() -> None:
     """Look at every BMC that was not looked at lately."""
     work.sweep_power()
