@@ -1,6 +1,7 @@
 """Gunicorn: threads in one or more processes, and the product's own log lines instead of gunicorn's."""
 
 import os
+from typing import Any
 
 from django.conf import settings
 
@@ -11,14 +12,13 @@ bind = f"{settings.MOREH_HTTP_HOST}:{settings.MOREH_HTTP_PORT}"
 worker_class = "gthread"
 threads = 8
 graceful_timeout = 30
-# No access log: request lines may hold tokens, and the proxy in front writes one.
-accesslog = None
 control_socket_disable = True  # it would lie in the home folder, shared by all installations of a user
 logconfig_dict = {
     **settings.LOGGING,
     "loggers": {
         **settings.LOGGING["loggers"],
         "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
-        "gunicorn.access": {"handlers": [], "propagate": True},
+        # No access log: request lines may hold tokens, and the proxy in front writes one.
+        "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
     },
 }

@@ -55,6 +55,16 @@ def require_room(site: Site) -> None:
         raise Refused(f"The path {site.data_dir} is too long for a socket. Choose a shorter one with MOREH_DATA_DIR.")
 
 
+def listens(address: str) -> bool:
+    """Tell whether a server answers at host:port by now."""
+    host, _colon, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
 def _problem(host: str, port: int) -> str:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

