@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 import django
 import pytest
 import redis
+from django.core.management import call_command
 
 from tests import services
 
@@ -29,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["REDIS_URL"] = stack.enter_context(broker(folder))
         os.environ["MOREH_DATA_DIR"] = str(folder)
         os.environ["DJANGO_SETTINGS_MODULE"] = "moreh_cloud.settings"
+        (folder / "static").mkdir()  # whitenoise warns about a folder that is not there
         django.setup()
         config.stash[STOPPING] = stack.pop_all()
 
@@ -77,6 +79,12 @@ def _empty_broker() -> Iterator[None]:
     yield
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         client.flushall()
+
+
+@pytest.fixture(scope="session")
+def static_files() -> None:
+    """The collected static files, which pages name by the hashes of their contents."""
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 @pytest.fixture

@@ -60,6 +60,14 @@ def rotate_token(token: Token, *, actor: Actor) -> Token:
 
 
 @transaction.atomic
+def reveal_token(token: Token, *, actor: Actor) -> str:
+    """Give the value to an operator who asked for it, and write down that they did. Raises NotFound."""
+    value: str = _lock(token).value
+    record("REVEAL_TOKEN", actor=actor, subject=f"token/{token.pk}", token_id=token.pk)
+    return value
+
+
+@transaction.atomic
 def delete_token(token: Token, *, actor: Actor) -> None:
     """Leave a tombstone. Who owns SDAs is not known here: `sda.services.delete_token` asks first."""
     if not Token.objects.live().filter(pk=token.pk).update(deleted_at=db_now()):

@@ -1,12 +1,87 @@
-"""The admin's looks."""
+"""The admin's looks and its menu."""
 
+from typing import Any
+
+from django.urls import reverse_lazy
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+
+def _item(title: Promise, model: str, icon: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+
+
+def _part(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "collapsible": False, "items": list(items)}
+
 
 UNFOLD = {
     "SITE_TITLE": "Moreh Cloud",
     "SITE_HEADER": "Moreh Cloud",
     "SITE_SUBHEADER": _("GPU cloud control plane"),
     "SITE_SYMBOL": "memory",
+    "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "moreh_cloud.console.home.home",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.6)",
+            "100": "oklch(93.2% .032 255.6)",
+            "200": "oklch(88.2% .059 254.1)",
+            "300": "oklch(80.9% .105 251.8)",
+            "400": "oklch(70.7% .165 254.6)",
+            "500": "oklch(62.3% .214 259.8)",
+            "600": "oklch(54.6% .245 262.9)",
+            "700": "oklch(48.8% .243 264.4)",
+            "800": "oklch(42.4% .199 265.6)",
+            "900": "oklch(37.9% .146 265.5)",
+            "950": "oklch(28.2% .091 267.9)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {"items": [{"title": _("Home"), "icon": "home", "link": reverse_lazy("admin:index")}]},
+            _part(
+                _("Machines"),
+                _item(_("Backends"), "backends_backend", "dns"),
+                _item(_("Backend groups"), "backends_backendgroup", "workspaces"),
+                _item(_("Devices"), "backends_device", "developer_board"),
+                _item(_("Power actions"), "backends_poweraction", "power_settings_new"),
+                _item(_("Orders to agents"), "backends_order", "assignment"),
+                _item(_("Enrolment keys"), "backends_enrolmentkey", "vpn_key"),
+            ),
+            _part(
+                _("Work"),
+                _item(_("Jobs"), "scheduler_job", "play_circle"),
+                _item(_("Workers"), "scheduler_worker", "precision_manufacturing"),
+                _item(_("Allocations"), "scheduler_allocation", "link"),
+                _item(_("Queues"), "scheduler_queue", "format_list_numbered"),
+            ),
+            _part(
+                _("Customers"),
+                _item(_("Tokens"), "tokens_token", "badge"),
+                _item(_("User groups"), "tokens_tokengroup", "group"),
+                _item(_("Memberships"), "sda_membership", "join"),
+                _item(_("SDAs"), "sda_sda", "memory_alt"),
+                _item(_("SDA models"), "sda_sdamodel", "category"),
+                _item(_("SDA model groups"), "sda_sdamodelgroup", "folder_special"),
+                _item(_("Hourly usage"), "usage_usagehour", "schedule"),
+                _item(_("Closed hours"), "usage_closedhour", "event_available"),
+            ),
+            _part(
+                _("Watch"),
+                _item(_("Alerts"), "alerts_alert", "notifications"),
+                _item(_("Events"), "events_event", "history"),
+            ),
+            _part(
+                _("Installation"),
+                _item(_("Administrators"), "accounts_operator", "admin_panel_settings"),
+                _item(_("Schedules"), "django_celery_beat_periodictask", "update"),
+            ),
+        ],
+    },
 }

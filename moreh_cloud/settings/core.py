@@ -12,8 +12,9 @@ MOREH_DATA_DIR = env.path("MOREH_DATA_DIR") or BASE_DIR / "var"
 DEBUG = env.flag("MOREH_DEBUG", default=False)
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "moreh_cloud.accounts.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
     "sda",
     "scheduler",
     "usage",
+    "moreh_cloud.console",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -33,6 +33,7 @@ X_FRAME_OPTIONS = "DENY"
 # Both would bind the whole domain of the installation, not only this host: that is its owner's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
+AUTHENTICATION_BACKENDS = ["moreh_cloud.accounts.login.OperatorBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")

@@ -1,0 +1,5 @@
+"""Nodes, their groups, devices, agents and power in the admin."""
+
+from backends.admin import devices, enrolment, groups, nodes, orders, power
+
+__all__ = ["devices", "enrolment", "groups", "nodes", "orders", "power"]

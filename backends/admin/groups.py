@@ -1,0 +1,67 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from backends.admin.tones import backend_badge, power_badge
+from backends.models import BackendGroup
+from backends.queries import live_backends
+from backends.services.groups import create_backend_group, delete_backend_group, update_backend_group
+from moreh_cloud.events.admin import event_table
+from moreh_cloud.lib.admin import ConfirmForm, ServiceAdmin, Table, Tombstones, actor_of, confirmed, link, link_to
+from moreh_cloud.lib.admin.actions import force_field
+
+SHOWN = 50  # nodes on the page of their group
+
+
+class DeleteGroupForm(ConfirmForm):
+    force = force_field(_("Even if it is not empty"), _("Its nodes go to the default group. Without it they hold it."))
+
+
+@admin.register(BackendGroup)
+class BackendGroupAdmin(ServiceAdmin):
+    list_display = ("name", "description", "index", "combine", "shown_backends")
+    list_filter = (Tombstones, "combine")
+    search_fields = ("name", "description")
+    fields = ("name", "description", "index", "combine")
+    wire_names = {"label": "name"}
+    actions = ("delete",)
+    actions_detail = ("delete",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BackendGroup]:
+        live = Count("backends", filter=Q(backends__deleted_at__isnull=True))
+        groups: QuerySet[BackendGroup] = super().get_queryset(request).annotate(size=live)
+        return groups
+
+    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> BackendGroup:
+        return create_backend_group(actor=actor_of(request), **data)
+
+    def update_row(self, request: HttpRequest, row: BackendGroup, changes: dict[str, Any]) -> None:
+        update_backend_group(row, actor=actor_of(request), **changes)
+
+    @confirmed(
+        _("Delete"),
+        says=_("The group leaves; its name may be used again."),
+        form=DeleteGroupForm,
+        icon="delete",
+        dangerous=True,
+    )
+    def delete(self, request: HttpRequest, row: BackendGroup, data: dict[str, Any]) -> None:
+        delete_backend_group(row, actor=actor_of(request), force=data["force"])
+
+    @display(description=_("backends"), ordering="size")
+    def shown_backends(self, row: Any) -> SafeString:
+        return link(reverse("admin:backends_backend_changelist") + f"?group__id__exact={row.pk}", row.size)
+
+    def tables(self, request: HttpRequest, row: BackendGroup) -> Iterable[Table]:
+        backends = live_backends().prefetch_related(None).filter(group=row).order_by("name")[:SHOWN]
+        rows = [(link_to(backend), backend_badge(backend), power_badge(backend.bmc)) for backend in backends]
+        more = reverse("admin:backends_backend_changelist") + f"?group__id__exact={row.pk}"
+        yield Table(_("Backends"), (_("name"), _("status"), _("power")), rows, more)
+        yield event_table(f"backendgroup/{row.pk}")

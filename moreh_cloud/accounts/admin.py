@@ -1,0 +1,108 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.sites import NotRegistered
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from knox.models import AuthToken
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldBooleanWidget
+
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.accounts.models import Operator
+from moreh_cloud.accounts.services import create_operator, delete_operator, update_operator
+from moreh_cloud.events.admin import event_table
+from moreh_cloud.lib.admin import RowForm, ServiceAdmin, Table, actor_of, ago, badge, confirmed, fields_of
+
+ROLE_TONES = {Role.MASTER: "info", Role.GENERAL: "success", Role.READ_ONLY: ""}
+
+for foreign in (Group, AuthToken):  # roles replace groups; access tokens are made and ended by the API alone
+    try:
+        admin.site.unregister(foreign)
+    except NotRegistered:
+        continue
+
+
+class OperatorForm(RowForm):
+    password = forms.CharField(
+        label=_("password"),
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_("At least 10 characters. It is never shown. Empty: unchanged."),
+    )
+    email_verified = forms.BooleanField(
+        label=_("e-mail verified"),
+        required=False,
+        widget=UnfoldBooleanWidget,
+        help_text=_(
+            "Only an administrator with a verified address can log in. Tick it when you know that it is right."
+        ),
+    )
+
+    class Meta:
+        model = Operator
+        fields = ("username", "email", "role", "is_active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "email" in self.fields:  # not where the page is only looked at
+            self.fields["email"].required = True
+        new = self.instance.pk is None
+        self.fields["password"].required = new
+        self.fields["email_verified"].initial = new or self.instance.email_verified_at is not None
+
+
+@admin.register(Operator)
+class OperatorAdmin(ServiceAdmin):
+    form = OperatorForm
+    list_display = ("username", "email", "shown_role", "shown_entry", "shown_login")
+    list_filter = ("role", "is_active")
+    search_fields = ("username", "email")
+    ordering = ("username",)
+    actions = ("delete",)
+    actions_detail = ("delete",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        own = ("username", "email", "email_verified", "role")
+        if obj is None:
+            return ((None, {"fields": (*own, "password")}),)
+        if not self.has_change_permission(request, obj):
+            return ((None, {"fields": ("username", "email", "shown_entry", "role", "is_active", "shown_login")}),)
+        return ((None, {"fields": (*own, "is_active", "password")}),)
+
+    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Operator:
+        wanted = fields_of(data, "username", "email", "email_verified", "role", "password")
+        return create_operator(**wanted, actor=actor_of(request))
+
+    def update_row(self, request: HttpRequest, row: Operator, changes: dict[str, Any]) -> None:
+        update_operator(row, actor=actor_of(request), **changes)
+
+    @confirmed(
+        _("Delete"), says=_("They cannot log in any more. Events keep their names."), icon="delete", dangerous=True
+    )
+    def delete(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
+        delete_operator(row, actor=actor_of(request))
+
+    @display(description=_("role"), ordering="role")
+    def shown_role(self, row: Operator) -> SafeString:
+        return badge(row.get_role_display(), ROLE_TONES[Role(row.role)])
+
+    @display(description=_("may log in"))
+    def shown_entry(self, row: Operator) -> SafeString | str:
+        if row.may_enter:
+            return badge(_("yes"), "success")
+        why = _("e-mail not verified") if row.is_active else _("not active")
+        return format_html("{} {}", badge(_("no"), "danger"), why)
+
+    @display(description=_("last login"), ordering="last_login")
+    def shown_login(self, row: Operator) -> SafeString | str:
+        return ago(row.last_login)
+
+    def tables(self, request: HttpRequest, row: Operator) -> Iterable[Table]:
+        yield event_table(f"operator/{row.pk}")

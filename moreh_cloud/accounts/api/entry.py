@@ -1,0 +1,50 @@
+"""Who comes in through REST, and what the role lets them do there."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from knox.auth import TokenAuthentication
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.accounts.models import Operator
+from moreh_cloud.events.actor import Actor
+
+WRITERS = (Role.MASTER, Role.GENERAL)
+
+
+class Bearer(TokenAuthentication):
+    """`Authorization: Bearer <access>`."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme."""
+        return "Bearer"
+
+
+class MayEnter(BasePermission):
+    """Operators who are active, staff and have a verified e-mail address."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Judge by the account."""
+        return isinstance(request.user, Operator) and request.user.may_enter
+
+
+class RoleAllows(MayEnter):
+    """Every operator who may enter looks; Masters and Generals write."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Judge by the method and the role."""
+        if not super().has_permission(request, view):
+            return False
+        return request.method in SAFE_METHODS or request.user.role in WRITERS
+
+
+def actor_of(request: Request) -> Actor:
+    """Give who asks, for the event log."""
+    return Actor(request.user.get_username(), "rest", request.META.get("REMOTE_ADDR", ""))
+
+
+def sees_secrets(user: Operator | AnonymousUser) -> bool:
+    """Tell whether token values are shown in full."""
+    return isinstance(user, Operator) and user.role in WRITERS

@@ -1,0 +1,20 @@
+from moreh_cloud.accounts.api.entry import actor_of, sees_secrets
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.lib.api.shapes import Showing
+from moreh_cloud.lib.api.views import NounView
+
+
+class OperatorView(NounView):
+    """A noun's view behind the door of operators."""
+
+    @property
+    def actor(self) -> Actor:
+        return actor_of(self.request)
+
+    @property
+    def showing(self) -> Showing:
+        """Show lists of tokens when the answer is about one object, or when asked for."""
+        asked = self.asked
+        one = bool(asked.get("id") or asked.get("token")) or self.request.method != "GET"
+        tokenlists = one or str(asked.get("expand", "")).lower() == "tokenlist"
+        return Showing(masked=not sees_secrets(self.request.user), tokenlists=tokenlists)

@@ -1,0 +1,9 @@
+from django.urls import path
+
+from moreh_cloud.accounts.api.views import AccessView, RefreshView
+from moreh_cloud.lib.api.views import collection
+
+urlpatterns = [
+    path("auth/token", AccessView.as_view(collection("post", "delete"))),
+    path("auth/token/refresh", RefreshView.as_view(collection("post"))),
+]

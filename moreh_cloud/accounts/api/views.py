@@ -1,0 +1,66 @@
+from django.contrib.auth import authenticate
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from moreh_cloud.accounts.access import Access, close_access, open_access, renew_access
+from moreh_cloud.accounts.api.entry import Bearer, MayEnter
+from moreh_cloud.accounts.api.operators import OperatorView
+from moreh_cloud.accounts.api.serializers import AccessShape, Login, Nothing
+from moreh_cloud.accounts.models import Operator
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.lib.api.schema import writes
+from moreh_cloud.lib.api.times import iso
+from moreh_cloud.lib.api.views import success
+from moreh_cloud.lib.errors import Unauthenticated
+
+
+@extend_schema(tags=["auth"])
+class AccessView(OperatorView):
+    authentication_classes = (Bearer,)
+    permission_classes = (MayEnter,)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Let an access token that has ended not stand in the way of the next log-in."""
+        return [] if self.request and self.request.method == "POST" else super().get_authenticators()
+
+    def get_permissions(self) -> list[BasePermission]:
+        """Let everybody log in."""
+        return [] if self.request and self.request.method == "POST" else super().get_permissions()
+
+    @extend_schema(auth=[])
+    @writes(Login, AccessShape)
+    def create(self, request: Request) -> Response:
+        """Log in: give an access token for `Authorization: Bearer`."""
+        given = self.given(Login)
+        operator = authenticate(request._request, **given)
+        if not isinstance(operator, Operator):
+            raise Unauthenticated(_("The id or the password is wrong."))
+        actor = Actor(operator.get_username(), "rest", request.META.get("REMOTE_ADDR", ""))
+        return _answer(open_access(operator, actor=actor))
+
+    @writes(Nothing)
+    def destroy(self, request: Request) -> Response:
+        """End the access token that asks."""
+        self.given(Nothing)
+        close_access(request.auth, actor=self.actor)
+        return success()
+
+
+@extend_schema(tags=["auth"])
+class RefreshView(OperatorView):
+    authentication_classes = (Bearer,)
+    permission_classes = (MayEnter,)
+
+    @writes(Nothing, AccessShape)
+    def create(self, request: Request) -> Response:
+        """Give a new access token and end the one that asks."""
+        self.given(Nothing)
+        return _answer(renew_access(request.auth, actor=self.actor))
+
+
+def _answer(access: Access) -> Response:
+    return success({"access": access.value, "expiresAt": iso(access.expires_at)})

@@ -1,0 +1,25 @@
+"""What the admins of all apps share: they show rows, and write only through services."""
+
+from moreh_cloud.lib.admin.actions import ConfirmForm, ForceForm, confirmed, fields_of
+from moreh_cloud.lib.admin.filters import ExactNumber, Tombstones
+from moreh_cloud.lib.admin.rows import GrowingAdmin, RowForm, ServiceAdmin, actor_of
+from moreh_cloud.lib.admin.shown import Secret, Table, ago, badge, link, link_to
+
+__all__ = [
+    "ConfirmForm",
+    "ExactNumber",
+    "ForceForm",
+    "GrowingAdmin",
+    "RowForm",
+    "Secret",
+    "ServiceAdmin",
+    "Table",
+    "Tombstones",
+    "actor_of",
+    "ago",
+    "badge",
+    "confirmed",
+    "fields_of",
+    "link",
+    "link_to",
+]

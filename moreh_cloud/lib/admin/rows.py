@@ -1,0 +1,165 @@
+"""A ModelAdmin that never writes by itself: it calls the noun's services."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.lib.admin.shown import Secret, Table
+from moreh_cloud.lib.errors import DomainError
+
+if TYPE_CHECKING:
+    RowForm = forms.ModelForm[Any]
+else:
+    RowForm = forms.ModelForm
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Say who does something in the admin, and from where."""
+    return Actor(request.user.get_username(), "admin", request.META.get("REMOTE_ADDR", ""))
+
+
+class ServiceAdmin(ModelAdmin):
+    """Show rows; create and change them only where `create_row` and `update_row` name a service.
+
+    Everything else that can be done is a `confirmed` action.
+    """
+
+    create_row: Any = None
+    """(request, cleaned data) → the row, or (the row, a Secret to show once). Raises DomainError."""
+    update_row: Any = None
+    """(request, the row as stored, changed data) → nothing. Raises DomainError."""
+    wire_names: Mapping[str, str] = {}
+    """Which form field a parameter of a DomainError is about, where the names differ."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each one would count the whole table
+    list_filter_submit = True
+    list_fullwidth = True
+    change_form_outer_after_template = "admin/row_tables.html"
+
+    def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
+        """Give what else the page of a row shows."""
+        return ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.create_row is not None and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.update_row is not None and self.has_operate_permission(request, obj)
+
+    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell who may run the actions: whoever may change the noun, but nobody what is deleted."""
+        return getattr(obj, "deleted_at", None) is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # Django's own deletion would remove rows; ours is an action that calls the service
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return _tells(form, getattr(request, "refusal", None), self.wire_names)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the form again, with what the service said, when it refuses."""
+        try:
+            with transaction.atomic():
+                return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as refusal:
+            request.refusal = refusal  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: Any) -> None:
+        """Call the service instead of `obj.save()`."""
+        if change:
+            stored = self.model._default_manager.get(pk=obj.pk)
+            changes = {name: form.cleaned_data[name] for name in form.changed_data}
+            if changes:
+                self.update_row(request, stored, changes)
+            return
+        made = self.create_row(request, form.cleaned_data)
+        row, request.secret = made if isinstance(made, tuple) else (made, None)  # type: ignore[attr-defined]
+        obj.__dict__.update(row.__dict__)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
+        """Do nothing: services write relations as well."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Do nothing: events are the history."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Do nothing: events are the history."""
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        secret: Secret | None = getattr(request, "secret", None)
+        if secret is None:
+            return super().response_add(request, obj, post_url_continue)
+        return self.show_secret(request, obj, secret)
+
+    def show_secret(self, request: HttpRequest, row: Model, secret: Secret) -> HttpResponse:
+        """Answer with a page that shows a secret, which no cache may keep."""
+        opts = self.model._meta
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(row),
+            "opts": opts,
+            "secret": secret,
+            "back": reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]),
+        }
+        answer = TemplateResponse(request, "admin/secret.html", context)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs.get("obj")
+        context["tables"] = list(self.tables(request, row)) if row else []
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class GrowingAdmin(ServiceAdmin):
+    """A list of a table that grows without end: its pages are never counted."""
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+
+
+def explain(error: DomainError) -> str:
+    """Say what a service refused, with the details that people can read."""
+    details = ", ".join(f"{name}: {value}" for name, value in error.details.items() if isinstance(value, str | int))
+    return _("%(message)s (%(details)s)") % {"message": error, "details": details} if details else str(error)
+
+
+def _tells(form: type[RowForm], refusal: DomainError | None, names: Mapping[str, str]) -> Any:
+    """Make the form say what the service refused, beside the field that it is about."""
+    if refusal is None:
+        return form
+
+    class Refused(form):  # type: ignore[misc, valid-type]
+        def clean(self) -> Any:
+            data = super().clean()
+            for name, problem in _problems(refusal):
+                field = names.get(name, name)
+                self.add_error(field if field in self.fields else None, problem)
+            return data
+
+    return Refused
+
+
+def _problems(refusal: DomainError) -> list[tuple[str, Any]]:
+    lists = [(name, value) for name, value in refusal.details.items() if isinstance(value, list)]
+    if lists:
+        return lists
+    named = str(refusal.details.get("parameter") or next(iter(refusal.details), ""))
+    return [(named, explain(refusal))]

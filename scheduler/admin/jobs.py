@@ -1,0 +1,220 @@
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
+
+from moreh_cloud.events.admin import event_table
+from moreh_cloud.lib.admin import (
+    ConfirmForm,
+    ExactNumber,
+    GrowingAdmin,
+    Table,
+    actor_of,
+    ago,
+    badge,
+    confirmed,
+    link_to,
+)
+from scheduler.admin.tones import JOB, WORKER
+from scheduler.admin.why import why_it_waits
+from scheduler.choices import LIVE, OVER, Cause, JobStatus
+from scheduler.models import WAITING, Job, Worker
+from scheduler.queries import QUEUE_ORDER, held_by_jobs
+from scheduler.services.jobs import cancel_job, set_job_priority
+from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
+
+NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
+
+
+class PriorityForm(ConfirmForm):
+    priority = forms.IntegerField(
+        label=_("priority"),
+        min_value=MIN_PRIORITY,
+        max_value=MAX_PRIORITY,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("-99 to 99; higher goes first."),
+    )
+
+
+class ByToken(ExactNumber):
+    title = _("token")
+    parameter_name = "token"
+
+
+class Phase(admin.SimpleListFilter):
+    """Show live jobs unless ended ones are asked for: a queue is short, a history is not."""
+
+    title = _("phase")
+    parameter_name = "phase"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("over", _("Ended")), ("all", _("All"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        if self.value() == "over":
+            return queryset.filter(status__in=OVER)
+        return queryset if self.value() == "all" or "token" in request.GET else queryset.filter(status__in=LIVE)
+
+    def choices(self, changelist: Any) -> Any:
+        first, *rest = super().choices(changelist)
+        yield {**first, "display": _("Live")}
+        yield from rest
+
+
+@admin.register(Job)
+class JobAdmin(GrowingAdmin):
+    list_display = (
+        "shown_number",
+        "token_link",
+        "shown_status",
+        "priority",
+        "num_devices",
+        "group",
+        "program",
+        "asked",
+        "waited",
+        "ran",
+        "why",
+    )
+    list_filter = (Phase, "status", "cause", "group", ByToken)
+    search_fields = ("id__exact", "token__description", "process_name")
+    search_help_text = _("Number, customer's name or process")
+    ordering = ("-id",)
+    actions = ("cancel", "change_priority")
+    actions_detail = ("cancel", "change_priority")
+    readonly_fields = ("shown_status", "why", "place", "token_link", "sda_link", "group_link", "waited", "ran")
+    fieldsets = (
+        (_("State"), {"fields": (("shown_status", "place"), "why", ("cause", "exit_code"), "detail")}),
+        (_("Request"), {"fields": (("token_link", "sda_link", "group_link"), ("num_devices", "priority", "attempt"))}),
+        (
+            _("Program"),
+            {"fields": (("process_name", "pid"), ("framework", "version"), ("referer_protocol", "referer_ip"))},
+        ),
+        (
+            _("Times"),
+            {
+                "fields": (
+                    ("requested_at", "submitted_at", "started_at", "ended_at"),
+                    ("waited", "ran", "client_seen_at"),
+                )
+            },
+        ),
+        (_("Latest from the client"), {"fields": (("used_memory", "utilization"),)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        first = Job.objects.filter(WAITING, group=OuterRef("group")).order_by(*QUEUE_ORDER).values("pk")[:1]
+        jobs: QuerySet[Job] = super().get_queryset(request).select_related("token", "sda__model", "group")
+        return jobs.annotate(head=Subquery(first))
+
+    @confirmed(
+        _("Cancel"),
+        says=_("Waiting jobs leave the queue; the workers of running ones are stopped and their devices cleaned."),
+        icon="cancel",
+        dangerous=True,
+    )
+    def cancel(self, request: HttpRequest, row: Job, _data: dict[str, Any]) -> None:
+        cancel_job(row, cause=Cause.BY_OPERATOR, actor=actor_of(request))
+
+    @confirmed(
+        _("Change priority"),
+        says=_("The place in the queue changes. Jobs that do not wait any more are refused."),
+        form=PriorityForm,
+        icon="swap_vert",
+    )
+    def change_priority(self, request: HttpRequest, row: Job, data: dict[str, Any]) -> None:
+        set_job_priority(row, data["priority"], actor=actor_of(request))
+
+    @display(description=_("job"), ordering="id")
+    def shown_number(self, row: Job) -> str:
+        return f"#{row.pk}"
+
+    @display(description=_("token"), ordering="token__description")
+    def token_link(self, row: Job) -> SafeString | str:
+        return link_to(row.token)
+
+    @display(description=_("SDA"))
+    def sda_link(self, row: Job) -> SafeString | str:
+        return link_to(row.sda, f"{row.sda.model.name} #{row.sda_id}")
+
+    @display(description=_("backend group"))
+    def group_link(self, row: Job) -> SafeString | str:
+        return link_to(row.group)
+
+    @display(description=_("status"), ordering="status")
+    def shown_status(self, row: Job) -> SafeString:
+        return badge(row.get_status_display(), JOB[row.status])
+
+    @display(description=_("program"))
+    def program(self, row: Job) -> str:
+        return " ".join(part for part in (row.process_name, row.framework, row.version) if part) or NOTHING
+
+    @display(description=_("requested"), ordering="id")
+    def asked(self, row: Job) -> SafeString | str:
+        return ago(row.requested_at)
+
+    @display(description=_("waited"))
+    def waited(self, row: Job) -> str:
+        return _span(row.requested_at, row.submitted_at or row.ended_at)
+
+    @display(description=_("ran"))
+    def ran(self, row: Job) -> str:
+        return _span(row.started_at, row.ended_at) if row.started_at else NOTHING
+
+    @display(description=_("why"))
+    def why(self, row: Any) -> str:
+        if row.status == JobStatus.WAITING:
+            return why_it_waits(row, row.head)
+        return f"{row.get_cause_display()} {row.detail}".strip() if row.cause else NOTHING
+
+    @display(description=_("place in the queue"))
+    def place(self, row: Job) -> str:
+        if row.status != JobStatus.WAITING:
+            return NOTHING
+        queue = Job.objects.filter(WAITING, group=row.group_id)
+        ahead = queue.filter(
+            Q(priority__gt=row.priority)
+            | Q(priority=row.priority, requested_at__lt=row.requested_at)
+            | Q(priority=row.priority, requested_at=row.requested_at, pk__lt=row.pk)
+        )
+        told = _now("%(place)s of %(all)s in %(group)s")
+        return told % {"place": ahead.count() + 1, "all": queue.count(), "group": row.group.name}
+
+    def tables(self, request: HttpRequest, row: Job) -> Iterable[Table]:
+        workers = Worker.objects.filter(job=row).select_related("backend").order_by("attempt", "backend_id")
+        shown = [
+            (
+                one.attempt,
+                link_to(one.backend),
+                ", ".join(map(str, one.devices)),
+                badge(one.get_state_display(), WORKER[one.state]),
+                one.address,
+                one.error,
+            )
+            for one in workers
+        ]
+        headers = (_("attempt"), _("backend"), _("devices"), _("state"), _("address"), _("error"))
+        yield Table(_("Workers"), headers, shown)
+        held = [
+            (link_to(one.device.backend), link_to(one.device, f"{one.device.index:02}"), one.started_at, one.ended_at)
+            for one in held_by_jobs([row.pk])
+        ]
+        yield Table(_("Allocations"), (_("backend"), _("device"), _("from"), _("until")), held)
+        yield event_table(f"job/{row.pk}")
+
+
+def _span(start: datetime, end: datetime | None) -> str:
+    end = end or timezone.now()
+    seconds = (end - start).total_seconds()
+    return _now("%(seconds)s s") % {"seconds": f"{seconds:.1f}"} if seconds < 60 else timesince(start, end, depth=2)

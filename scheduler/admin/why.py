@@ -1,0 +1,28 @@
+"""Why a job waits, in words with numbers."""
+
+from collections.abc import Mapping
+
+from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.lib.errors import Message
+from scheduler.models import Job
+from scheduler.policy.reasons import Reason
+
+WORDS: Mapping[str, Message] = {
+    Reason.BLOCKED_BY_HEAD: _("Job #%(head)s is in front of it and needs devices first."),
+    Reason.NOT_ENOUGH_DEVICES: _("It needs %(needed)s devices; %(available)s are free."),
+    Reason.NO_SINGLE_NODE: _("It needs %(needed)s devices on one node; the best node has %(available)s free."),
+    Reason.OVER_TOKEN_LIMIT: _("Its token may hold %(available)s devices at once."),
+    Reason.SDA_BUSY: _("Its SDA already runs as many jobs as it may."),
+    Reason.NO_ACTIVE_BACKEND: _("No node of its group is in service."),
+    Reason.GROUP_DRAINING: _("Its group takes no new jobs."),
+    Reason.NEVER_FITS: _("It needs %(needed)s devices; the group has places for %(available)s at most."),
+}
+
+
+def why_it_waits(job: Job, head: int | None) -> str:
+    """Say why a waiting job waits; `head` is the first job of its queue."""
+    words = WORDS.get(job.pending_reason)
+    if words is None:
+        return str(_("The scheduler has not looked at it yet."))
+    return str(words) % {"head": head or "?", "needed": job.num_devices, "available": job.pending_available}

@@ -1,0 +1,46 @@
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+
+from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, link_to
+from usage.metering import HOUR_MS
+from usage.models import ClosedHour, UsageHour
+
+
+class ByToken(ExactNumber):
+    title = _("token")
+    parameter_name = "token"
+
+
+@admin.register(UsageHour)
+class UsageHourAdmin(GrowingAdmin):
+    list_display = ("hour", "token_link", "device_hours", "device_ms")
+    list_filter = (("hour", RangeDateTimeFilter), ByToken)
+    list_select_related = ("token",)
+    search_fields = ("token__description",)
+    search_help_text = _("Customer's name")
+    ordering = ("-hour", "token_id")
+    fields = ("hour", "token_link", "device_hours", "device_ms")
+    readonly_fields = ("token_link", "device_hours")
+
+    @display(description=_("token"), ordering="token__description")
+    def token_link(self, row: UsageHour) -> SafeString | str:
+        return link_to(row.token)
+
+    @display(description=_("device-hours"), ordering="device_ms")
+    def device_hours(self, row: UsageHour) -> str:
+        return f"{row.device_ms / HOUR_MS:.3f}"
+
+
+@admin.register(ClosedHour)
+class ClosedHourAdmin(GrowingAdmin):
+    list_display = ("hour", "device_hours", "device_ms", "closed_at")
+    ordering = ("-hour",)
+    fields = ("hour", "device_hours", "device_ms", "closed_at")
+    readonly_fields = ("device_hours",)
+
+    @display(description=_("device-hours"), ordering="device_ms")
+    def device_hours(self, row: ClosedHour) -> str:
+        return f"{row.device_ms / HOUR_MS:.3f}"
