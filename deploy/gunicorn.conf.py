@@ -13,12 +13,10 @@ worker_class = "gthread"
 threads = 8
 graceful_timeout = 30
 control_socket_disable = True  # it would lie in the home folder, shared by all installations of a user
-logconfig_dict = {
-    **settings.LOGGING,
-    "loggers": {
-        **settings.LOGGING["loggers"],
-        "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
-        # No access log: request lines may hold tokens, and the proxy in front writes one.
-        "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
-    },
+logconfig_dict: dict[str, Any] = dict(settings.LOGGING)
+logconfig_dict["loggers"] = {
+    **logconfig_dict["loggers"],
+    "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
+    # No access log: request lines may hold tokens, and the proxy in front writes one.
+    "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
 }

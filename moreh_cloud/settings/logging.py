@@ -5,8 +5,9 @@ from typing import Any
 
 import structlog
 
+from moreh_cloud.lib.masking import mask_secrets
+
 from . import env
-from .masking import mask_secrets
 
 MOREH_LOG_FORMAT = env.choice("MOREH_LOG_FORMAT", "console" if sys.stderr.isatty() else "json", ("json", "console"))
 MOREH_LOG_LEVEL = env.choice("MOREH_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -34,7 +35,7 @@ structlog.configure(
     cache_logger_on_first_use=True,
 )
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 
 from moreh_cloud.lib.crypto import new_secret
-from moreh_cloud.settings.masking import masked, masked_text
+from moreh_cloud.lib.masking import masked, masked_text
 
 TOKEN = "Xk3pV0m9Qe7bTz1Lw5Rj8Yc2Ns6Hd4GfAuKiBoMlPxE"  # 43 characters, as new_secret makes them
 
