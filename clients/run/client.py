@@ -104,7 +104,9 @@ class JobClient:
         return self.last.ended if self.last and self.last.HasField("ended") else None
 
     def start(self) -> None:
-        """Begin to ask. Updates come from `updates` or `ready`."""
+        """Begin to ask, unless that was done. Updates come from `updates` or `ready`."""
+        if self._task:
+            return
         self._deadline = time.monotonic() + OPENING_PATIENCE
         self._task = asyncio.create_task(self._live(), name=f"job client {self.request.request_id}")
 
@@ -183,13 +185,17 @@ class JobClient:
             outbox: Outbox[pb.ClientMessage] = Outbox()
             outbox.put(self._first_message())
             call = JobsStub(channel).Run(aiter(outbox), metadata=bearer(self._token))
-            beats = asyncio.create_task(self._beat(outbox))
+            beats: set[asyncio.Task[None]] = set()
             try:
                 async for update in call:
-                    self._hear(update, outbox)
+                    if not beats:
+                        self._greeted(update, outbox)
+                        beats.add(asyncio.create_task(self._beat(outbox)))
+                    self._hear(update)
             finally:
                 self._outbox = None
-                beats.cancel()
+                for beat in beats:
+                    beat.cancel()
                 outbox.close()
                 call.cancel()
 
@@ -208,9 +214,7 @@ class JobClient:
             )
         )
 
-    def _hear(self, update: pb.JobUpdate, outbox: Outbox[pb.ClientMessage]) -> None:
-        if self._outbox is None:
-            self._greeted(update, outbox)
+    def _hear(self, update: pb.JobUpdate) -> None:
         if self.last and update.revision < self.last.revision:
             return
         known = self.last is not None and _says_the_same(update, self.last)
@@ -232,7 +236,7 @@ class JobClient:
     async def _beat(self, outbox: Outbox[pb.ClientMessage]) -> None:
         while True:
             await asyncio.sleep(self._heartbeat)
-            if self._outbox is outbox and not outbox.stuck:
+            if not outbox.stuck:
                 outbox.put(pb.ClientMessage(heartbeat=pb.Heartbeat(devices=self._use(), pid=self.pid)))
 
 
