@@ -66,7 +66,7 @@ BROKERS = {"valkey": valkey, "redis": redis_server}
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path, options: tuple[str, ...] = POSTGRES_FOR_TESTS) -> Iterator[str]:
     """Run a new PostgreSQL in `folder`, never as root; yields the URL of its superuser's database."""
     binaries = postgres_bin()
     if binaries is None:
@@ -78,7 +78,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     _check([*_unprivileged(), str(binaries / "initdb"), "-D", str(data), "-U", "moreh", "-A", "scram-sha-256",
             "--pwfile", str(words), "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])  # fmt: skip
     command = [*_unprivileged(), str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1",
-               "-k", str(folder), *POSTGRES_FOR_TESTS]  # fmt: skip
+               "-k", str(folder), *options]  # fmt: skip
     url = f"postgresql://moreh:{password}@127.0.0.1:{port}/postgres"
     with _running(command, log):
         _wait_until(lambda: _accepts(url), "PostgreSQL", log)
