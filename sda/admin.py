@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from backends.models import BackendGroup
-from moreh_cloud.events.admin import event_table
+from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
     ExactNumber,
@@ -19,7 +19,6 @@ from moreh_cloud.lib.admin import (
     ServiceAdmin,
     Table,
     Tombstones,
-    actor_of,
     badge,
     confirmed,
     link,

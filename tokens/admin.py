@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from moreh_cloud.events.admin import event_table
+from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
     RowForm,
@@ -17,7 +17,6 @@ from moreh_cloud.lib.admin import (
     ServiceAdmin,
     Table,
     Tombstones,
-    actor_of,
     badge,
     confirmed,
     link,

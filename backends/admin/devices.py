@@ -13,7 +13,8 @@ from backends.admin.node_tables import holder
 from backends.admin.tones import device_badge
 from backends.choices import DeviceStatus
 from backends.models import Device
-from moreh_cloud.lib.admin import ServiceAdmin, Table, actor_of, ago, confirmed, link_to
+from moreh_cloud.events.admin import actor_of
+from moreh_cloud.lib.admin import ServiceAdmin, Table, ago, confirmed, link_to
 from scheduler.models import Allocation
 from scheduler.services.sdas import set_device_status
 

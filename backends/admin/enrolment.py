@@ -11,7 +11,8 @@ from unfold.decorators import display
 from backends.admin.forms import EnrolmentForm
 from backends.models import EnrolmentKey
 from backends.services.nodes import create_enrolment_key
-from moreh_cloud.lib.admin import Secret, ServiceAdmin, actor_of, ago, badge, link_to
+from moreh_cloud.events.admin import actor_of
+from moreh_cloud.lib.admin import Secret, ServiceAdmin, ago, badge, link_to
 from moreh_cloud.lib.crypto import digest
 
 KEY_NOTE = _("Give it to the new node's agent: it is stored as a digest and cannot be shown again.")

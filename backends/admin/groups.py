@@ -13,8 +13,8 @@ from backends.admin.tones import backend_badge, power_badge
 from backends.models import BackendGroup
 from backends.queries import live_backends
 from backends.services.groups import create_backend_group, delete_backend_group, update_backend_group
-from moreh_cloud.events.admin import event_table
-from moreh_cloud.lib.admin import ConfirmForm, ServiceAdmin, Table, Tombstones, actor_of, confirmed, link, link_to
+from moreh_cloud.events.admin import actor_of, event_table
+from moreh_cloud.lib.admin import ConfirmForm, ServiceAdmin, Table, Tombstones, confirmed, link, link_to
 from moreh_cloud.lib.admin.actions import force_field
 
 SHOWN = 50  # nodes on the page of their group

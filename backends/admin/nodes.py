@@ -20,14 +20,13 @@ from backends.models import Backend
 from backends.services.groups import move_backend
 from backends.services.nodes import create_backend, rotate_node_key, set_backend_status, update_backend
 from backends.services.power import request_power
-from moreh_cloud.events.admin import event_table
+from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ForceForm,
     Secret,
     ServiceAdmin,
     Table,
     Tombstones,
-    actor_of,
     ago,
     confirmed,
     fields_of,

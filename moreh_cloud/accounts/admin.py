@@ -16,8 +16,8 @@ from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldBooleanWidget
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.accounts.services import create_operator, delete_operator, update_operator
-from moreh_cloud.events.admin import event_table
-from moreh_cloud.lib.admin import RowForm, ServiceAdmin, Table, actor_of, ago, badge, confirmed, fields_of
+from moreh_cloud.events.admin import actor_of, event_table
+from moreh_cloud.lib.admin import RowForm, ServiceAdmin, Table, ago, badge, confirmed, fields_of
 
 ROLE_TONES = {Role.MASTER: "info", Role.GENERAL: "success", Role.READ_ONLY: ""}
 

@@ -10,7 +10,8 @@ from unfold.decorators import display
 from moreh_cloud.alerts.choices import Level
 from moreh_cloud.alerts.models import OPEN, Alert
 from moreh_cloud.alerts.services import acknowledge_alert
-from moreh_cloud.lib.admin import ServiceAdmin, actor_of, ago, badge, confirmed
+from moreh_cloud.events.admin import actor_of
+from moreh_cloud.lib.admin import ServiceAdmin, ago, badge, confirmed
 
 LEVEL_TONES = {Level.NOTICE: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, Table, ago
 from moreh_cloud.lib.masking import masked
@@ -20,6 +21,11 @@ LATEST = 10  # events on the page of what they are about
 class ByToken(ExactNumber):
     title = _("token")
     parameter_name = "token_id"
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Say who does something in the admin, and from where."""
+    return Actor(request.user.get_username(), "admin", request.META.get("REMOTE_ADDR", ""))
 
 
 def event_table(subject: str) -> Table:

@@ -14,13 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from moreh_cloud.events.admin import event_table
+from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
     ExactNumber,
     GrowingAdmin,
     Table,
-    actor_of,
     ago,
     badge,
     confirmed,

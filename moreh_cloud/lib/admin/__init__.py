@@ -2,7 +2,7 @@
 
 from moreh_cloud.lib.admin.actions import ConfirmForm, ForceForm, confirmed, fields_of
 from moreh_cloud.lib.admin.filters import ExactNumber, Tombstones
-from moreh_cloud.lib.admin.rows import GrowingAdmin, RowForm, ServiceAdmin, actor_of
+from moreh_cloud.lib.admin.rows import GrowingAdmin, RowForm, ServiceAdmin
 from moreh_cloud.lib.admin.shown import Secret, Table, ago, badge, link, link_to
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "ServiceAdmin",
     "Table",
     "Tombstones",
-    "actor_of",
     "ago",
     "badge",
     "confirmed",

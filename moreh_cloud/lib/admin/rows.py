@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.admin.shown import Secret, Table
 from moreh_cloud.lib.errors import DomainError
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
     RowForm = forms.ModelForm[Any]
 else:
     RowForm = forms.ModelForm
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    """Say who does something in the admin, and from where."""
-    return Actor(request.user.get_username(), "admin", request.META.get("REMOTE_ADDR", ""))
 
 
 class ServiceAdmin(ModelAdmin):
