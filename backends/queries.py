@@ -1,10 +1,11 @@
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
-from backends.choices import OPEN_ORDERS, UNDER_WAY, BackendStatus, DeviceStatus
+from backends.choices import OPEN_ORDERS, UNDER_WAY, BackendStatus, DeviceStatus, PowerStatus
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, ManagerPresence, Order, PowerAction
 from moreh_cloud.lib.crypto import digest
 from moreh_cloud.lib.errors import NotFound, Unauthenticated
@@ -92,3 +93,28 @@ def due_actions(now: datetime) -> list[int]:
     """Give the power actions that nobody holds, oldest first."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     return list(PowerAction.objects.filter(free, state__in=UNDER_WAY).order_by("pk").values_list("pk", flat=True))
+
+
+@dataclass(frozen=True, slots=True)
+class BmcCounts:
+    """How many BMCs were last seen on or off, and how many do not answer; when one was last looked at."""
+
+    on: int
+    off: int
+    unreachable: int
+    driver_lost: bool
+    latest: datetime | None
+
+
+def bmc_counts() -> BmcCounts:
+    """Count BMCs by what was last seen of them, in one query."""
+    answers = Q(error="")
+    found = Bmc.objects.filter(backend__deleted_at__isnull=True).aggregate(
+        all=Count("pk"),
+        on=Count("pk", filter=answers & Q(status=PowerStatus.ON)),
+        off=Count("pk", filter=answers & Q(status=PowerStatus.OFF)),
+        lost=Count("pk", filter=Q(error="DRIVER_LOST")),
+        latest=Max("checked_at"),
+    )
+    rest = found["all"] - found["on"] - found["off"]
+    return BmcCounts(found["on"], found["off"], rest, 0 < found["all"] == found["lost"], found["latest"])

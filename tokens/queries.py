@@ -14,9 +14,24 @@ def live_token_groups() -> QuerySet[TokenGroup]:
     return TokenGroup.objects.live()
 
 
+def find_token(value: str) -> Token | None:
+    """Find a token by its value, if there is one."""
+    token: Token | None = Token.objects.live().filter(value_digest=digest(value)).first()
+    return token
+
+
+def tokens_like(part: str, *, by_value: bool) -> list[int]:
+    """Find tokens, deleted ones too, by a part of their description or of their value (which is encrypted)."""
+    described = Token.objects.filter(description__icontains=part)
+    if not by_value:
+        return list(described.values_list("pk", flat=True))
+    rows = Token.objects.values_list("pk", "value", "description")
+    return [pk for pk, value, description in rows if part in value or part.lower() in description.lower()]
+
+
 def get_token(value: str) -> Token:
     """Find a token by its value. Raises NotFound."""
-    token: Token | None = Token.objects.live().filter(value_digest=digest(value)).first()
+    token = find_token(value)
     if token is None:
         raise NotFound(token="…")  # noqa: S106 - the value itself never goes into an error
     return token

@@ -6,17 +6,21 @@ from . import env
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "moreh_cloud.accounts.api.entry.Bearer",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["moreh_cloud.accounts.api.entry.RoleAllows"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "rest_framework.parsers.JSONParser",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["moreh_cloud.lib.api.filters.Filters"],
+    "DEFAULT_PAGINATION_CLASS": "moreh_cloud.lib.api.filters.Window",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "moreh_cloud.lib.api.negotiation.FirstRenderer",
+    "EXCEPTION_HANDLER": "moreh_cloud.lib.api.failures.answer_failure",
+    "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -28,6 +32,19 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Moreh Cloud",
     "VERSION": "2",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["moreh_cloud.accounts.api.entry.RoleAllows"],
+    "SCHEMA_PATH_PREFIX": "/api(/v2)?",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "FailureCode": "moreh_cloud.lib.api.schema.FAILURE_CODES",
+        "SuccessCode": ["SUCCESS"],
+        "BackendStatus": "backends.choices.BackendStatus.choices",
+        "DeviceStatus": "backends.choices.DeviceStatus.choices",
+        "SettableStatus": "backends.api.serializers.SETTABLE",
+        "PartStatus": "moreh_cloud.check.parts.Status",
+        "JobStatus": "scheduler.api.serializers.STATUSES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

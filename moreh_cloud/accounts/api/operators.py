@@ -1,11 +1,11 @@
 from moreh_cloud.accounts.api.entry import actor_of, sees_secrets
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.api.shapes import Showing
-from moreh_cloud.lib.api.views import NounView
+from moreh_cloud.lib.api.views import NounView, WireView
 
 
-class OperatorView(NounView):
-    """A noun's view behind the door of operators."""
+class Operators(WireView):
+    """A view behind the door of operators."""
 
     @property
     def actor(self) -> Actor:
@@ -18,3 +18,7 @@ class OperatorView(NounView):
         one = bool(asked.get("id") or asked.get("token")) or self.request.method != "GET"
         tokenlists = one or str(asked.get("expand", "")).lower() == "tokenlist"
         return Showing(masked=not sees_secrets(self.request.user), tokenlists=tokenlists)
+
+
+class OperatorView(Operators, NounView):
+    """A noun's view behind the door of operators."""

@@ -6,7 +6,7 @@ from moreh_cloud.lib.api.parameters import Parameters, Text
 from moreh_cloud.lib.api.times import At
 
 
-class AccessShape(serializers.Serializer[Any]):
+class AccessSerializer(serializers.Serializer[Any]):
     """An access token, shown this one time."""
 
     access = serializers.CharField()

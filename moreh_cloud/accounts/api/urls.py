@@ -1,5 +1,6 @@
 from django.urls import path
 
+from moreh_cloud.accounts.api import schema  # noqa: F401 - tells drf-spectacular of our access tokens
 from moreh_cloud.accounts.api.views import AccessView, RefreshView
 from moreh_cloud.lib.api.views import collection
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from moreh_cloud.accounts.access import Access, close_access, open_access, renew_access
 from moreh_cloud.accounts.api.entry import Bearer, MayEnter
 from moreh_cloud.accounts.api.operators import OperatorView
-from moreh_cloud.accounts.api.serializers import AccessShape, Login, Nothing
+from moreh_cloud.accounts.api.serializers import AccessSerializer, Login, Nothing
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.api.schema import writes
@@ -32,7 +32,7 @@ class AccessView(OperatorView):
         return [] if self.request and self.request.method == "POST" else super().get_permissions()
 
     @extend_schema(auth=[])
-    @writes(Login, AccessShape)
+    @writes(Login, AccessSerializer)
     def create(self, request: Request) -> Response:
         """Log in: give an access token for `Authorization: Bearer`."""
         given = self.given(Login)
@@ -55,7 +55,7 @@ class RefreshView(OperatorView):
     authentication_classes = (Bearer,)
     permission_classes = (MayEnter,)
 
-    @writes(Nothing, AccessShape)
+    @writes(Nothing, AccessSerializer)
     def create(self, request: Request) -> Response:
         """Give a new access token and end the one that asks."""
         self.given(Nothing)

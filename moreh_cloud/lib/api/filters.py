@@ -1,0 +1,159 @@
+"""Filters of lists, and the part of a list that is asked for."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
+from drf_spectacular.drainage import set_override
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from moreh_cloud.lib.api.parameters import MAX_ID, Parameters, Whole, merged
+from moreh_cloud.lib.api.times import NEWEST, OLDEST
+
+TOTAL = "X-Total-Count"
+EXPAND = [("tokenlist", _("the tokens of nested groups"))]
+
+
+def keep(rows: QuerySet[Any], _name: str, _value: Any) -> QuerySet[Any]:
+    """Leave the rows as they are: the parameter is about their shape."""
+    return rows
+
+
+class Filters(filters.DjangoFilterBackend):
+    """django-filter over the parameters of the query string and of the body."""
+
+    def get_filterset_kwargs(self, request: Request, queryset: QuerySet[Any], view: Any) -> dict[str, Any]:
+        return {"data": merged(request), "queryset": queryset, "request": request}
+
+
+class WholeFilter(filters.Filter):
+    """A whole number, like an id."""
+
+    field_class = forms.IntegerField
+
+
+class _WordField(forms.ChoiceField):
+    def to_python(self, value: Any) -> str:
+        words = {str(choice).lower(): str(choice) for choice, _label in self.choices}  # type: ignore[union-attr,misc]
+        return words.get(str(value or "").lower(), str(value or ""))
+
+
+class WordFilter(filters.Filter):
+    """One of a closed list of words, in any case."""
+
+    field_class = _WordField
+
+    def __init__(self, *args: Any, choices: Any, **kwargs: Any) -> None:
+        super().__init__(*args, choices=choices, **kwargs)
+        set_override(self, "field", {"type": "string", "enum": [word for word, _label in choices]})
+
+
+class _WordsField(forms.MultipleChoiceField):
+    def to_python(self, value: Any) -> list[str]:
+        parts = value if isinstance(value, list | tuple) else str(value or "").split(",")
+        words = {str(choice).lower(): str(choice) for choice, _label in self.choices}  # type: ignore[union-attr,misc]
+        given = [str(part).strip().lower() for part in parts]
+        return [words.get(part, part) for part in given if part]
+
+
+class WordsFilter(filters.Filter):
+    """Words of a closed list, in any case, separated by commas."""
+
+    field_class = _WordsField
+
+    def filter(self, qs: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
+        """Keep rows with one of the words."""
+        return qs.filter(**{f"{self.field_name}__in": value}) if value else qs
+
+
+class _TimeField(IsoDateTimeField):
+    def strptime(self, value: str, fmt: str) -> Any:
+        at = super().strptime(value, fmt)
+        if not OLDEST <= at <= NEWEST:
+            raise ValidationError(_("The time is out of range."))
+        return at
+
+
+class TimeFilter(filters.IsoDateTimeFilter):
+    """A time: ISO 8601, or `YYYY-MM-DD HH:mm[:ss[.fff]]` in the installation's time zone."""
+
+    field_class = _TimeField
+
+
+class Part(Parameters):
+    limit = Whole(min_value=1, max_value=100_000, required=False)
+    offset = Whole(default=0)
+    after = Whole(min_value=1, max_value=MAX_ID, required=False)
+
+
+class Window(BasePagination):
+    """The whole list unless `limit` is given; X-Total-Count says how many there are in all."""
+
+    default_limit: int | None = None
+    total: int | None = None
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """Cut a queryset or list to the part that is asked for; without a part, nothing is counted."""
+        part = Part(data=merged(request), context={"lenient": True})
+        part.is_valid(raise_exception=True)
+        return self.cut(queryset, **{"limit": self.default_limit, "after": None, **part.validated_data})
+
+    def cut(self, rows: Any, *, limit: int | None, offset: int, after: int | None) -> Any:
+        if limit is None and not offset:
+            return rows
+        self.total = len(rows) if isinstance(rows, list) else rows.count()
+        return rows[offset:] if limit is None else rows[offset : offset + limit]
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Answer with a list as it is, and its full length in the header."""
+        total = len(data) if self.total is None else self.total
+        return Response(data, headers={TOTAL: str(total)})
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Describe `limit` and `offset` for the schema."""
+        limit = {"type": "integer", "minimum": 1, "maximum": 100_000}
+        if self.default_limit:
+            limit["default"] = self.default_limit
+        offset = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
+        return [_parameter("limit", limit), _parameter("offset", offset)]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe the answer: the list itself."""
+        return schema
+
+
+class LatestFirst(Window):
+    """For tables that grow: the newest 500 unless asked otherwise, pages also by `after`, the last id seen."""
+
+    default_limit = 500
+    keyset: tuple[str, ...] = ("pk",)  # what the list is ordered by, descending
+
+    def cut(self, rows: Any, *, limit: int | None, offset: int, after: int | None) -> Any:
+        self.total = rows.count()
+        beyond = rows.filter(self._beyond(rows, after)) if after else rows
+        return beyond[offset : offset + (limit or 0)]
+
+    def _beyond(self, rows: QuerySet[Any], after: int) -> Q:
+        last = rows.model._default_manager.filter(pk=after).values_list(*self.keyset).first()
+        if last is None or None in last:
+            return Q(pk__in=[])
+        where, same = Q(), Q()
+        for name, value in zip(self.keyset, last, strict=True):
+            where |= same & Q(**{f"{name}__lt": value})
+            same &= Q(**{name: value})
+        return where
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Describe `after` too."""
+        after = {"type": "integer", "minimum": 1}
+        return [*super().get_schema_operation_parameters(view), _parameter("after", after)]
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema}

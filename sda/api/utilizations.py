@@ -1,0 +1,46 @@
+"""What running jobs do with their devices."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from moreh_cloud.lib.api.shapes import Showing
+from scheduler.models import Job
+from sda.api.cards import sda_cards
+from sda.models import Sda
+from tokens.api.cards import Card
+
+COMPUTE = "C"  # the type of process, as GPU tools print it
+
+
+def utilization_cards(jobs: QuerySet[Job], showing: Showing) -> list[Card]:
+    """Shape running jobs with the use of their SDAs: as many queries as a list of SDAs, and one."""
+    chosen = jobs.select_related(None)
+    sdas = {card["id"]: card for card in sda_cards(Sda.objects.filter(pk__in=chosen.values("sda_id")), showing)}
+    return [
+        {
+            "id": pk,
+            "pid": pid,
+            "ptype": COMPUTE,
+            "processName": name,
+            "sdautils": [_use(pk, sdas[sda])] if sda in sdas else [],
+        }
+        for pk, pid, name, sda in chosen.values_list("pk", "pid", "process_name", "sda_id")
+    ]
+
+
+def _use(job: int, sda: Card) -> Card:
+    devices = [device for backend in sda["backends"] for device in backend["devices"] if device["jobId"] == job]
+    utilization = _known(devices, "utilization")
+    return {
+        "totalMemory": sum(_known(devices, "totalMemory")),
+        "usedMemory": sum(_known(devices, "usedMemory")),
+        "temperature": max(_known(devices, "temperature"), default=None),
+        "gpuPower": sum(_known(devices, "power")) if _known(devices, "power") else None,
+        "utilization": sum(utilization) / len(utilization) if utilization else None,
+        "sda": sda,
+    }
+
+
+def _known(devices: list[Card], name: str) -> list[Any]:
+    return [device[name] for device in devices if device[name] is not None]

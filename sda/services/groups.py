@@ -1,0 +1,19 @@
+from django.db import transaction
+
+from backends.errors import GroupInUse
+from backends.models import BackendGroup
+from backends.services import groups
+from moreh_cloud.events.actor import Actor
+from sda.queries import is_backend_group_used
+
+
+@transaction.atomic
+def delete_backend_group(group: BackendGroup, *, actor: Actor, force: bool = False) -> None:
+    """Delete a backend group that no SDA model group is bound to.
+
+    Raises GroupInUse, DefaultGroup, GroupNotEmpty (see `backends.services.groups`).
+    """
+    BackendGroup.objects.select_for_update().filter(pk=group.pk).first()
+    if is_backend_group_used(group):
+        raise GroupInUse(id=group.pk)
+    groups.delete_backend_group(group, actor=actor, force=force)

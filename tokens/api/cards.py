@@ -1,0 +1,96 @@
+"""Tokens and user groups as plain dictionaries, in a fixed number of queries whatever their number."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
+
+from moreh_cloud.lib.api.shapes import Showing
+from sda.models import Sda
+from tokens.models import Token, TokenGroup
+
+Card = dict[str, Any]
+FIELDS = ("pk", "value", "description", "priority", "max_sda_count", "max_duplicates", "access_level", "env")
+
+
+def plain_cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
+    """Shape tokens by id, in their order, with their groups as names: three queries."""
+    cards = _cards(tokens, showing)
+    for token, _group, name in _links(tokens).values_list("token", "tokengroup", "tokengroup__name"):
+        if token in cards:
+            cards[token]["grouplist"].append(name)
+    return cards
+
+
+def token_cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
+    """Shape tokens by id, in their order, with their groups: three queries, or four with lists of tokens."""
+    cards = _cards(tokens, showing)
+    groups: dict[int, Card] = {}
+    names = ("tokengroup__name", "tokengroup__description", "tokengroup__index")
+    for token, pk, *row in _links(tokens).values_list("token", "tokengroup", *names):
+        group = groups.setdefault(pk, _group_card(pk, *row))
+        if token in cards:
+            cards[token]["grouplist"].append(group)
+    if showing.tokenlists:
+        _list_values(groups, showing)
+    return cards
+
+
+def group_cards(groups: QuerySet[TokenGroup], showing: Showing) -> list[Card]:
+    """Shape user groups with their tokens: five queries."""
+    rows = groups.values_list("pk", "name", "description", "index")
+    cards = {row[0]: {**_group_card(*row), "tokenlist": []} for row in rows}
+    links = _links(Token.objects.live()).filter(tokengroup__in=list(cards)).values_list("tokengroup", "token")
+    list_tokens(cards, list(links), showing)
+    return list(cards.values())
+
+
+def list_tokens(groups: dict[int, Card], links: Iterable[tuple[int, int]], showing: Showing) -> None:
+    """Put tokens into the lists of groups of any kind: `links` are pairs of the ids of a group and a token."""
+    pairs = sorted(set(links))
+    tokens = plain_cards(Token.objects.live().filter(pk__in={token for _group, token in pairs}), showing)
+    for group, token in pairs:
+        if token in tokens:
+            groups[group]["tokenlist"].append(tokens[token])
+
+
+def _cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
+    plain = tokens.prefetch_related(None)
+    owned = Sda.objects.live().filter(current=True, token__in=plain.values("pk"))
+    current = dict(owned.values_list("token_id", "pk"))
+    return {
+        pk: {
+            "value": showing.secret(value),
+            "description": description,
+            "priority": priority,
+            "maxSdaCount": max_sda_count,
+            "maxDuplicates": max_duplicates,
+            "targetSdaId": current.get(pk),
+            "accessLevel": access_level,
+            "env": env,
+            "grouplist": [],
+        }
+        for pk, value, description, priority, max_sda_count, max_duplicates, access_level, env in plain.values_list(
+            *FIELDS
+        )
+    }
+
+
+def _links(tokens: QuerySet[Token]) -> QuerySet[Any]:
+    """Give which token is in which live group, groups in their order."""
+    rows: QuerySet[Any] = Token.groups.through._default_manager.filter(
+        token__in=tokens.prefetch_related(None).values("pk"), tokengroup__deleted_at__isnull=True
+    )
+    return rows.order_by("tokengroup__index", "tokengroup", "token")
+
+
+def _group_card(pk: int, name: str, description: str, index: int) -> Card:
+    return {"id": pk, "name": name, "description": description, "index": index, "combine": False}
+
+
+def _list_values(groups: dict[int, Card], showing: Showing) -> None:
+    for group in groups.values():
+        group["tokenlist"] = []
+    members = _links(Token.objects.live()).filter(tokengroup__in=list(groups))
+    for pk, value in members.values_list("tokengroup", "token__value"):
+        groups[pk]["tokenlist"].append(showing.secret(value))

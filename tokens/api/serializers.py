@@ -1,0 +1,135 @@
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from moreh_cloud.lib.api.parameters import (
+    MAX_ID,
+    Environment,
+    Name,
+    Parameters,
+    Reference,
+    Several,
+    Text,
+    Whole,
+    Word,
+)
+from moreh_cloud.lib.crypto import digest
+from moreh_cloud.lib.errors import NotFound
+from tokens.choices import MAX_PRIORITY, MIN_PRIORITY, AccessLevel
+from tokens.models import Token
+from tokens.queries import get_token, live_token_groups, live_tokens
+
+
+class PlainToken(serializers.Serializer[Any]):
+    """A token inside a group."""
+
+    value = serializers.CharField()
+    description = serializers.CharField()
+    priority = serializers.IntegerField(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY)
+    maxSdaCount = serializers.IntegerField(min_value=1)
+    maxDuplicates = serializers.IntegerField(min_value=0)
+    targetSdaId = serializers.IntegerField(allow_null=True)
+    accessLevel = serializers.ChoiceField(AccessLevel.choices)
+    env = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    grouplist = serializers.ListField(child=serializers.CharField())
+
+
+class GroupOfToken(serializers.Serializer[Any]):
+    """A user group inside a token; `tokenlist` only where the answer is about one object or asked for."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    index = serializers.IntegerField()
+    combine = serializers.BooleanField()
+    tokenlist = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+@extend_schema_field(GroupOfToken(many=True))
+class _Groups(serializers.ListField):
+    pass
+
+
+class TokenSerializer(PlainToken):
+    """A customer's identity."""
+
+    grouplist = _Groups()
+
+    class Meta:
+        ref_name = "Token"
+
+
+class TokenGroupSerializer(serializers.Serializer[Any]):
+    """A user group."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    index = serializers.IntegerField()
+    combine = serializers.BooleanField()
+    tokenlist = PlainToken(many=True)
+
+
+class TokenReference(Text):
+    """The value of a token, which it gives. Raises NotFound."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        value = super().run_validation(data)
+        return get_token(value) if isinstance(value, str) and value else value
+
+
+class TokenReferences(Several):
+    """Values of tokens, which it gives. Raises NotFound."""
+
+    child = Text()
+
+    def to_internal_value(self, data: Any) -> list[Token]:
+        values = list(dict.fromkeys(super().to_internal_value(data)))
+        found = list(live_tokens().filter(value_digest__in=[digest(value) for value in values]))
+        if len(found) < len(values):
+            raise NotFound(**{str(self.field_name): ["…"]})
+        return found
+
+
+class NewToken(Parameters):
+    desc = Text(source="description")
+    priority = Whole(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY, required=False)
+    maxSdaCount = Whole(min_value=1, required=False, source="max_sda_count")
+    maxDuplicates = Whole(required=False, source="max_duplicates")
+    accessLevel = Word(AccessLevel.choices, required=False, source="access_level")
+    env = Environment(required=False)
+
+
+class TokenChange(NewToken):
+    token = TokenReference()
+    desc = Text(source="description", required=False)
+    targetSdaId = Whole(required=False, min_value=1, max_value=MAX_ID, source="sda_id")
+
+
+class OneToken(Parameters):
+    token = TokenReference()
+
+
+class TokenGrouping(Parameters):
+    group = Reference(live_token_groups)
+    token = TokenReference()
+
+
+class NewTokenGroup(Parameters):
+    label = Name(source="name")
+    description = Text(required=False, allow_blank=True)
+    tokens = TokenReferences(required=False)
+
+
+class TokenGroupChange(Parameters):
+    id = Reference(live_token_groups, source="group")
+    label = Name(required=False, source="name")
+    description = Text(required=False, allow_blank=True)
+    index = Whole(required=False, min_value=-(2**31))
+    tokens = TokenReferences(required=False)
+
+
+class OneTokenGroup(Parameters):
+    id = Reference(live_token_groups, source="group")
+    force = serializers.BooleanField(default=False)
