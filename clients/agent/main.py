@@ -21,7 +21,7 @@ from clients.agent.runner import FakeRunner, Runner
 from clients.channel import Server, explain
 from clients.secrets_on_disk import read_secret
 
-app = typer.Typer(help=__doc__)
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False)
 
 
 class CannotRun(Exception):

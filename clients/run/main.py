@@ -15,7 +15,7 @@ from clients.run.client import JobClient, Request
 from clients.run.session import Session
 from clients.secrets_on_disk import TokenMissing, read_token
 
-app = typer.Typer(add_completion=True, help=__doc__)
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False)
 
 
 def _version(wanted: bool) -> None:

@@ -49,6 +49,12 @@ class Signals:
         for number in PASSED_ON:
             asyncio.get_running_loop().remove_signal_handler(number)
 
+    def pass_to(self, program: asyncio.subprocess.Process) -> None:
+        """Give the program our signals from now on, and the one that came while it started."""
+        self.program = program
+        if self.ended_by:
+            program.send_signal(self.ended_by)
+
     def _take(self, number: signal.Signals) -> None:
         if number in ENDING:
             self.ended_by = number

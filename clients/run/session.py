@@ -70,7 +70,8 @@ class Session:
 
     async def _beside(self, running: pb.Running) -> int | None:
         """Run the command while the job lives; None when its devices were taken for a more important one."""
-        program = self.signals.program = await launch(self.command, environment(self.job.job_id, running))
+        program = await launch(self.command, environment(self.job.job_id, running))
+        self.signals.pass_to(program)
         self.job.pid = program.pid
         over = asyncio.create_task(program.wait())
         try:

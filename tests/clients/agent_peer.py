@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 
@@ -14,6 +15,7 @@ from protocol.v1.agents_pb2_grpc import AgentsServicer, add_AgentsServicer_to_se
 
 KEY = "node-key-of-a-test"
 PATIENCE = 10.0
+Outgoing = asyncio.Queue[pb.ManagerMessage | None]
 
 
 class Manager(AgentsServicer):
@@ -26,15 +28,16 @@ class Manager(AgentsServicer):
         self.server: grpc.aio.Server | None = None
         self.port = 0
         self._news = asyncio.Condition()
-        self._out: asyncio.Queue[pb.ManagerMessage | None] = asyncio.Queue()
+        self._out: Outgoing = asyncio.Queue()
 
     async def Connect(  # noqa: N802 - the protocol's name
-        self, request_iterator: AsyncIterator[pb.AgentMessage], context: grpc.aio.ServicerContext
+        self, request_iterator: AsyncIterator[pb.AgentMessage], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.ManagerMessage]:
         if dict(context.invocation_metadata() or ()).get("authorization") != f"Bearer {KEY}":
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Who are you?")
         await self._hear(await anext(aiter(request_iterator)))
-        self._out = out = asyncio.Queue()
+        out: Outgoing = asyncio.Queue()
+        self._out = out
         yield pb.ManagerMessage(welcome=pb.Welcome(workers=self.expected, report_interval_ms=50))
         listening = asyncio.create_task(self._listen(request_iterator, out))
         try:
@@ -43,7 +46,7 @@ class Manager(AgentsServicer):
         finally:
             listening.cancel()
 
-    async def Enrol(self, request: pb.EnrolRequest, context: grpc.aio.ServicerContext) -> pb.EnrolResponse:  # noqa: N802
+    async def Enrol(self, request: pb.EnrolRequest, context: grpc.aio.ServicerContext[Any, Any]) -> pb.EnrolResponse:  # noqa: N802
         if request.enrolment_key != "once":
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "This enrolment key was used before.")
         self.enrolled.append(request)
@@ -82,7 +85,7 @@ class Manager(AgentsServicer):
         seen = len(self.heard)
         return (await self.until(lambda m: m.HasField("report") and m in self.heard[seen:] and fits(m.report))).report
 
-    async def _listen(self, messages: AsyncIterator[pb.AgentMessage], out: asyncio.Queue) -> None:
+    async def _listen(self, messages: AsyncIterator[pb.AgentMessage], out: Outgoing) -> None:
         async for message in messages:
             await self._hear(message)
         out.put_nowait(None)
@@ -117,7 +120,7 @@ async def manager() -> AsyncIterator[Manager]:
         await served.close()
 
 
-def start(worker: int = 1, job: int = 11, devices: tuple[int, ...] = (0, 1), **fields: object) -> pb.Order:
+def start(worker: int = 1, job: int = 11, devices: tuple[int, ...] = (0, 1), **fields: Any) -> pb.Order:
     """Make a START order."""
     verb = pb.StartWorker(worker_id=worker, job_id=job, device_indexes=devices, **fields)
     return pb.Order(order_id=str(uuid.uuid4()), start=verb)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as PackedDetail
@@ -35,7 +36,8 @@ def rich(code: grpc.StatusCode, reason: str, text: str) -> grpc.Status:
     """Make a status as the real server does."""
     detail = PackedDetail()
     detail.Pack(ErrorInfo(reason=reason, domain=wire.ERROR_DOMAIN))
-    return to_status(Status(code=code.value[0], message=text, details=[detail]))
+    status: grpc.Status = to_status(Status(code=code.value[0], message=text, details=[detail]))
+    return status
 
 
 class Manager(JobsServicer):
@@ -54,7 +56,7 @@ class Manager(JobsServicer):
         self._pushed: asyncio.Queue[pb.JobUpdate | None]
 
     async def Run(  # noqa: N802 - the protocol's name
-        self, request_iterator: AsyncIterator[pb.ClientMessage], context: grpc.aio.ServicerContext
+        self, request_iterator: AsyncIterator[pb.ClientMessage], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.JobUpdate]:
         if dict(context.invocation_metadata() or ()).get("authorization") != f"Bearer {TOKEN}":
             await context.abort_with_status(rich(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "Log in first."))
@@ -79,7 +81,8 @@ class Manager(JobsServicer):
     def say(self, state: State, attempt: int = 1) -> None:
         """Move the job to a state and tell all streams."""
         revision = self.current.revision + 1 if self.current else 1
-        self.current = pb.JobUpdate(job_id=42, revision=revision, attempt=attempt, **{FIELDS[type(state)]: state})
+        told: dict[str, Any] = {FIELDS[type(state)]: state}
+        self.current = pb.JobUpdate(job_id=42, revision=revision, attempt=attempt, **told)
         for listener in self._listeners:
             listener.put_nowait(self.current)
 

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.slow
 SHOW = "import os; print(os.environ['MOREH_JOB_ID'], os.environ['MOREH_WORKERS'], os.environ['MOREH_DEVICES'])"
 SLEEP = "import sys, time; print('up', flush=True); time.sleep(60)"
 TIDY = """
-import signal, sys, time
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
-signal.signal(signal.SIGUSR1, lambda *_: print("usr1", flush=True))
+signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"usr1\\n"))
 print("up", flush=True)
 while True: time.sleep(0.05)
 """

@@ -1,0 +1,62 @@
+"""One call to the server for one command of a person."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import grpc
+import typer
+
+from clients.channel import Server, bearer, code_of, explain
+from clients.secrets_on_disk import TokenMissing, read_token
+from protocol.v1.accelerators_pb2_grpc import AcceleratorsStub
+
+PATIENCE = 15.0  # seconds
+
+P = ParamSpec("P")
+
+
+class Refused(Exception):
+    """The server, or the state of things, does not allow it; the text is for a person."""
+
+
+class Door:
+    """The Accelerators service as the VM's token sees it."""
+
+    def __init__(self, server: Server, token: str) -> None:
+        self.server = server
+        self._metadata = bearer(token)
+
+    def call(self, method: str, request: object) -> Any:
+        """Make one call. Raises Refused."""
+        try:
+            return asyncio.run(self._ask(method, request))
+        except grpc.aio.AioRpcError as error:
+            raise Refused(f"{explain(error, self.server)} ({code_of(error)})") from error
+        except OSError as error:
+            raise Refused(str(error)) from error
+
+    async def _ask(self, method: str, request: object) -> Any:
+        async with self.server.connect() as channel:
+            return await getattr(AcceleratorsStub(channel), method)(request, metadata=self._metadata, timeout=PATIENCE)
+
+
+def open_door(server: str | None, token_file: Path | None) -> Door:
+    """Find the token and the server. Raises TokenMissing."""
+    return Door(Server.from_env(server), read_token(token_file))
+
+
+def plainly(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn what people should read into one line on standard error and exit code 1."""
+
+    @functools.wraps(command)
+    def spoken(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except (TokenMissing, Refused) as error:
+            typer.echo(error, err=True)
+            raise typer.Exit(1) from error
+
+    return spoken

@@ -1,0 +1,160 @@
+"""moreh-smi: look at this VM's accelerators and change them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+
+from clients import __version__
+from clients.secrets_on_disk import TokenMissing, read_token
+from clients.smi import tables
+from clients.smi.calls import Refused, open_door, plainly
+from clients.smi.choose import list_sdas, pick_model, pick_sda, sda_by_number
+from protocol.v1 import accelerators_pb2 as pb
+
+HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, context_settings=HELP)
+
+ServerOption = Annotated[str | None, typer.Option(help="host:port; else MOREH_SERVER.")]
+TokenFile = Annotated[Path | None, typer.Option(help="Else MOREH_TOKEN or /etc/moreh/token.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.callback(invoke_without_command=True)
+@plainly
+def smi(  # noqa: PLR0917 - typer passes them by name
+    context: typer.Context,
+    idx: Annotated[int | None, typer.Option("-i", "--idx", help="Only this device.")] = None,
+    reset: Annotated[bool, typer.Option("-r", "--reset", help="Stop its running process.")] = False,
+    server_version: Annotated[bool, typer.Option("-s", "--server-version", help="Version of the server.")] = False,
+    version: Annotated[bool, typer.Option("-v", "--version", help="Version of this tool, and the latest.")] = False,
+    token: Annotated[bool, typer.Option("-t", "--token", help="The token of this VM.")] = False,
+    hardware: Annotated[bool, typer.Option("-p", help="Details of the hardware.")] = False,
+    as_json: Json = False,
+    server: ServerOption = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Show the devices of this VM's token and what runs on them.
+
+    Exit codes: 0 done, 1 refused (the reason is on standard error), 2 wrong usage.
+    """
+    context.obj = (server, token_file)
+    if context.invoked_subcommand:
+        return
+    if token:
+        typer.echo(read_token(token_file))
+    elif version:
+        _show_version(server, token_file)
+    elif server_version:
+        typer.echo(open_door(server, token_file).call("GetVersion", pb.GetVersionRequest()).server_version)
+    elif reset:
+        _reset(server, token_file, idx)
+    else:
+        _show(server, token_file, idx, hardware=hardware, as_json=as_json)
+
+
+@app.command()
+@plainly
+def device(  # noqa: PLR0917 - typer passes them by name
+    context: typer.Context,
+    what: Annotated[str | None, typer.Argument(help="Model (--add) or device number; asked for when absent.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the devices.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="Add a device of a model.")] = False,
+    rm: Annotated[bool, typer.Option("--rm", help="Remove a device.")] = False,
+    switch: Annotated[bool, typer.Option("--switch", help="Make a device the current one.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List, add, remove or switch devices: --list, --add [MODEL], --rm [DEVICE], --switch [DEVICE]."""
+    server, token_file = context.obj
+    if sum((list_, add, rm, switch)) > 1:
+        raise typer.BadParameter("Only one of --list, --add, --rm and --switch.")
+    if add:
+        _add(server, token_file, what, as_json)
+    elif rm:
+        _remove(server, token_file, what)
+    elif switch:
+        _switch(server, token_file, what, as_json)
+    else:
+        _list(server, token_file, as_json)
+
+
+def _show(server: str | None, token_file: Path | None, idx: int | None, *, hardware: bool, as_json: bool) -> None:
+    listed = list_sdas(open_door(server, token_file))
+    chosen = listed if idx is None else [sda_by_number(listed, idx)]
+    if as_json:
+        _print_json(pb.ListSdasResponse(sdas=chosen))
+    elif hardware:
+        tables.show(tables.hardware(chosen))
+    else:
+        tables.show(tables.sdas(chosen), tables.processes(chosen))
+
+
+def _show_version(server: str | None, token_file: Path | None) -> None:
+    typer.echo(f"Current Version: {__version__}")
+    try:
+        versions = open_door(server, token_file).call("GetVersion", pb.GetVersionRequest())
+    except (Refused, TokenMissing):
+        return  # our own version is known without a server
+    typer.echo(f"Latest Version: {versions.latest_client_version}")
+
+
+def _reset(server: str | None, token_file: Path | None, idx: int | None) -> None:
+    door = open_door(server, token_file)
+    sda_id = 0 if idx is None else sda_by_number(list_sdas(door), idx).sda_id
+    jobs = door.call("Reset", pb.ResetRequest(sda_id=sda_id)).job_ids
+    typer.echo(f"Stopped job {', '.join(map(str, jobs))}." if jobs else "Nothing was running.")
+
+
+def _list(server: str | None, token_file: Path | None, as_json: bool) -> None:
+    listed = list_sdas(open_door(server, token_file))
+    if as_json:
+        _print_json(pb.ListSdasResponse(sdas=listed))
+    else:
+        tables.show(tables.sdas(listed))
+
+
+def _add(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
+    door = open_door(server, token_file)
+    if (model := pick_model(door, what)) is None:
+        return
+    request = pb.AddSdaRequest(model_id=model.model_id, model_group_id=model.model_group_id)
+    added = door.call("AddSda", request)
+    _done(added, f"Device {added.number} ({added.model_name}) was added.", as_json)
+
+
+def _remove(server: str | None, token_file: Path | None, what: str | None) -> None:
+    door = open_door(server, token_file)
+    if (sda := pick_sda(door, what)) is None:
+        return
+    door.call("RemoveSda", pb.RemoveSdaRequest(sda_id=sda.sda_id))
+    typer.echo(f"Device {sda.number} ({sda.model_name}) was removed.")
+
+
+def _switch(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
+    door = open_door(server, token_file)
+    if (sda := pick_sda(door, what)) is None:
+        return
+    current = door.call("SetCurrent", pb.SetCurrentRequest(sda_id=sda.sda_id))
+    _done(current, f"Device {current.number} ({current.model_name}) is the current one.", as_json)
+
+
+def _done(sda: pb.Sda, text: str, as_json: bool) -> None:
+    if as_json:
+        _print_json(sda)
+    else:
+        typer.echo(text)
+
+
+def _print_json(message: Message) -> None:
+    typer.echo(MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
+
+
+def main() -> None:
+    """Console entry."""
+    app(prog_name="moreh-smi")
+
+
+if __name__ == "__main__":
+    main()
