@@ -1,7 +1,7 @@
 """What all gRPC doors need: who calls, and the database from an event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, ParamSpec, TypeVar
@@ -10,13 +10,15 @@ from urllib.parse import unquote
 import grpc
 from django.conf import settings
 from django.db import OperationalError, close_old_connections
+from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.lib.errors import Unauthenticated
+from moreh_cloud.lib.errors import InvalidParameter, Unauthenticated
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
+FIRST_WORD = 30.0  # seconds: a stranger's stream costs something from its first byte
 TRIES = 3
 REPEATABLE = {"40001", "40P01"}  # PostgreSQL rolled one of two transactions back so that the other could go on
 
@@ -46,11 +48,20 @@ def _with_connection(work: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
+async def first_of(messages: AsyncIterator[T]) -> T:
+    """Wait for the message that begins a stream. Raises InvalidParameter when none comes."""
+    try:
+        async with asyncio.timeout(FIRST_WORD):
+            return await anext(messages)
+    except (StopAsyncIteration, TimeoutError):
+        raise InvalidParameter(_("A stream begins with a message."), parameter="message") from None
+
+
 def bearer(context: Context) -> str:
     """Read the secret that the caller presents. Raises Unauthenticated."""
     for name, value in context.invocation_metadata() or ():
         if name == "authorization":
-            scheme, _, secret = (value if isinstance(value, str) else "").partition(" ")
+            scheme, _space, secret = (value if isinstance(value, str) else "").partition(" ")
             if scheme.lower() == "bearer" and secret.strip():
                 return secret.strip()
     raise Unauthenticated
@@ -58,5 +69,5 @@ def bearer(context: Context) -> str:
 
 def peer_ip(context: Context) -> str:
     """Read the caller's address from gRPC's `ipv4:1.2.3.4:5` or `ipv6:%5B::1%5D:5`; "" when it has none."""
-    kind, _, place = unquote(context.peer()).partition(":")
+    kind, _colon, place = unquote(context.peer()).partition(":")
     return place.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""

@@ -104,8 +104,8 @@ async def serve() -> None:
 
 
 def _options() -> wire.Options:
-    limits = [(f"grpc.max_{way}_message_length", settings.MOREH_GRPC_MAX_MESSAGE) for way in ("receive", "send")]
-    return [*wire.SERVER_OPTIONS, *limits, ("grpc.so_reuseport", 0)]
+    limits = {f"grpc.max_{way}_message_length": settings.MOREH_GRPC_MAX_MESSAGE for way in ("receive", "send")}
+    return list({**dict(wire.SERVER_OPTIONS), **limits, "grpc.so_reuseport": 0}.items())
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:

@@ -15,7 +15,7 @@ from backends.services.nodes import enrol_backend
 from backends.services.orders import acknowledge_order
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter
-from moreh_cloud.lib.rpc import Context, bearer, in_thread, peer_ip
+from moreh_cloud.lib.rpc import Context, bearer, first_of, in_thread, peer_ip
 from protocol.v1 import agents_pb2 as pb
 from protocol.v1.agents_pb2_grpc import AgentsServicer
 from scheduler.rpc.lookout import Lookout
@@ -38,7 +38,7 @@ class Agents(AgentsServicer):
 
     async def Connect(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.ManagerMessage]:
         messages = aiter(request_iterator)
-        hello = await anext(messages, pb.AgentMessage())
+        hello = await first_of(messages)
         stream, welcome = await in_thread(_greet, bearer(context), hello, peer_ip(context))
         self._join(stream)
         listening = asyncio.create_task(self._listen(messages, stream))

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter
-from moreh_cloud.lib.rpc import Context, bearer, in_thread, peer_ip
+from moreh_cloud.lib.rpc import Context, bearer, first_of, in_thread, peer_ip
 from protocol.v1 import jobs_pb2 as pb
 from protocol.v1.jobs_pb2_grpc import JobsServicer
 from scheduler.choices import Cause
@@ -65,7 +65,7 @@ class Jobs(JobsServicer):
 
     async def Run(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.JobUpdate]:
         messages = aiter(request_iterator)
-        first = await anext(messages, pb.ClientMessage())
+        first = await first_of(messages)
         job, actor = await in_thread(_begin, bearer(context), first, peer_ip(context))
         line = self._join(Line(job, actor))
         listening = asyncio.create_task(self._listen(messages, line))

@@ -100,6 +100,11 @@ class Talk(Generic[M]):
             return True
         return False
 
+    def hear_the_end(self) -> None:
+        """Hear until the stream ends with an error (raised) or well (EOFError)."""
+        while True:
+            self.hear()
+
     def drop(self) -> None:
         """Vanish without a word."""
         self.call.cancel()
