@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
@@ -10,11 +10,15 @@ from tempfile import mkdtemp
 import django
 import pytest
 import redis
+from django.apps import apps
 from django.core.management import call_command
+from django.db import connections, transaction
+from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
 
 STOPPING = pytest.StashKey[ExitStack]()
+RESTORE = pytest.StashKey[Callable[[], None]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,6 +69,32 @@ def pytest_make_collect_report(
     report = yield
     _fail_if_skipped(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Put back the rows that migrations made, after a test with real transactions has emptied every table."""
+    yield
+    marker = item.get_closest_marker("django_db")
+    emptied = (marker and marker.kwargs.get("transaction")) or "transactional_db" in getattr(item, "fixturenames", ())
+    if emptied and nextitem is not None:
+        item.config.stash[RESTORE]()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest) -> None:
+    """Remember the rows of a new installation; content types and permissions come back by themselves."""
+    models = [model for model in apps.get_models() if model._meta.app_label not in ("contenttypes", "auth")]
+    with django_db_blocker.unblock():
+        rows = [row for model in models for row in model._base_manager.all()]
+
+    def restore() -> None:
+        with django_db_blocker.unblock(), transaction.atomic():
+            for row in rows:
+                row.save_base(raw=True, force_insert=True)
+        connections.close_all()
+
+    request.config.stash[RESTORE] = restore
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -17,7 +17,7 @@ from scheduler.tick import tick
 from tests import make
 from usage.queries import overlapping
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _at_once(calls: Iterable[Callable[[], object]]) -> list[object]:
