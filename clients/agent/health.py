@@ -1,9 +1,8 @@
 """Whether a node can be trusted with work."""
 
-import asyncio
-import contextlib
 from collections.abc import Sequence, Set
 
+from clients.agent.command import CommandFailed, output_of
 from clients.agent.devices import Devices, DevicesUnreadable, Reading
 from protocol.v1 import agents_pb2 as pb
 
@@ -54,18 +53,8 @@ class HealthCheck:
 
 
 async def _failure(command: Sequence[str]) -> str:
-    pipe = asyncio.subprocess.PIPE
     try:
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
-    except OSError as error:
-        return f"{command[0]}: {error.strerror}"
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        return f"{command[0]} did not answer within {PATIENCE:.0f} s"
-    if process.returncode == 0:
-        return ""
-    lines = output.decode(errors="replace").strip().splitlines() or [""]
-    return f"{command[0]} ended with exit code {process.returncode}: {lines[-1][:200]}"
+        await output_of(command, PATIENCE)
+    except CommandFailed as error:
+        return str(error)
+    return ""

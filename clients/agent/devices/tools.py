@@ -1,7 +1,6 @@
-import asyncio
-import contextlib
 from collections.abc import Callable, Sequence, Set
 
+from clients.agent.command import CommandFailed, output_of
 from clients.agent.devices import parse
 from clients.agent.devices.reading import DevicesUnreadable, Reading
 
@@ -23,27 +22,9 @@ class ToolDevices:
 
     async def read(self, busy: Set[int]) -> list[Reading]:  # noqa: ARG002 - the hardware knows
         """Run the tool. Raises DevicesUnreadable."""
-        outputs = [await _output(command) for command in self._commands]
         try:
-            return self._parser(*outputs)
+            return self._parser(*[await output_of(command, PATIENCE) for command in self._commands])
+        except CommandFailed as error:
+            raise DevicesUnreadable(str(error)) from error
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DevicesUnreadable(f"{self._commands[0][0]} printed something else: {error}") from error
-
-
-async def _output(command: Sequence[str]) -> str:
-    pipe = asyncio.subprocess.PIPE
-    try:
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
-    except OSError as error:
-        raise DevicesUnreadable(f"{command[0]}: {error.strerror}") from error
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-    except TimeoutError as error:
-        raise DevicesUnreadable(f"{command[0]} did not answer within {PATIENCE:.0f} s") from error
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-    if process.returncode:
-        raise DevicesUnreadable(f"{command[0]} ended with exit code {process.returncode}")
-    return output.decode(errors="replace")
