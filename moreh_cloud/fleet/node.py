@@ -39,7 +39,7 @@ class Node:
         self._on, self._off = asyncio.Event(), asyncio.Event()
         self.agent: Agent | None = None
 
-    async def start_bmc(self, user: str, password: str) -> None:
+    async def start_bmc(self, user: str, password: str) -> SimulatedBmc:
         """Listen on the BMC's UDP port, with the power as it was when the last simulation ended."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         state = self._remembered()
@@ -51,14 +51,14 @@ class Node:
             delay=POWER_DELAY,
             on_power=lambda _bmc, new: self._heard(new),
         )
-        await start_bmc(bmc, BmcAddress("127.0.0.1", self._seeded.bmc_port))
+        return await start_bmc(bmc, BmcAddress("127.0.0.1", self._seeded.bmc_port))
 
     async def live(self) -> None:
         """Boot when there is power, vanish when there is none, for ever."""
         runner: FakeRunner = StandingRunner()
         while True:
             await self._on.wait()
-            agent = self._make_agent(runner)
+            agent = self.make_agent(runner)
             await agent.start()
             self.agent = agent
             try:
@@ -75,7 +75,8 @@ class Node:
         while self._on.is_set() and not (self.agent and self.agent.welcomed.is_set()):
             await asyncio.sleep(0.05)
 
-    def _make_agent(self, runner: FakeRunner) -> Agent:
+    def make_agent(self, runner: FakeRunner) -> Agent:
+        """Make the agent that starts when the node has booted."""
         return Agent(
             self._server,
             self._seeded.key,

