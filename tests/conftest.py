@@ -91,7 +91,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, r
     def restore() -> None:
         with django_db_blocker.unblock(), transaction.atomic():
             for row in rows:
-                row.save_base(raw=True, force_insert=True)
+                row.save_base(raw=True)
         connections.close_all()
 
     request.config.stash[RESTORE] = restore
