@@ -17,6 +17,7 @@ from moreh_cloud.lib.admin import (
     ServiceAdmin,
     Table,
     Tombstones,
+    ago,
     badge,
     confirmed,
     link,
@@ -170,7 +171,7 @@ class TokenAdmin(ServiceAdmin):
         more = reverse("admin:sda_sda_changelist") + f"?token={row.pk}"
         yield Table(_("SDAs"), (_("SDA"), _("SDA model"), _("devices"), "", ""), sdas, more)
         jobs = [
-            (link_to(job, f"#{job.pk}"), job.get_status_display(), job.num_devices, job.requested_at)
+            (link_to(job, f"#{job.pk}"), job.get_status_display(), job.num_devices, ago(job.requested_at))
             for job in queue().filter(token=row)[:LATEST]
         ]
         more = reverse("admin:scheduler_job_changelist") + f"?token={row.pk}"

@@ -41,7 +41,7 @@ class BackendForm(RowForm):
         help_text=NEVER_SHOWN,
     )
     devices = forms.IntegerField(
-        label=_("devices"),
+        label=_("Devices"),
         min_value=0,
         max_value=MAX_DEVICES,
         initial=8,
@@ -50,7 +50,7 @@ class BackendForm(RowForm):
         help_text=_("0 to 32. They stay shut down until the node's agent says hello."),
     )
     device_model = forms.CharField(
-        label=_("device model"),
+        label=_("Device model"),
         max_length=64,
         required=False,
         widget=UnfoldAdminTextInputWidget,
@@ -80,13 +80,13 @@ class PowerForm(ForceForm):
 
 class MoveForm(ConfirmForm):
     group = forms.ModelChoiceField(
-        label=_("to the backend group"), queryset=BackendGroup.objects.live(), widget=UnfoldAdminSelectWidget
+        label=_("To the backend group"), queryset=BackendGroup.objects.live(), widget=UnfoldAdminSelectWidget
     )
 
 
 class DeviceStatusForm(ForceForm):
     status = forms.ChoiceField(
-        label=_("status"),
+        label=_("Status"),
         choices=[(status.value, status.label) for status in SETTABLE],
         widget=UnfoldAdminSelectWidget,
         help_text=_("A device with a job drains: it changes when the job is over."),
@@ -96,7 +96,7 @@ class DeviceStatusForm(ForceForm):
 
 class EnrolmentForm(RowForm):
     hours = forms.IntegerField(
-        label=_("valid for (hours)"), min_value=1, max_value=720, initial=24, widget=UnfoldAdminIntegerFieldWidget
+        label=_("Valid for (hours)"), min_value=1, max_value=720, initial=24, widget=UnfoldAdminIntegerFieldWidget
     )
 
     class Meta:

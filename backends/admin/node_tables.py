@@ -40,7 +40,7 @@ def device_table(backend: Backend) -> Table:
         _("power"),
         _("since"),
     )
-    return Table(_("Devices"), headers, rows)
+    return Table(_("Devices"), headers, rows, above=True)
 
 
 def _telemetry(device: Device) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -44,7 +45,7 @@ def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) ->
 
     ask.__name__ = f"power_{verb.value}"
     form = {"form": PowerForm} if dangerous else {}
-    return confirmed(verb.label, says=says, icon=icon, dangerous=dangerous, **form)(ask)  # type: ignore[arg-type]
+    return confirmed(capfirst(verb.label), says=says, icon=icon, dangerous=dangerous, **form)(ask)  # type: ignore[arg-type]
 
 
 @admin.register(Backend)

@@ -30,14 +30,14 @@ for foreign in (Group, AuthToken):  # roles replace groups; access tokens are ma
 
 class OperatorForm(RowForm):
     password = forms.CharField(
-        label=_("password"),
+        label=_("Password"),
         required=False,
         strip=False,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
         help_text=_("At least 10 characters. It is never shown. Empty: unchanged."),
     )
     email_verified = forms.BooleanField(
-        label=_("e-mail verified"),
+        label=_("E-mail verified"),
         required=False,
         widget=UnfoldBooleanWidget,
         help_text=_(

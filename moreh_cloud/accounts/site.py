@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
@@ -24,6 +25,8 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
 class OperatorSite(UnfoldAdminSite):
     """The admin, whose every write goes through a service."""
+
+    index_title = _("Home")
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         request.current_app = self.name  # type: ignore[attr-defined]

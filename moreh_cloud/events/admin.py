@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.models import Event
-from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, Table, ago
+from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, Table, ago, exactly
 from moreh_cloud.lib.masking import masked
 
 LATEST = 10  # events on the page of what they are about
@@ -46,13 +46,17 @@ def asked(event: Event) -> str:
 
 @admin.register(Event)
 class EventAdmin(GrowingAdmin):
-    list_display = ("event_time", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "shown")
+    list_display = ("at", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "shown")
     list_filter = ("referer_protocol", ("event_time", RangeDateTimeFilter), ByToken)
     search_fields = ("subject__exact", "action__exact")
     search_help_text = _("A thing like backend/12 or job/345, or an action like CREATE_TOKEN")
     ordering = ("-id",)
     fields = ("event_time", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "asked", "said")
     readonly_fields = ("asked", "said")
+
+    @display(description=_("time"), ordering="id")
+    def at(self, row: Event) -> SafeString | str:
+        return exactly(row.event_time)
 
     @display(description=_("request"))
     def shown(self, row: Event) -> str:

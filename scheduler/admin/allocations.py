@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, link_to
+from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, exactly, link_to
 from scheduler.models import Allocation
 
 
@@ -29,7 +29,7 @@ class StillHeld(admin.SimpleListFilter):
 
 @admin.register(Allocation)
 class AllocationAdmin(GrowingAdmin):
-    list_display = ("pk", "device_link", "job_link", "sda_link", "token_link", "started_at", "ended_at")
+    list_display = ("pk", "device_link", "job_link", "sda_link", "token_link", "since", "until")
     list_filter = (StillHeld, ByToken)
     list_select_related = ("device__backend", "job", "sda", "token")
     search_fields = ("job__id__exact", "token__description")
@@ -37,6 +37,14 @@ class AllocationAdmin(GrowingAdmin):
     ordering = ("-id",)
     fields = ("device_link", "job_link", "sda_link", "token_link", "started_at", "ended_at")
     readonly_fields = ("device_link", "job_link", "sda_link", "token_link")
+
+    @display(description=_("from"), ordering="started_at")
+    def since(self, row: Allocation) -> SafeString | str:
+        return exactly(row.started_at)
+
+    @display(description=_("until"), ordering="ended_at")
+    def until(self, row: Allocation) -> SafeString | str:
+        return exactly(row.ended_at)
 
     @display(description=_("device"))
     def device_link(self, row: Allocation) -> SafeString | str:

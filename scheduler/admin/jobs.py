@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
@@ -23,6 +24,7 @@ from moreh_cloud.lib.admin import (
     ago,
     badge,
     confirmed,
+    exactly,
     link_to,
 )
 from scheduler.admin.tones import JOB, WORKER
@@ -38,7 +40,7 @@ NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 
 class PriorityForm(ConfirmForm):
     priority = forms.IntegerField(
-        label=_("priority"),
+        label=_("Priority"),
         min_value=MIN_PRIORITY,
         max_value=MAX_PRIORITY,
         widget=UnfoldAdminIntegerFieldWidget,
@@ -77,14 +79,13 @@ class JobAdmin(GrowingAdmin):
         "shown_number",
         "token_link",
         "shown_status",
+        "shown_why",
         "priority",
         "num_devices",
-        "group",
-        "program",
         "asked",
         "waited",
         "ran",
-        "why",
+        "group",
     )
     list_filter = (Phase, "status", "cause", "group", ByToken)
     search_fields = ("id__exact", "token__description", "process_name")
@@ -95,7 +96,10 @@ class JobAdmin(GrowingAdmin):
     readonly_fields = ("shown_status", "why", "place", "token_link", "sda_link", "group_link", "waited", "ran")
     fieldsets = (
         (_("State"), {"fields": (("shown_status", "place"), "why", ("cause", "exit_code"), "detail")}),
-        (_("Request"), {"fields": (("token_link", "sda_link", "group_link"), ("num_devices", "priority", "attempt"))}),
+        (
+            _("Request"),
+            {"fields": (("token_link", "sda_link"), ("group_link", "attempt"), ("num_devices", "priority"))},
+        ),
         (
             _("Program"),
             {"fields": (("process_name", "pid"), ("framework", "version"), ("referer_protocol", "referer_ip"))},
@@ -104,8 +108,10 @@ class JobAdmin(GrowingAdmin):
             _("Times"),
             {
                 "fields": (
-                    ("requested_at", "submitted_at", "started_at", "ended_at"),
-                    ("waited", "ran", "client_seen_at"),
+                    ("requested_at", "submitted_at"),
+                    ("started_at", "ended_at"),
+                    ("waited", "ran"),
+                    "client_seen_at",
                 )
             },
         ),
@@ -155,10 +161,6 @@ class JobAdmin(GrowingAdmin):
     def shown_status(self, row: Job) -> SafeString:
         return badge(row.get_status_display(), JOB[row.status])
 
-    @display(description=_("program"))
-    def program(self, row: Job) -> str:
-        return " ".join(part for part in (row.process_name, row.framework, row.version) if part) or NOTHING
-
     @display(description=_("requested"), ordering="id")
     def asked(self, row: Job) -> SafeString | str:
         return ago(row.requested_at)
@@ -176,6 +178,10 @@ class JobAdmin(GrowingAdmin):
         if row.status == JobStatus.WAITING:
             return why_it_waits(row, row.head)
         return f"{row.get_cause_display()} {row.detail}".strip() if row.cause else NOTHING
+
+    @display(description=_("why"))
+    def shown_why(self, row: Any) -> SafeString:
+        return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.why(row))
 
     @display(description=_("place in the queue"))
     def place(self, row: Job) -> str:
@@ -206,7 +212,12 @@ class JobAdmin(GrowingAdmin):
         headers = (_("attempt"), _("backend"), _("devices"), _("state"), _("address"), _("error"))
         yield Table(_("Workers"), headers, shown)
         held = [
-            (link_to(one.device.backend), link_to(one.device, f"{one.device.index:02}"), one.started_at, one.ended_at)
+            (
+                link_to(one.device.backend),
+                link_to(one.device, f"{one.device.index:02}"),
+                exactly(one.started_at),
+                exactly(one.ended_at),
+            )
             for one in held_by_jobs([row.pk])
         ]
         yield Table(_("Allocations"), (_("backend"), _("device"), _("from"), _("until")), held)

@@ -37,7 +37,7 @@ class RoleAllows(MayEnter):
         """Judge by the method and the role."""
         if not super().has_permission(request, view):
             return False
-        return request.method in SAFE_METHODS or request.user.role in WRITERS
+        return request.method in SAFE_METHODS or writes(request.user)
 
 
 def actor_of(request: Request) -> Actor:
@@ -45,6 +45,6 @@ def actor_of(request: Request) -> Actor:
     return Actor(request.user.get_username(), "rest", request.META.get("REMOTE_ADDR", ""))
 
 
-def sees_secrets(user: Operator | AnonymousUser) -> bool:
-    """Tell whether token values are shown in full."""
+def writes(user: Operator | AnonymousUser) -> bool:
+    """Tell whether somebody may write, and see token values in full."""
     return isinstance(user, Operator) and user.role in WRITERS

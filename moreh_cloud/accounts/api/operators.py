@@ -1,4 +1,4 @@
-from moreh_cloud.accounts.api.entry import actor_of, sees_secrets
+from moreh_cloud.accounts.api.entry import actor_of, writes
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.api.shapes import Showing
 from moreh_cloud.lib.api.views import NounView, WireView
@@ -17,7 +17,7 @@ class Operators(WireView):
         asked = self.asked
         one = bool(asked.get("id") or asked.get("token")) or self.request.method != "GET"
         tokenlists = one or str(asked.get("expand", "")).lower() == "tokenlist"
-        return Showing(masked=not sees_secrets(self.request.user), tokenlists=tokenlists)
+        return Showing(masked=not writes(self.request.user), tokenlists=tokenlists)
 
 
 class OperatorView(Operators, NounView):

@@ -1,8 +1,11 @@
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib.auth import authenticate
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
+from knox.models import AuthToken
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,11 +28,14 @@ class AccessView(OperatorView):
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Let an access token that has ended not stand in the way of the next log-in."""
-        return [] if self.request and self.request.method == "POST" else super().get_authenticators()
+        return [] if self._is_login() else super().get_authenticators()
 
-    def get_permissions(self) -> list[BasePermission]:
+    def get_permissions(self) -> Sequence[Any]:
         """Let everybody log in."""
-        return [] if self.request and self.request.method == "POST" else super().get_permissions()
+        return [] if self._is_login() else super().get_permissions()
+
+    def _is_login(self) -> bool:
+        return getattr(self.request, "method", "") == "POST"
 
     @extend_schema(auth=[])
     @writes(Login, AccessSerializer)
@@ -46,7 +52,7 @@ class AccessView(OperatorView):
     def destroy(self, request: Request) -> Response:
         """End the access token that asks."""
         self.given(Nothing)
-        close_access(request.auth, actor=self.actor)
+        close_access(_presented(request), actor=self.actor)
         return success()
 
 
@@ -59,7 +65,13 @@ class RefreshView(OperatorView):
     def create(self, request: Request) -> Response:
         """Give a new access token and end the one that asks."""
         self.given(Nothing)
-        return _answer(renew_access(request.auth, actor=self.actor))
+        return _answer(renew_access(_presented(request), actor=self.actor))
+
+
+def _presented(request: Request) -> AuthToken:
+    """Give the access token that the request came with: Bearer lets nobody in without one."""
+    assert isinstance(request.auth, AuthToken)
+    return request.auth
 
 
 def _answer(access: Access) -> Response:

@@ -3,7 +3,7 @@
 from moreh_cloud.lib.admin.actions import ConfirmForm, ForceForm, confirmed, fields_of
 from moreh_cloud.lib.admin.filters import ExactNumber, Tombstones
 from moreh_cloud.lib.admin.rows import GrowingAdmin, RowForm, ServiceAdmin
-from moreh_cloud.lib.admin.shown import Secret, Table, ago, badge, link, link_to
+from moreh_cloud.lib.admin.shown import Secret, Table, ago, badge, exactly, link, link_to
 
 __all__ = [
     "ConfirmForm",
@@ -18,6 +18,7 @@ __all__ = [
     "ago",
     "badge",
     "confirmed",
+    "exactly",
     "fields_of",
     "link",
     "link_to",

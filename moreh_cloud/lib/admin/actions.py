@@ -84,7 +84,7 @@ def confirmed(
             "short_description": title,
             "allowed_permissions": [permission],
             "icon": icon,
-            "variant": ActionVariant.DANGER if dangerous else ActionVariant.DEFAULT,
+            "variant": ActionVariant.DEFAULT,  # the page that asks is where danger is shown
             "attrs": {},
             "original_function_name": verb.__name__,
         }

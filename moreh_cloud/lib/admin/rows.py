@@ -41,6 +41,7 @@ class ServiceAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER  # each one would count the whole table
     list_filter_submit = True
     list_fullwidth = True
+    change_form_outer_before_template = "admin/row_tables_above.html"
     change_form_outer_after_template = "admin/row_tables.html"
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
@@ -103,7 +104,7 @@ class ServiceAdmin(ModelAdmin):
         return self.show_secret(request, obj, secret)
 
     def show_secret(self, request: HttpRequest, row: Model, secret: Secret) -> HttpResponse:
-        """Answer with a page that shows a secret, which no cache may keep."""
+        """Answer with a page that shows a secret, which the admin lets no cache keep."""
         opts = self.model._meta
         context = {
             **self.admin_site.each_context(request),
@@ -112,13 +113,13 @@ class ServiceAdmin(ModelAdmin):
             "secret": secret,
             "back": reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk]),
         }
-        answer = TemplateResponse(request, "admin/secret.html", context)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return TemplateResponse(request, "admin/secret.html", context)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
-        context["tables"] = list(self.tables(request, row)) if row else []
+        tables = list(self.tables(request, row)) if row else []
+        context["tables_above"] = [table for table in tables if table.above]
+        context["tables"] = [table for table in tables if not table.above]
         return super().render_change_form(request, context, *args, **kwargs)
 
 

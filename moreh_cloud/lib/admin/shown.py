@@ -28,13 +28,16 @@ LINK = "text-primary-600 dark:text-primary-500 hover:underline"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows that belong to the object of a page; `more` is the address of all of them."""
+    """Rows that belong to the object of a page; `more` is the address of all of them.
+
+    They stand below the form of the page, or above it.
+    """
 
     title: Message
     headers: Sequence[Message]
     rows: Sequence[Sequence[object]]
     more: str = ""
-    empty: Message = ""
+    above: bool = False
 
     @property
     def table(self) -> dict[str, object]:
@@ -68,9 +71,16 @@ def link_to(row: Model | None, text: object = None) -> SafeString | str:
     return link(address, row if text is None else text)
 
 
+def exactly(at: datetime | None) -> SafeString | str:
+    """Show a time to the second, in the time zone of the installation."""
+    if at is None:
+        return NOTHING
+    return format_html('<span class="whitespace-nowrap">{}</span>', f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}")
+
+
 def ago(at: datetime | None) -> SafeString | str:
     """Show how long ago something was, and the exact time on hovering."""
     if at is None:
         return NOTHING
-    exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S")
+    exact = f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
     return format_html('<span title="{}">{}</span>', exact, _("%(time)s ago") % {"time": timesince(at, depth=1)})
