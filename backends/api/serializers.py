@@ -116,7 +116,7 @@ class DeviceVerdicts(serializers.Serializer[Any]):
 
 class NewBackend(Parameters):
     node = serializers.IPAddressField(source="bmc_ip")
-    label = Name(source="name")
+    label: Any = Name(source="name")
     group = Reference(live_backend_groups)
     workerip = serializers.IPAddressField(source="ip")
     type = Word(BackendType.choices, required=False)
@@ -133,7 +133,7 @@ class BackendCommand(Parameters):
     command = Word(COMMANDS)
     id = Reference(live_backends, required=False, source="backend")
     node = serializers.IPAddressField(required=False)
-    label = Name(required=False, source="name")
+    label: Any = Name(required=False, source="name")
     workerip = serializers.IPAddressField(required=False, source="ip")
     port = Whole(min_value=1, max_value=65_535, required=False)
     bmcPort = Whole(min_value=1, max_value=65_535, required=False, source="bmc_port")
@@ -151,7 +151,7 @@ class OneBackend(Parameters):
 
 
 class NewBackendGroup(Parameters):
-    label = Name(required=False, source="name")
+    label: Any = Name(required=False, source="name")
     group = Name(required=False, help_text="Another name of `label`.")
     description = Text(required=False, allow_blank=True)
     combine = serializers.BooleanField(required=False)
@@ -167,7 +167,7 @@ class NewBackendGroup(Parameters):
 
 class BackendGroupChange(Parameters):
     id = Reference(live_backend_groups, source="group")
-    label = Name(required=False, source="name")
+    label: Any = Name(required=False, source="name")
     description = Text(required=False, allow_blank=True)
     index = Whole(required=False, min_value=-(2**31))
     combine = serializers.BooleanField(required=False)

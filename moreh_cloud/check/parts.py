@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import redis
 from django.conf import settings
@@ -13,6 +14,9 @@ from django.db import DatabaseError, connection
 from backends.choices import PowerStatus
 from backends.queries import bmc_counts
 from moreh_cloud.lib.clock import db_now
+
+if TYPE_CHECKING:
+    import grpc
 
 GRPC_DEADLINE = 2.0  # seconds
 STALE = timedelta(minutes=2)  # the sweep looks at every BMC far more often
@@ -75,11 +79,11 @@ def check_grpc() -> Finding:
     return Finding(Status.OK if name == "SERVING" else Status.ERROR, detail=name)
 
 
-def _channel():  # type: ignore[no-untyped-def]
+def _channel() -> "grpc.Channel":
     import grpc
 
     target = settings.MOREH_GRPC_CHECK_TARGET
-    if not settings.MOREH_GRPC_CERT:
+    if not (settings.MOREH_GRPC_CERT and settings.MOREH_GRPC_KEY):
         return grpc.insecure_channel(target)
     cert, key = settings.MOREH_GRPC_CERT.read_bytes(), settings.MOREH_GRPC_KEY.read_bytes()
     mutual = (key, cert) if settings.MOREH_GRPC_CLIENT_CA else (None, None)

@@ -3,7 +3,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
-from moreh_cloud.accounts.api.entry import sees_secrets
+from moreh_cloud.accounts.api.entry import writes
 from moreh_cloud.lib.api.filters import EXPAND, LatestFirst, TimeFilter, WholeFilter, WordFilter, WordsFilter, keep
 from moreh_cloud.lib.crypto import digest
 from scheduler.choices import HOLDING, OVER, JobStatus
@@ -42,7 +42,7 @@ class HistoryFilter(filters.FilterSet):
 
     def like_token(self, rows: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
         """Keep the jobs of tokens like this; who sees no values cannot search them either."""
-        return rows.filter(token__in=tokens_like(value, by_value=sees_secrets(self.request.user)))
+        return rows.filter(token__in=tokens_like(value, by_value=writes(self.request.user)))
 
 
 class HistoryPages(LatestFirst):

@@ -40,4 +40,4 @@ class UtilizationFilter(SdaFilter):
 
 
 class MembershipFilter(filters.FilterSet):
-    group = WholeFilter("pk")
+    group = WholeFilter("id")

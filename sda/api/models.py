@@ -34,7 +34,7 @@ class SdaModelView(OperatorView):
             return self.listed(cards.model_cards(self.page(live_models()), self.showing))
         token = find_token(str(value))
         entries = cards.usable_cards(token, self.showing) if token else []
-        return self.listed(self.paginate_queryset(entries))
+        return self.listed(self.cut(entries))
 
     @writes(shapes.NewModel, shapes.SDAModelSerializer)
     def create(self, _request: Request) -> Response:

@@ -116,7 +116,7 @@ class SdaModelGrouping(Parameters):
 
 
 class NewSdaModelGroup(Parameters):
-    label = Name(source="name")
+    label: Any = Name(source="name")
     groupId = Reference(live_backend_groups, required=False, source="backend_group")
     description = Text(required=False, allow_blank=True)
     sdamodels = References(live_models, required=False, source="models")
@@ -128,7 +128,7 @@ class NewSdaModelGroup(Parameters):
 
 class SdaModelGroupChange(Parameters):
     id = Reference(live_model_groups, source="group")
-    label = Name(required=False, source="name")
+    label: Any = Name(required=False, source="name")
     groupId = Reference(live_backend_groups, required=False, source="backend_group")
     description = Text(required=False, allow_blank=True)
     index = Whole(required=False, min_value=-(2**31))

@@ -1,5 +1,7 @@
 """Every address of the REST contract is there, under exactly its methods."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
@@ -9,7 +11,7 @@ from tests import make
 
 pytestmark = pytest.mark.django_db
 
-READS = {
+READS: dict[str, Any] = {
     "/api/v2/backend": [],
     "/api/v2/backend/group": None,
     "/api/v2/sdamodel": [],

@@ -13,9 +13,9 @@ from moreh_cloud.lib.api.parameters import (
     Text,
     Whole,
     Word,
+    missing,
 )
 from moreh_cloud.lib.crypto import digest
-from moreh_cloud.lib.errors import NotFound
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY, AccessLevel
 from tokens.models import Token
 from tokens.queries import get_token, live_token_groups, live_tokens
@@ -88,7 +88,7 @@ class TokenReferences(Several):
         values = list(dict.fromkeys(super().to_internal_value(data)))
         found = list(live_tokens().filter(value_digest__in=[digest(value) for value in values]))
         if len(found) < len(values):
-            raise NotFound(**{str(self.field_name): ["…"]})
+            raise missing(self.field_name, "…")
         return found
 
 
@@ -117,14 +117,14 @@ class TokenGrouping(Parameters):
 
 
 class NewTokenGroup(Parameters):
-    label = Name(source="name")
+    label: Any = Name(source="name")
     description = Text(required=False, allow_blank=True)
     tokens = TokenReferences(required=False)
 
 
 class TokenGroupChange(Parameters):
     id = Reference(live_token_groups, source="group")
-    label = Name(required=False, source="name")
+    label: Any = Name(required=False, source="name")
     description = Text(required=False, allow_blank=True)
     index = Whole(required=False, min_value=-(2**31))
     tokens = TokenReferences(required=False)

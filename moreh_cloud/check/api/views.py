@@ -44,7 +44,7 @@ def _card(finding: Finding, *, staff: bool) -> dict[str, Any]:
 def _is_staff(request: Request) -> bool:
     """Tell whether an operator asks; where that cannot be known, nobody does."""
     try:
-        entered = Bearer().authenticate(request)
+        entered = Bearer().authenticate(request)  # type: ignore[no-untyped-call]
         user: Any = entered[0] if entered else request._request.user
         return bool(getattr(user, "may_enter", False))
     except (AuthenticationFailed, DatabaseError):

@@ -111,8 +111,8 @@ def _message(error: Exception, code: str) -> str:
     return str(getattr(error, "detail", "")) or (_("There is no such object.") if code == "NOT_FOUND" else _("No."))
 
 
-def _headers(error: Exception) -> dict[str, str]:
-    headers = {}
+def _headers(error: Exception) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
     if challenge := getattr(error, "auth_header", None):
         headers["WWW_Authenticate"] = str(challenge)
     if wait := getattr(error, "wait", None):

@@ -75,7 +75,11 @@ class WordsFilter(filters.Filter):
 class _TimeField(IsoDateTimeField):
     def strptime(self, value: str, fmt: str) -> Any:
         at = super().strptime(value, fmt)
-        if not OLDEST <= at <= NEWEST:
+        try:
+            known = OLDEST <= at <= NEWEST
+        except OverflowError:  # a time zone carries it out of the calendar
+            known = False
+        if not known:
             raise ValidationError(_("The time is out of range."))
         return at
 

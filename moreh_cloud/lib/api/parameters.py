@@ -37,6 +37,12 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in given.lists()}
 
 
+def missing(name: object, value: object) -> NotFound:
+    """Say which parameter names something that is not there."""
+    details: dict[str, Any] = {str(name): value}
+    return NotFound(**details)
+
+
 class Parameters(serializers.Serializer[Any]):
     """The parameters of one method of one address; what is not declared is a typo, except in GET."""
 
@@ -100,7 +106,7 @@ class Reference(Whole):
             return number
         found = self.rows().filter(pk=number).first()
         if found is None:
-            raise NotFound(**{str(self.field_name): number})
+            raise missing(self.field_name, number)
         return found
 
 
@@ -123,8 +129,8 @@ class References(Several):
     def to_internal_value(self, data: Any) -> list[Model]:
         numbers = list(dict.fromkeys(super().to_internal_value(data)))
         found: dict[int, Model] = {row.pk: row for row in self.rows().filter(pk__in=numbers)}
-        if missing := [number for number in numbers if number not in found]:
-            raise NotFound(**{str(self.field_name): missing})
+        if unknown := [number for number in numbers if number not in found]:
+            raise missing(self.field_name, unknown)
         return [found[number] for number in numbers]
 
 

@@ -12,11 +12,12 @@ from rest_framework.viewsets import GenericViewSet, ViewSet
 
 from moreh_cloud.lib.api.parameters import Parameters, merged
 
-COLLECTION = {"get": "list", "post": "create", "put": "update", "delete": "destroy"}
+COLLECTION: dict[str, Any] = {"get": "list", "post": "create", "put": "update", "delete": "destroy"}
 Q = TypeVar("Q", bound=QuerySet[Any])
+L = TypeVar("L", bound=QuerySet[Any] | list[Any])
 
 
-def collection(*methods: str) -> dict[str, str]:
+def collection(*methods: str) -> dict[str, Any]:
     """Map some methods of a collection's address: `collection("get", "post")`."""
     return {method: COLLECTION[method] for method in methods}
 
@@ -47,7 +48,12 @@ class NounView(WireView, GenericViewSet[Any]):
 
     def page(self, rows: Q) -> Q:
         """Filter, order and cut a list as the caller asks."""
-        part: Q = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[assignment]
+        filtered: Q = self.filter_queryset(rows)  # type: ignore[assignment]
+        return self.cut(filtered)
+
+    def cut(self, rows: L) -> L:
+        """Cut a queryset or a list as the caller asks."""
+        part: L = self.paginate_queryset(rows)  # type: ignore[assignment]
         return part
 
     def listed(self, items: list[dict[str, Any]]) -> Response:

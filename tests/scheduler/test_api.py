@@ -1,0 +1,194 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.lib.api.times import iso
+from moreh_cloud.lib.clock import db_now
+from scheduler.choices import Cause
+from scheduler.models import Job
+from scheduler.services.jobs import finish_job
+from scheduler.tick import tick
+from tests import make
+from tests.api import V2, client, done, events, refused
+
+pytestmark = pytest.mark.django_db
+QUEUE, HISTORY = f"{V2}/scheduler/queue", f"{V2}/scheduler/history"
+
+
+@pytest.fixture
+def api() -> APIClient:
+    return client()
+
+
+def ended(**fields: Any) -> Job:
+    """Make a job that is over."""
+    job = make.job(**fields)
+    finish_job(job, exit_code=0, actor=make.ACTOR)
+    return job
+
+
+def test_jobs_are_shaped_as_the_contract_says(api: APIClient) -> None:
+    node = make.ready_backend(2, name="back-node03")
+    running = make.running_job(node, 2)
+    waiting = make.job(num_devices=3, pid=7, process_name="python", framework="pytorch", version="1.2")
+    tick(0)
+    first, second = api.get(QUEUE).json()
+    assert (first["id"], first["status"], first["startTime"]) == (running.pk, "Running", iso(running.started_at))
+    assert json.loads(first["deviceInfo"]) == {"device_info": [{"host": "back-node03", "devices": [0, 1]}]}
+    assert (first["queuePosition"], first["pendingReason"], first["estimatedStart"]) == (None, None, None)
+    waiting.refresh_from_db()
+    assert second == {
+        "id": waiting.pk,
+        "token": api.get(f"{V2}/token", {"ordering": "id"}).json()[1],
+        "sdaId": waiting.sda_id,
+        "priority": 0,
+        "status": "Waiting",
+        "reason": "",
+        "detail": "",
+        "clientPid": 7,
+        "processName": "python",
+        "framework": "pytorch",
+        "version": "1.2",
+        "requestTime": iso(waiting.requested_at),
+        "startTime": None,
+        "endTime": None,
+        "referer": {"protocol": "test", "ipAddress": "127.0.0.1"},
+        "deviceCount": 3,
+        "deviceInfo": '{"device_info": []}',
+        "queuePosition": 1,
+        "pendingReason": "NEVER_FITS",
+        "estimatedStart": None,
+    }
+
+
+def test_the_queue_is_listed_in_the_order_in_which_it_is_tried(api: APIClient) -> None:
+    late, early = make.job(), make.job()
+    changed = done(api.put(QUEUE, {"id": early.pk, "priority": 99}))
+    assert (changed["priority"], changed["queuePosition"]) == (99, 1)
+    assert [(row["id"], row["queuePosition"]) for row in api.get(QUEUE).json()] == [(early.pk, 1), (late.pk, 2)]
+    assert events("SET_JOB_PRIORITY") == [(f"job/{early.pk}", {"priority": 99})]
+
+
+FILTERS = {
+    "running, also submitted": ({"status": "RUNNING"}, ["running", "submitted"]),
+    "waiting": ({"status": "waiting"}, ["waiting"]),
+    "an unknown id": ({"id": "999"}, []),
+    "a stranger's token": ({"token": "nobody's"}, []),
+}
+
+
+@pytest.mark.parametrize("case", FILTERS)
+def test_the_queue_is_filtered_by(api: APIClient, case: str) -> None:
+    node = make.ready_backend(2)
+    jobs = {"running": make.running_job(node).pk, "submitted": make.job().pk}
+    tick(0)
+    jobs["waiting"] = make.job().pk
+    asked, expected = FILTERS[case]
+    assert {row["id"] for row in api.get(QUEUE, asked).json()} == {jobs[name] for name in expected}
+    assert refused(api.get(QUEUE, {"status": "done"})) == (400, "INVALID_PARAMETER", ["status"])
+
+
+CANCELS = {
+    "a portal, for its user": ({}, Cause.BY_USER),
+    "an operator on the web": ({"isWeb": "true"}, Cause.BY_OPERATOR),
+}
+
+
+@pytest.mark.parametrize("case", CANCELS)
+def test_a_job_is_canceled_by(api: APIClient, case: str) -> None:
+    asked, cause = CANCELS[case]
+    job = make.running_job(make.ready_backend(1))
+    told = done(api.delete(QUEUE, {"id": job.pk, **asked}))
+    assert (told["status"], told["reason"], told["endTime"] is None) == ("Canceled", cause, False)
+    assert events("CANCELED_JOB")[0][1]["cause"] == cause
+    assert refused(api.delete(QUEUE, {"id": job.pk})) == (409, "JOB_FINISHED", ["id"])
+    assert refused(api.put(QUEUE, {"id": job.pk, "priority": 1})) == (409, "JOB_NOT_WAITING", ["id"])
+
+
+BAD_PRIORITIES = {
+    "nobody": ({"id": 999, "priority": 1}, (404, "NOT_FOUND", ["id"])),
+    "too high": ({"priority": 100}, (400, "INVALID_PARAMETER", ["priority"])),
+    "none": ({}, (400, "INVALID_PARAMETER", ["priority"])),
+    "a word": ({"priority": "high"}, (400, "INVALID_PARAMETER", ["priority"])),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PRIORITIES)
+def test_a_priority_is_refused(api: APIClient, case: str) -> None:
+    job = make.job()
+    wrong, expected = BAD_PRIORITIES[case]
+    assert refused(api.put(QUEUE, {"id": job.pk, **wrong})) == expected
+    assert not events("SET_JOB_PRIORITY")
+
+
+def test_history_has_the_newest_end_first_and_pages_by_the_last_id(api: APIClient) -> None:
+    jobs = [ended() for _ in range(5)]
+    same = db_now()
+    Job.objects.filter(pk__in=[jobs[1].pk, jobs[2].pk]).update(ended_at=same - timedelta(hours=1))
+    Job.objects.filter(pk=jobs[0].pk).update(ended_at=same + timedelta(hours=1))
+    order = [jobs[i].pk for i in (0, 4, 3, 2, 1)]
+    answer = api.get(HISTORY)
+    assert ([row["id"] for row in answer.json()["jobs"]], answer.json()["totalCount"]) == (order, 5)
+    seen: list[int] = []
+    while page := api.get(HISTORY, {"limit": 2, **({"after": seen[-1]} if seen else {})}).json()["jobs"]:
+        seen += [row["id"] for row in page]
+    assert seen == order
+    part = api.get(HISTORY, {"offset": 1, "limit": 2})
+    assert ([row["id"] for row in part.json()["jobs"]], part["X-Total-Count"]) == (order[1:3], "5")
+    assert api.get(HISTORY, {"after": 999_999}).json() == {"jobs": [], "totalCount": 5}
+
+
+HISTORY_FILTERS = {
+    "a status": ({"status": "completed"}, 1),
+    "several statuses": ({"status": "Completed,canceled"}, 2),
+    "a part of the description": ({"token": "cme i"}, 1),
+    "a time in UTC": ({"endtimeFrom": "2020-01-01T00:00:00.000Z"}, 2),
+    "a time of the installation": ({"endtimeTo": "2020-01-01 00:00"}, 0),
+    "a time with milliseconds": ({"endtimeTo": "2020-01-01 00:00:00.123"}, 0),
+    "a start that never was": ({"starttimeFrom": "2020-01-01 00:00:00"}, 0),
+}
+
+
+@pytest.mark.parametrize("case", HISTORY_FILTERS)
+def test_history_is_filtered_by(api: APIClient, case: str) -> None:
+    ended(accelerator=make.sda(description="Acme Inc."))
+    done(api.delete(QUEUE, {"id": make.job().pk}))
+    asked, expected = HISTORY_FILTERS[case]
+    assert api.get(HISTORY, asked).json()["totalCount"] == expected
+
+
+def test_a_part_of_a_value_finds_jobs_only_for_those_who_see_values(api: APIClient) -> None:
+    part = ended().token.value[5:20]
+    ended()
+    assert api.get(HISTORY, {"token": part}).json()["totalCount"] == 1
+    assert client(Role.READ_ONLY).get(HISTORY, {"token": part}).json()["totalCount"] == 0
+
+
+BAD_HISTORY = {
+    "a day that does not exist": ({"endtimeTo": "2020-02-30 00:00"}, ["endtimeTo"]),
+    "the end of time": ({"endtimeTo": "9999-12-31T23:59:59-12:00"}, ["endtimeTo"]),
+    "a live status": ({"status": "running"}, ["status"]),
+    "a negative offset": ({"offset": "-1"}, ["offset"]),
+    "a last id in words": ({"after": "x"}, ["after"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_HISTORY)
+def test_history_refuses(api: APIClient, case: str) -> None:
+    asked, named = BAD_HISTORY[case]
+    assert refused(api.get(HISTORY, asked)) == (400, "INVALID_PARAMETER", named)
+
+
+@pytest.mark.parametrize("rows", [5, 50])
+def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django_assert_num_queries: Any) -> None:
+    for _ in range(rows):
+        make.job()
+        ended()
+    with django_assert_num_queries(8):  # session, operator, jobs, current SDAs, tokens, links, workers, places
+        assert len(api.get(QUEUE).json()) == rows
+    with django_assert_num_queries(8):  # and here the number of jobs instead of places
+        assert len(api.get(HISTORY).json()["jobs"]) == rows

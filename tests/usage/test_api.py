@@ -1,0 +1,84 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from moreh_cloud.accounts.choices import Role
+from scheduler.models import Allocation
+from tests import make
+from tests.api import V2, client, refused
+
+pytestmark = pytest.mark.django_db
+URL = f"{V2}/usage"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOUR = {"starttime": "2026-01-01T12:00:00Z", "endtime": "2026-01-01T13:00:00Z"}
+
+
+@pytest.fixture
+def api() -> APIClient:
+    return client()
+
+
+def held(sda: Any, device: Any, minutes: int, *, after: int = 0) -> None:
+    start = NOON + timedelta(minutes=after)
+    end = start + timedelta(minutes=minutes, milliseconds=1)
+    Allocation.objects.create(sda=sda, token=sda.token, device=device, started_at=start, ended_at=end)
+
+
+def test_usage_is_counted_over_the_range(api: APIClient) -> None:
+    one, two = make.backend(4).devices.all()[:2]
+    first, second = make.sda(), make.sda()
+    held(first, one, 30)
+    held(second, two, 60)
+    rows = [
+        {"token": first.token.value, "min": 0, "max": 1, "average": 1_800_001 / 3_600_000, "device_seconds": 1800.001},
+        {"token": second.token.value, "min": 1, "max": 1, "average": 1.0, "device_seconds": 3600.0},
+    ]
+    total = {"token": "", "min": 1, "max": 2, "average": 5_400_001 / 3_600_000, "total_devices": 4}
+    percentages = {"min_percentage": 25.0, "max_percentage": 50.0, "average_percentage": 5_400_001 / 144_000}
+    assert api.get(URL, HOUR).json() == {
+        "code": "SUCCESS",
+        "total_usage": {**total, **percentages},
+        "usage_list": rows,
+    }
+    one_token = api.get(URL, {**HOUR, "token": second.token.value}).json()
+    assert (one_token["total_usage"]["token"], one_token["usage_list"]) == (second.token.value, rows[1:])
+    masked = client(Role.READ_ONLY).get(URL, HOUR).json()["usage_list"]
+    assert [row["token"] for row in masked] == [first.token.masked, second.token.masked]
+
+
+def test_times_are_read_in_the_installations_zone(api: APIClient) -> None:
+    held(make.sda(), make.backend(1).devices.get(), 60)
+    seoul = {"starttime": "2026-01-01 21:00", "endtime": "2026-01-01 21:59:59.999"}
+    assert api.get(URL, seoul).json()["usage_list"][0]["device_seconds"] == 3599.999
+
+
+def test_an_unknown_token_has_used_nothing(api: APIClient) -> None:
+    body = api.get(URL, {**HOUR, "token": "nobody's"}).json()
+    assert (body["usage_list"], body["total_usage"]["max"]) == ([], 0)
+
+
+BAD = {
+    "no range": ({}, ["endtime", "starttime"]),
+    "a range that is no time": ({**HOUR, "starttime": "yesterday"}, ["starttime"]),
+    "a range backwards": ({"starttime": HOUR["endtime"], "endtime": HOUR["starttime"]}, ["endtime"]),
+    "the end of time": ({**HOUR, "endtime": "9999-12-31T23:59:59-12:00"}, ["endtime"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_usage_refuses(api: APIClient, case: str) -> None:
+    asked, named = BAD[case]
+    assert refused(api.get(URL, asked)) == (400, "INVALID_PARAMETER", named)
+
+
+@pytest.mark.parametrize("rows", [5, 50])
+def test_usage_costs_the_same_number_of_queries(api: APIClient, rows: int, django_assert_num_queries: Any) -> None:
+    device = make.backend(1).devices.get()
+    for number in range(rows):
+        held(make.sda(), device, 0, after=number)
+    clock = 1 if connection.vendor == "postgresql" else 0  # there the clock is read by a query
+    with django_assert_num_queries(5 + clock):  # session, operator, allocations, tokens, devices
+        assert len(api.get(URL, HOUR).json()["usage_list"]) == rows
