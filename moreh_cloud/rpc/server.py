@@ -31,8 +31,15 @@ SERVICES = (*(f"{wire.PACKAGE}.{name}" for name in ("Accelerators", "Agents", "J
 Serving = health_pb2.HealthCheckResponse
 
 
+class PortTaken(Exception):
+    """The address is not ours to listen on."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"Port {address} is taken.")
+
+
 class SdaManager:
-    """A server on `address` (host:port; port 0 takes a free one)."""
+    """A server on `address` (host:port; port 0 takes a free one). Raises PortTaken."""
 
     def __init__(self, address: str) -> None:
         self.jobs, self.agents = Jobs(), Agents()
@@ -109,10 +116,16 @@ def _options() -> wire.Options:
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:
+    try:
+        credentials = _credentials()
+        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise PortTaken(address) from error
+
+
+def _credentials() -> grpc.ServerCredentials | None:
     if settings.MOREH_GRPC_CERT is None or settings.MOREH_GRPC_KEY is None:
-        return server.add_insecure_port(address)
+        return None
     ca = settings.MOREH_GRPC_CLIENT_CA
     pair = (settings.MOREH_GRPC_KEY.read_bytes(), settings.MOREH_GRPC_CERT.read_bytes())
-    roots = ca.read_bytes() if ca else None
-    credentials = grpc.ssl_server_credentials([pair], roots, require_client_auth=ca is not None)
-    return server.add_secure_port(address, credentials)
+    return grpc.ssl_server_credentials([pair], ca.read_bytes() if ca else None, require_client_auth=ca is not None)

@@ -10,22 +10,7 @@ if TYPE_CHECKING:  # pytest loads this file before Django is set up
 
 
 @pytest.fixture
-def _first_rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Put back, before and after, what migrations put into the database and a transactional test's flush removes."""
-    from backends.choices import DEFAULT_GROUP
-    from backends.models import BackendGroup
-
-    def put_back() -> None:
-        with django_db_blocker.unblock():
-            BackendGroup.objects.get_or_create(pk=DEFAULT_GROUP, defaults={"name": "default_backend_group"})
-
-    put_back()
-    yield
-    put_back()
-
-
-@pytest.fixture
-def manager(_first_rows: None, transactional_db: None) -> "Iterator[Server]":
+def manager(transactional_db: None) -> "Iterator[Server]":
     """A running server on the test's database and broker."""
     from tests.rpc.servers import server
 

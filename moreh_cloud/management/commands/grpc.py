@@ -1,9 +1,9 @@
 import asyncio
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from moreh_cloud.rpc.server import serve
+from moreh_cloud.rpc.server import PortTaken, serve
 
 
 class Command(BaseCommand):
@@ -11,4 +11,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run the server; every process may serve any job and any node."""
-        asyncio.run(serve())
+        try:
+            asyncio.run(serve())
+        except PortTaken as error:
+            raise CommandError(str(error)) from error
