@@ -2,12 +2,15 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now, to_ms
-from usage.metering import device_ms
+from usage.metering import device_ms, device_ms_by_hour
 from usage.models import ClosedHour, UsageHour
 from usage.queries import first_start, intervals, last_closed
 
 HOUR = timedelta(hours=1)
+CHUNK = timedelta(days=7)  # hours that are counted again in one transaction
 SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a time of the hour is committed by then
 
 
@@ -17,12 +20,54 @@ def close_hours() -> int:
     Hours are UTC; safe to run twice, at once or late: an hour is closed by inserting its row.
     """
     closed = 0
-    latest = _hour(db_now() - SETTLE)
+    latest = settled_until()
     hour = _next_hour()
     while hour and hour < latest:
         closed += close_hour(hour)
         hour += HOUR
     return closed
+
+
+def settled_until() -> datetime:
+    """Give the start of the first hour that cannot be closed yet."""
+    return _hour(db_now() - SETTLE)
+
+
+def recount_hours(start: datetime, end: datetime, *, actor: Actor) -> int:
+    """Roll up every settled hour of a range, closed before or not, after history was added to it; give how many.
+
+    Hours before the range that are not closed yet are counted too: none may lie unclosed before a closed one.
+    """
+    first = min(_hour(start), _next_hour() or _hour(start))
+    last = min(_hour(end - timedelta(milliseconds=1)) + HOUR, settled_until())
+    at = first
+    while at < last:
+        _recount(at, min(at + CHUNK, last), actor)
+        at += CHUNK
+    return max(0, (last - first) // HOUR)
+
+
+@transaction.atomic
+def _recount(start: datetime, end: datetime, actor: Actor) -> None:
+    """Lock the hours by writing their rows, and only then read what was held in them."""
+    closed = [ClosedHour(hour=start + i * HOUR, device_ms=0, closed_at=db_now()) for i in range((end - start) // HOUR)]
+    _upsert(closed)
+    UsageHour.objects.filter(hour__gte=start, hour__lt=end).delete()
+    sums = device_ms_by_hour(intervals(start, end), to_ms(start), to_ms(end))
+    totals = {row.hour: row for row in closed}
+    rows = []
+    for (ms, token), held_ms in sums.items():
+        hour = datetime.fromtimestamp(ms / 1000, UTC)
+        totals[hour].device_ms += held_ms
+        rows.append(UsageHour(hour=hour, token_id=token, device_ms=held_ms))
+    UsageHour.objects.bulk_create(rows, batch_size=2000)
+    _upsert(closed)
+    record("RECOUNT_USAGE", actor=actor, start=start.isoformat(), end=end.isoformat())
+
+
+def _upsert(closed: list[ClosedHour]) -> None:
+    fields = ["device_ms", "closed_at"]
+    ClosedHour.objects.bulk_create(closed, update_conflicts=True, unique_fields=["hour"], update_fields=fields)
 
 
 def close_hour(hour: datetime) -> bool:
