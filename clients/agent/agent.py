@@ -63,6 +63,7 @@ class Agent:
         self._backoff = backoff or Backoff()
         self._host = Host()
         self._sequence = 0
+        self._said = ""
         self._outbox: Outbox[pb.AgentMessage] | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -111,11 +112,11 @@ class Agent:
             try:
                 await self._session()
             except grpc.aio.AioRpcError as error:
-                logger.warning("%s: %s (%s)", self._host_name, explain(error, self.server), code_of(error))
+                self._log(logging.WARNING, f"{explain(error, self.server)} ({code_of(error)})")
             except TimeoutError:
-                logger.warning("%s: the manager does not answer", self._host_name)
+                self._log(logging.WARNING, "The manager does not answer.")
             except OSError as error:
-                logger.warning("%s: %s", self._host_name, error)
+                self._log(logging.WARNING, str(error))
             await asyncio.sleep(self._backoff.next())
 
     async def _session(self) -> None:
@@ -146,8 +147,8 @@ class Agent:
             reports.cancel()
 
     def _greeted(self, welcome: pb.Welcome) -> None:
-        self._backoff.reset()
         self.welcome = welcome
+        self._log(logging.INFO, "welcomed")
         self._orders.expect(welcome)
         self.welcomed.set()
 
@@ -173,6 +174,7 @@ class Agent:
             if self._outbox is not None and not self._outbox.stuck:
                 self._send(pb.AgentMessage(report=self._report(readings)))
             await asyncio.sleep(pause)
+            self._backoff.reset()
 
     def _report(self, readings: Sequence[Reading]) -> pb.Report:
         used, total = self._host.memory_mib()
@@ -184,6 +186,12 @@ class Agent:
             health=self._health.verdict(),
             worker_ids=[worker.worker_id for worker in self.workers()],
         )
+
+    def _log(self, level: int, text: str) -> None:
+        """Log what has changed: an outage is one line, however often it is tried."""
+        if text != self._said:
+            logger.log(level, "%s: %s", self._host_name, text)
+        self._said = text
 
     def _busy(self) -> set[int]:
         return {device for worker in self.workers() for device in worker.devices}

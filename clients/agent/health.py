@@ -24,7 +24,7 @@ class HealthCheck:
         try:
             readings = await self._devices.read(busy)
         except DevicesUnreadable as error:
-            self._trouble, self.present = str(error), set()
+            self._trouble = str(error)  # which says nothing about the devices themselves
             return []
         self._expected |= {reading.index: reading for reading in readings if reading.index not in self._expected}
         self.present = {reading.index for reading in readings}

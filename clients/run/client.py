@@ -160,8 +160,9 @@ class JobClient:
         except JobRefused as refusal:
             self._refusal = refusal
         finally:
-            self._refusal = self._refusal or JobRefused("ABANDONED", "The connection was given up.")
-            self._news.put_nowait(self._refusal)
+            if self.ended is None:
+                self._refusal = self._refusal or JobRefused("ABANDONED", "The connection was given up.")
+                self._news.put_nowait(self._refusal)
             self._over.set()
 
     async def _try_a_connection(self) -> None:
@@ -173,6 +174,8 @@ class JobClient:
                 raise JobRefused(code_of(error), explain(error, self.server)) from error
         except OSError as error:
             raise JobRefused("TLS_FILES", str(error)) from error
+        if self.ended is None and self._out_of_patience:
+            raise JobRefused("UNAVAILABLE", f"The server {self.server.address} ends every connection.")
         if self.ended is None:
             await asyncio.sleep(self._backoff.next())
 
@@ -224,7 +227,6 @@ class JobClient:
 
     def _greeted(self, update: pb.JobUpdate, outbox: Outbox[pb.ClientMessage]) -> None:
         self.connections += 1
-        self._backoff.reset()
         self.job_id = update.job_id
         self._resume_key = update.resume_key or self._resume_key
         self._heartbeat = update.heartbeat_interval_ms / 1000 or self._heartbeat
@@ -236,6 +238,7 @@ class JobClient:
     async def _beat(self, outbox: Outbox[pb.ClientMessage]) -> None:
         while True:
             await asyncio.sleep(self._heartbeat)
+            self._backoff.reset()
             if not outbox.stuck:
                 outbox.put(pb.ClientMessage(heartbeat=pb.Heartbeat(devices=self._use(), pid=self.pid)))
 

@@ -30,20 +30,24 @@ class Witness(FakeRunner):
     def __init__(self, log: list[tuple[str, int]]) -> None:
         super().__init__()
         self.log = log
+        self.held: dict[int, set[int]] = {}
 
     async def start(self, order: pb.StartWorker) -> Worker:
         self.log.append(("started", order.worker_id))
-        busy = [device for worker in self.workers.values() for device in worker.devices]
-        assert not set(busy) & set(order.device_indexes)
-        await asyncio.sleep(0)
+        wanted = set(order.device_indexes)
+        if any(wanted & devices for devices in self.held.values()):
+            self.log.append(("overlapped", order.worker_id))
+        self.held[order.worker_id] = wanted
+        await asyncio.sleep(0.001)
         worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), "127.0.0.1:1")
         self.workers[order.worker_id] = worker
         return worker
 
     async def stop(self, worker_id: int) -> None:
         self.log.append(("stopped", worker_id))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         await super().stop(worker_id)
+        self.held.pop(worker_id, None)
 
 
 def order_of(verb: str, worker: int) -> pb.Order:
@@ -115,6 +119,7 @@ def test_each_order_once(steps: list[tuple[str, int]]) -> None:
             agent = await live(steps, Path(folder))
             starts = Counter(worker for what, worker in agent.log if what == "started")
             assert max(starts.values(), default=0) <= 1
+            assert [worker for what, worker in agent.log if what == "overlapped"] == []
             stopped = {worker for verb, worker in steps if verb in ("stop", "clean")}
             assert not stopped & agent.runner.workers.keys()
             assert all(len(different) == 1 for different in agent.results().values())
