@@ -13,7 +13,6 @@ from moreh_cloud.fleet.roster import DEVICE_MEMORY, DEVICE_MODEL, DEVICES, Seede
 from protocol.v1 import agents_pb2 as pb
 
 POWER_DELAY = 1.0  # seconds a node takes to lose or gain power
-BOOT = 5.0  # seconds from power to the agent's hello
 
 logger = logging.getLogger("fleet")
 
@@ -31,6 +30,8 @@ class StandingRunner(FakeRunner):
 
 class Node:
     """A machine with a BMC that can switch it off: then its agent and all its workers are gone at once."""
+
+    boot_time = 5.0  # seconds from power to the agent's hello
 
     def __init__(self, seeded: SeededNode, server: Server, folder: Path) -> None:
         self.name = seeded.name
@@ -67,7 +68,7 @@ class Node:
                 self.agent = None
                 await agent.abandon()
             await self._on.wait()
-            await asyncio.sleep(BOOT)
+            await asyncio.sleep(self.boot_time)
             runner = FakeRunner()
 
     async def up(self) -> None:

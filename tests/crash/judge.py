@@ -113,9 +113,9 @@ def _word(line: dict[str, Any]) -> Iterator[str]:
         yield f"the client heard {line['status']}, job {job.pk} is {job.status}"
 
 
-def power(node: str, verb: str) -> int:
+def power(node: str, command: str) -> int:
     """Ask for a power action; gives its id."""
-    action = request_power(Backend.objects.get(name=node), PowerVerb(verb), actor=TESTER, force=True)
+    action = request_power(Backend.objects.get(name=node), PowerVerb(command), actor=TESTER, force=True)
     return int(action.pk)
 
 

@@ -57,6 +57,8 @@ class WitnessedCommands(list[Executed]):
 class WitnessedNode(Node):
     """A node of the demo whose workers are written down; they end with the process."""
 
+    boot_time = 0.5
+
     def __init__(self, seeded: SeededNode, server: Server, folder: Path, devices: int) -> None:
         super().__init__(seeded, server, folder)
         self.witness = Witness(folder / f"{seeded.name}.witness")

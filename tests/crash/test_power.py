@@ -1,0 +1,88 @@
+"""Power actions whose worker or driver dies at a random moment. The lines are those of docs/adr/0001."""
+
+import os
+import random
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.crash.site import Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+ENDED = ("SUCCEEDED", "FAILED", "UNKNOWN")
+POWERED_OFF = [["SHUTDOWN", "POWERED_OFF"]]
+
+
+def _act(site: Site, node: str, verb: str) -> int:
+    return int(site.ask("power", node=node, command=verb))
+
+
+def _end_of(site: Site, action: int) -> str:
+    site.wait(lambda: site.ask("action", number=action)["state"] in ENDED)
+    return str(site.ask("action", number=action)["state"])
+
+
+def _executed(site: Site, node: str) -> list[str]:
+    """Give what the node's BMC has carried out so far."""
+    return [line["power"] for line in site.witness(node) if "power" in line]
+
+
+# A cycle is switched off and on, because many BMCs cannot do it at once.
+@pytest.mark.parametrize(("verb", "commands"), [("off", ["off"]), ("cycle", ["off", "on"])])
+def test_lines_16_and_17_the_power_worker(site: Site, chance: random.Random, verb: str, commands: list[str]) -> None:
+    node = chance.choice(site.nodes)
+    before = _executed(site, node)
+    action = _act(site, node, verb)
+    time.sleep(chance.uniform(0, 2))
+    site.kill_and_start("power", down=chance.uniform(0, 1))
+    assert _end_of(site, action) == "SUCCEEDED"
+    assert _executed(site, node) == before + commands
+    if verb == "off":
+        assert _end_of(site, _act(site, node, "on")) == "SUCCEEDED"
+    assert site.settle() == []
+
+
+def test_line_18_a_reset_is_never_sent_twice(site: Site, chance: random.Random) -> None:
+    node = chance.choice(site.nodes)
+    before = _executed(site, node)
+    action = _act(site, node, "reset")
+    time.sleep(chance.uniform(0, 0.6))
+    site.kill_and_start("power", down=chance.uniform(0, 1))
+    state = _end_of(site, action)
+    executed = _executed(site, node)[len(before) :]
+    assert (state, executed) in [("SUCCEEDED", ["reset"]), ("UNKNOWN", ["reset"]), ("UNKNOWN", [])]
+    assert site.settle() == []
+
+
+def test_line_19_a_driver_process(site: Site, chance: random.Random) -> None:
+    node = chance.choice(site.nodes)
+    before = _executed(site, node)
+    action = _act(site, node, "cycle")
+    time.sleep(chance.uniform(0, 1))
+    for pid in _children_of(site.running["power"].pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert _end_of(site, action) == "SUCCEEDED"
+    assert _executed(site, node) == [*before, "off", "on"]
+    assert site.settle() == []
+
+
+def test_line_20_a_node_that_is_powered_off_under_load(site: Site, chance: random.Random) -> None:
+    node = chance.choice(site.nodes)
+    customers = site.load(chance)
+    time.sleep(chance.uniform(0.5, 2))
+    assert _end_of(site, _act(site, node, "off")) == "SUCCEEDED"
+    site.wait(lambda: site.ask("devices", node=node) == POWERED_OFF * 4)
+    assert _end_of(site, _act(site, node, "on")) == "SUCCEEDED"
+    assert site.settle(customers) == []
+    causes = {"POWERED_OFF", "NODE_LOST", "PREPARATION_TIMED_OUT"}
+    assert site.statuses() <= {("COMPLETED", ""), *(("FAILED", cause) for cause in causes)}
+
+
+def _children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
