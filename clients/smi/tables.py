@@ -8,10 +8,12 @@ from rich.table import Table
 
 from protocol.v1 import accelerators_pb2 as pb
 
+WIDEST = 1000  # columns: cells are never cut off, neither in a narrow terminal nor in a pipe
+
 
 def show(*tables: Table) -> None:
     """Print tables as wide as they need to be."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, width=WIDEST)
     for table in tables:
         console.print(table)
 

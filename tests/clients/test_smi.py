@@ -98,7 +98,7 @@ class Vm:
 
     def __init__(self, served: Accelerators, port: int) -> None:
         self.served = served
-        self.env = {"MOREH_SERVER": f"127.0.0.1:{port}", "MOREH_TOKEN": TOKEN, "COLUMNS": "120", "TERM": "dumb"}
+        self.env = {"MOREH_SERVER": f"127.0.0.1:{port}", "MOREH_TOKEN": TOKEN, "COLUMNS": "40", "TERM": "dumb"}
 
     def smi(self, *arguments: str, typed: str = "", **env: str | None) -> tuple[int, str, str]:
         result = CliRunner().invoke(smi, arguments, input=typed, env={**self.env, **env})
