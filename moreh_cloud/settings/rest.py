@@ -21,7 +21,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "moreh_cloud.lib.api.negotiation.FirstRenderer",
     "EXCEPTION_HANDLER": "moreh_cloud.lib.api.failures.answer_failure",
     "URL_FORMAT_OVERRIDE": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "moreh_cloud.lib.api.openapi.WireSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {
@@ -42,7 +42,7 @@ SPECTACULAR_SETTINGS = {
         "BackendStatus": "backends.choices.BackendStatus.choices",
         "DeviceStatus": "backends.choices.DeviceStatus.choices",
         "SettableStatus": "backends.api.serializers.SETTABLE",
-        "PartStatus": "moreh_cloud.check.parts.Status",
+        "PartStatus": ["ok", "degraded", "error"],
         "JobStatus": "scheduler.api.serializers.STATUSES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -2,9 +2,19 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from rest_framework.response import Response
 
 from moreh_cloud.accounts.api.entry import writes
-from moreh_cloud.lib.api.filters import EXPAND, LatestFirst, TimeFilter, WholeFilter, WordFilter, WordsFilter, keep
+from moreh_cloud.lib.api.filters import (
+    EXPAND,
+    TOTAL,
+    LatestFirst,
+    TimeFilter,
+    WholeFilter,
+    WordFilter,
+    WordsFilter,
+    keep,
+)
 from moreh_cloud.lib.crypto import digest
 from scheduler.choices import HOLDING, OVER, JobStatus
 from tokens.queries import tokens_like
@@ -47,3 +57,13 @@ class HistoryFilter(filters.FilterSet):
 
 class HistoryPages(LatestFirst):
     keyset = ("ended_at", "pk")
+    name = "History"
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Answer with the number of all jobs beside those of this part."""
+        return Response({"jobs": data, "totalCount": self.total}, headers={TOTAL: str(self.total)})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe that answer."""
+        properties = {"jobs": schema, "totalCount": {"type": "integer"}}
+        return {"type": "object", "properties": properties, "required": ["jobs", "totalCount"]}

@@ -45,13 +45,6 @@ class JobInfoSerializer(serializers.Serializer[Any]):
     estimatedStart = At(allow_null=True)
 
 
-class HistorySerializer(serializers.Serializer[Any]):
-    """A part of the jobs that are over, and how many there are in all."""
-
-    jobs = JobInfoSerializer(many=True)
-    totalCount = serializers.IntegerField()
-
-
 class PriorityChange(Parameters):
     id = Reference(jobs, source="job")
     priority = Whole(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY)

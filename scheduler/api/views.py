@@ -49,9 +49,7 @@ class HistoryView(OperatorView):
     filterset_class = HistoryFilter
     pagination_class = HistoryPages
 
-    @reads(shapes.HistorySerializer, many=False)
+    @reads(shapes.JobInfoSerializer)
     def list(self, _request: Request) -> Response:
         """List jobs that are over, the newest end first."""
-        found = self.listed(job_cards(self.page(history()), self.showing))
-        found.data = {"jobs": found.data, "totalCount": int(found.headers["X-Total-Count"])}
-        return found
+        return self.listed(job_cards(self.page(history()), self.showing))

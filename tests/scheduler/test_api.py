@@ -109,7 +109,7 @@ def test_a_job_is_canceled_by(api: APIClient, case: str) -> None:
     assert refused(api.put(QUEUE, {"id": job.pk, "priority": 1})) == (409, "JOB_NOT_WAITING", ["id"])
 
 
-BAD_PRIORITIES = {
+BAD_PRIORITIES: dict[str, tuple[dict[str, Any], tuple[int, str, list[str]]]] = {
     "nobody": ({"id": 999, "priority": 1}, (404, "NOT_FOUND", ["id"])),
     "too high": ({"priority": 100}, (400, "INVALID_PARAMETER", ["priority"])),
     "none": ({}, (400, "INVALID_PARAMETER", ["priority"])),

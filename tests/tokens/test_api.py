@@ -26,7 +26,7 @@ def team(*tokens: Token, name: str = "team") -> TokenGroup:
 def test_a_token_is_shaped_as_the_contract_says(api: APIClient) -> None:
     token = make.token(description="customer", env={"A": "1"})
     sda, group = make.sda(owner=token), team(token)
-    expected = {
+    expected: dict[str, Any] = {
         "value": token.value,
         "description": "customer",
         "priority": 0,

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from moreh_cloud.lib.api.parameters import Parameters, Text
@@ -30,6 +31,7 @@ class TotalUse(serializers.Serializer[Any]):
     total_devices = serializers.IntegerField()
 
 
+@extend_schema_serializer(many=False)
 class UsageSerializer(serializers.Serializer[Any]):
     """Usage over a range."""
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from moreh_cloud.check.parts import PARTS, Status
@@ -22,6 +23,7 @@ class IpmiPartSerializer(PartSerializer):
     unreachable = serializers.IntegerField(required=False)
 
 
+@extend_schema_serializer(many=False)
 class CheckSerializer(serializers.Serializer[Any]):
     """How the parts that were asked for are."""
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.contrib.auth import get_user
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -45,7 +46,7 @@ def _is_staff(request: Request) -> bool:
     """Tell whether an operator asks; where that cannot be known, nobody does."""
     try:
         entered = Bearer().authenticate(request)  # type: ignore[no-untyped-call]
-        user: Any = entered[0] if entered else request._request.user
+        user: Any = entered[0] if entered else get_user(request._request)
         return bool(getattr(user, "may_enter", False))
     except (AuthenticationFailed, DatabaseError):
         return False

@@ -1,5 +1,6 @@
 """Filters of lists, and the part of a list that is asked for."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -73,13 +74,9 @@ class WordsFilter(filters.Filter):
 
 
 class _TimeField(IsoDateTimeField):
-    def strptime(self, value: str, fmt: str) -> Any:
-        at = super().strptime(value, fmt)
-        try:
-            known = OLDEST <= at <= NEWEST
-        except OverflowError:  # a time zone carries it out of the calendar
-            known = False
-        if not known:
+    def to_python(self, value: Any) -> datetime | None:
+        at: datetime | None = super().to_python(value)
+        if at is not None and not OLDEST <= at <= NEWEST:
             raise ValidationError(_("The time is out of range."))
         return at
 

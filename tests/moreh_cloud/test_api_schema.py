@@ -1,0 +1,57 @@
+"""The committed openapi.yaml is fresh, and real answers keep to it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from jsonschema import Draft4Validator  # type: ignore[import-untyped]
+from yaml import safe_load
+
+from scheduler.services.jobs import finish_job
+from tests import make
+from tests.api import V2, client
+
+COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
+NOT_FOR_PORTALS = 3  # log in, renew, leave
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = safe_load(COMMITTED.read_text())
+    return found
+
+
+def test_the_committed_schema_is_fresh(tmp_path: Path) -> None:
+    fresh = tmp_path / "openapi.yaml"
+    call_command("spectacular", file=str(fresh), validate=True, fail_on_warn=True)
+    assert fresh.read_text() == COMMITTED.read_text(), "run: python manage.py spectacular --file openapi.yaml"
+
+
+def test_it_describes_every_address(schema: dict[str, Any]) -> None:
+    assert sum(len(methods) for methods in schema["paths"].values()) == 46 + NOT_FOR_PORTALS
+
+
+@pytest.mark.django_db
+def test_answers_keep_to_it(schema: dict[str, Any]) -> None:
+    node = make.ready_backend(2)
+    make.running_job(node)
+    finish_job(make.job(), exit_code=1, actor=make.ACTOR)
+    make.job()
+    api = client()
+    addresses = [path for path, methods in schema["paths"].items() if path.startswith(V2) and "get" in methods]
+    assert len(addresses) == 13
+    for address in addresses:
+        answer = api.get(address, {"starttime": "2026-01-01", "endtime": "2026-01-02", "expand": "tokenlist"})
+        described = schema["paths"][address]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        Draft4Validator({**_nullable(described), "components": _nullable(schema["components"])}).validate(answer.json())
+
+
+def _nullable(part: Any) -> Any:
+    """Turn OpenAPI 3.0's nullable into what JSON Schema knows."""
+    if isinstance(part, list):
+        return [_nullable(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    plain = {name: _nullable(item) for name, item in part.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if part.get("nullable") is True else plain
