@@ -1,0 +1,138 @@
+"""`manage.py up` as a newcomer meets it: started, looked at, stopped, started again, and what it says else."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+READY_WITHIN, STOPPED_WITHIN = 60.0, 20.0  # seconds on a busy machine; benchmarks/up.py measures the real limits
+PASSWORD = "a-password-of-a-newcomer"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+class Up:
+    """A running `manage.py up` and what it has written."""
+
+    def __init__(self, env: dict[str, str], folder: Path) -> None:
+        self.env = {"MOREH_DEMO_NODES": "2", "MOREH_DEMO_JOBS": "60", "MOREH_ADMIN_PASSWORD": PASSWORD, **env}
+        self._log = folder / f"up-{time.monotonic_ns()}.log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, true: Callable[[], object], within: float) -> None:
+        deadline = time.monotonic() + within
+        while not true():
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.1)
+
+    def ready(self) -> None:
+        self.wait_for(lambda: "is ready after" in self.output or self.process.poll() is not None, READY_WITHIN)
+        assert self.process.poll() is None, self.output
+
+    def ended(self) -> int:
+        self.wait_for(lambda: self.process.poll() is not None, STOPPED_WITHIN)
+        return self.process.returncode
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def check(self) -> dict[str, str]:
+        with urlopen(f"http://127.0.0.1:{self.env['MOREH_HTTP_PORT']}/api/check", timeout=10) as answer:
+            return {part: found["status"] for part, found in json.load(answer).items()}
+
+    def parts(self) -> list[int]:
+        """Give the processes of this installation, found by its data folder in their environment."""
+        mark = f"MOREH_DATA_DIR={self.env['MOREH_DATA_DIR']}".encode()
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if mark in _environment(pid)]
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+@contextmanager
+def _up(env: dict[str, str], folder: Path, **more: str) -> Iterator[Up]:
+    up = Up({**env, **more}, folder)
+    try:
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.stop()
+
+
+def test_up_comes_up_green_stops_carries_on_and_says_what_died(site_env: dict[str, str], tmp_path: Path) -> None:
+    with _up(site_env, tmp_path) as first:
+        first.ready()
+        assert set(first.check().values()) == {"ok"}
+        assert f"password  {PASSWORD}" in first.output
+        with _up(site_env, tmp_path) as second:
+            assert second.ended() == 1
+            assert f"Another `up` (process {first.process.pid}) runs on" in second.output
+        first.wait_for(lambda: re.search(r"job \d+ runs on", first.output), 20)
+        assert first.stop() == 0
+        assert first.parts() == []
+    jobs = set(re.findall(r"job (\d+) runs on", first.output))
+    with _up(site_env, tmp_path) as again:
+        again.ready()
+        assert "(unchanged)" in again.output
+        assert PASSWORD not in again.output
+        again.wait_for(lambda: jobs & set(re.findall(r"job (\d+) (?:runs on|COMPLETED)", again.output)), 20)
+        os.kill(_part(again, "grpc"), signal.SIGKILL)
+        assert again.ended() == 1
+        assert "grpc was killed by signal 9. Its last lines:" in again.output
+        assert again.parts() == []
+
+
+@pytest.mark.parametrize("setting", ["MOREH_HTTP_PORT", "MOREH_GRPC_PORT"])
+def test_a_taken_port_is_named_with_its_setting(site_env: dict[str, str], tmp_path: Path, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", int(site_env[setting]))), _up(site_env, tmp_path) as up:
+        assert up.ended() == 1
+        port = site_env[setting]
+        assert up.output == (
+            f"Not started: Port {port} on 127.0.0.1 cannot be used (Address already in use). "
+            f"Choose another with {setting}.\n"
+        )
+
+
+def test_nothing_stays_when_it_is_killed_itself(site_env: dict[str, str], tmp_path: Path) -> None:
+    with _up(site_env, tmp_path, MOREH_DEMO_NODES="0") as up:
+        up.ready()
+        up.process.kill()
+        up.process.wait()
+        up.wait_for(lambda: up.parts() == [], 5)
+    with _up(site_env, tmp_path, MOREH_DEMO_NODES="0") as again:
+        again.ready()
+
+
+def test_a_password_that_is_too_weak_is_said(site_env: dict[str, str], tmp_path: Path) -> None:
+    with _up(site_env, tmp_path, MOREH_ADMIN_PASSWORD="12345") as up:
+        assert up.ended() == 1
+        assert "This password is too short." in up.output
+
+
+def _part(up: Up, name: str) -> int:
+    """Find the process of a part by its command."""
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in up.parts()}
+    return next(pid for pid, words in commands.items() if b"manage.py" in words and name.encode() in words)
