@@ -2,12 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import pairwise
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from backends.choices import DeviceStatus
@@ -21,14 +21,14 @@ from clients.channel import Server
 from clients.patience import Backoff
 from moreh_cloud.fleet.trace.customers import TRACE
 from moreh_cloud.lib.errors import Duplicate
-from moreh_cloud.lib.rpc import in_thread
 from scheduler.replay.trace import TraceNode
 from scheduler.services.sdas import delete_backend
 
+T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
 BATCH = 50  # nodes in one transaction, for which others wait
-WELCOME = 60.0  # seconds in which the manager has greeted every agent
-CLEAN = 30.0  # seconds in which the agents have cleaned up after the last job
+WELCOME = 60.0  # seconds in which the manager greets every agent
+CLEAN = 30.0  # seconds in which the agents clean up after the last job
 MARK = "Nodes of a trace's live replay"
 
 
@@ -36,71 +36,114 @@ def live_group(prefix: str) -> BackendGroup:
     """Make the group of the simulated nodes, or find it. Raises Duplicate when the name is taken."""
     known: BackendGroup | None = BackendGroup.objects.live().filter(name=prefix).first()
     if known and known.description != MARK:
-        raise Duplicate(_("There is a backend group of this name that holds something else."), label=prefix)
+        raise Duplicate(
+            _("There is a backend group of this name that holds something else; choose another --prefix."),
+            label=prefix,
+        )
     return known or create_backend_group(name=prefix, description=MARK, actor=TRACE)
 
 
 @asynccontextmanager
-async def simulated(nodes: Sequence[TraceNode], group: BackendGroup, server: Server, folder: Path) -> AsyncIterator[None]:
-    """Run the nodes' agents and BMCs; ends when their devices are clean, and deletes the nodes."""
-    await in_thread(delete_nodes, group)  # those of a replay that was killed
-    async with AsyncExitStack() as stack:
-        user, password = "trace", secrets.token_hex(8)
-        bmcs = [SimulatedBmc(user.encode(), password.encode()) for _node in nodes]
-        for bmc in bmcs:
-            await start_bmc(bmc, BmcAddress(LOOPBACK, 0))
-            stack.callback(bmc.close)
-        stack.push_async_callback(in_thread, delete_nodes, group)
-        keys: list[str] = []
-        for first, end in pairwise([*range(0, len(nodes), BATCH), len(nodes)]):
-            ports = [bmc.address.port for bmc in bmcs[first:end]]
-            keys += await in_thread(_make_nodes, nodes[first:end], ports, group, user, password)
-        agents = [_agent(node, key, server, folder / str(i)) for i, (node, key) in enumerate(zip(nodes, keys, strict=True))]
-        for agent in agents:
-            await agent.start()
-            stack.push_async_callback(agent.stop)
-        async with asyncio.timeout(WELCOME):
-            await asyncio.gather(*(agent.welcomed.wait() for agent in agents))
-        yield
-        await _wait_until_clean(group)
+async def simulated(
+    nodes: Sequence[TraceNode], group: BackendGroup, server: Server, folder: Path
+) -> AsyncIterator[None]:
+    """Run nodes with an agent and a BMC each; at the end their devices are clean and the nodes deleted.
+
+    Raises TimeoutError when the server does not greet them, DomainError for a node that cannot be made.
+    """
+    await _delete_nodes(group)  # those of a replay that was killed
+    agents: list[Agent] = []
+    with ExitStack() as stack:
+        try:
+            bmcs = [await _start_bmc(stack) for _node in nodes]
+            keys = await _make_nodes(nodes, bmcs, group)
+            for number, (node, key) in enumerate(zip(nodes, keys, strict=True)):
+                agents.append(_agent(node, key, server, folder / str(number)))
+                await agents[-1].start()
+            async with asyncio.timeout(WELCOME):
+                await asyncio.gather(*(agent.welcomed.wait() for agent in agents))
+            yield
+            await _wait_until_clean(group)
+        finally:
+            await asyncio.gather(*(agent.stop() for agent in agents))
+            await _delete_nodes(group)
 
 
-@transaction.atomic
-def delete_nodes(group: BackendGroup) -> None:
-    """Delete the nodes of a replay; jobs that still hold them end with them."""
-    for backend in Backend.objects.live().filter(group=group):
-        delete_backend(backend, force=True, actor=TRACE)
-
-
-@transaction.atomic
-def _make_nodes(
-    nodes: Sequence[TraceNode], ports: Sequence[int], group: BackendGroup, user: str, password: str
-) -> list[str]:
-    """Make a batch of nodes and give their agents' keys."""
-    keys = []
-    for node, port in zip(nodes, ports, strict=True):
-        bmc = {"bmc_ip": LOOPBACK, "bmc_port": port, "bmc_user": user, "bmc_password": password}
-        _backend, key = create_backend(
-            name=node.name, ip=LOOPBACK, devices=node.devices, group=group, description="simulated", actor=TRACE, **bmc
-        )
-        keys.append(key)
-    return keys
+async def _start_bmc(stack: ExitStack) -> SimulatedBmc:
+    bmc = SimulatedBmc(b"trace", secrets.token_hex(8).encode())
+    stack.callback(bmc.close)
+    return await start_bmc(bmc, BmcAddress(LOOPBACK, 0))
 
 
 def _agent(node: TraceNode, key: str, server: Server, folder: Path) -> Agent:
-    return Agent(
-        server, key, folder, FakeDevices(node.devices), host_name=node.name, backoff=Backoff(longest=3.0)
+    devices = FakeDevices(node.devices)
+    return Agent(server, key, folder, devices, host_name=node.name, backoff=Backoff(longest=3.0))
+
+
+async def _make_nodes(nodes: Sequence[TraceNode], bmcs: Sequence[SimulatedBmc], group: BackendGroup) -> list[str]:
+    """Make the nodes, and give the keys of their agents."""
+    keys = []
+    for first in range(0, len(nodes), BATCH):
+        places = slice(first, first + BATCH)
+        keys += await _in_thread(_make_batch, nodes[places], bmcs[places], group)
+    return keys
+
+
+@transaction.atomic
+def _make_batch(nodes: Sequence[TraceNode], bmcs: Sequence[SimulatedBmc], group: BackendGroup) -> list[str]:
+    return [_make_node(node, bmc, group) for node, bmc in zip(nodes, bmcs, strict=True)]
+
+
+def _make_node(node: TraceNode, bmc: SimulatedBmc, group: BackendGroup) -> str:
+    _backend, key = create_backend(
+        name=node.name,
+        ip=LOOPBACK,
+        bmc_ip=LOOPBACK,
+        bmc_port=bmc.address.port,
+        bmc_user=bmc.user.decode(),
+        bmc_password=bmc.password.decode(),
+        group=group,
+        devices=node.devices,
+        description="simulated",
+        actor=TRACE,
     )
+    return key
+
+
+async def _delete_nodes(group: BackendGroup) -> None:
+    """Delete the group's nodes; jobs that still hold their devices end with them."""
+    while await _in_thread(_delete_batch, group):
+        pass
+
+
+@transaction.atomic
+def _delete_batch(group: BackendGroup) -> bool:
+    batch = list(Backend.objects.live().filter(group=group)[:BATCH])
+    for backend in batch:
+        delete_backend(backend, force=True, actor=TRACE)
+    return bool(batch)
 
 
 async def _wait_until_clean(group: BackendGroup) -> None:
-    """Let the agents carry out their last orders, so that nothing is left half done; a lost one delays us only."""
-    deadline = asyncio.get_running_loop().time() + CLEAN
-    while await in_thread(_used, group) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.2)
+    """Let the agents carry out their last orders; one that got lost only delays us."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLEAN):
+            while await _in_thread(_any_used, group):
+                await asyncio.sleep(0.2)
 
 
-def _used(group: BackendGroup) -> bool:
-    idle = (DeviceStatus.IDLE, DeviceStatus.SHUTDOWN)
-    live = Device.objects.filter(backend__group=group, backend__deleted_at=None)
-    return live.exclude(status__in=idle).exists()
+def _any_used(group: BackendGroup) -> bool:
+    live = Device.objects.filter(backend__group=group, backend__deleted_at__isnull=True)
+    return live.exclude(status__in=(DeviceStatus.IDLE, DeviceStatus.SHUTDOWN)).exists()
+
+
+async def _in_thread(work: Callable[..., T], *args: object) -> T:
+    """Call what uses the database beside the event loop; the thread keeps no connection."""
+
+    def call() -> T:
+        try:
+            return work(*args)
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(call)
