@@ -11,7 +11,7 @@ class Backoff:
     """
 
     first: float = 0.25
-    longest: float = 10.0
+    longest: float = 5.0
     draw: Callable[[float, float], float] = random.uniform
     _tries: int = field(default=0, init=False)
 

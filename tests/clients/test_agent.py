@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Set
 from pathlib import Path
 
 import pytest
 
 from clients.agent import Agent, BookInUse, FakeDevices, FakeRunner
+from clients.agent.devices import DevicesUnreadable, Reading
 from clients.channel import Server
 from clients.patience import Backoff
 from tests.clients.agent_peer import KEY, Manager, check, clean, manager, start, stop
@@ -233,6 +234,22 @@ async def _a_vanished_device_makes_the_node_sick(node: Node, served: Manager) ->
     assert report.health.text == "device 7 vanished"
     assert len(report.devices) == 7
     node.devices.gone.clear()
+    await served.reported(lambda report: report.health.ok)
+
+
+async def _a_tool_that_fails_makes_the_node_sick_but_no_device_vanish(node: Node, served: Manager) -> None:
+    await served.hello()
+    seen = node.devices.read
+
+    async def fail(busy: Set[int]) -> list[Reading]:
+        raise DevicesUnreadable("amd-smi ended with exit code 1")
+
+    node.devices.read = fail  # type: ignore[method-assign]
+    report = await served.reported(lambda report: not report.health.ok)
+    assert (report.health.text, list(report.devices)) == ("amd-smi ended with exit code 1", [])
+    served.drop()
+    assert len((await served.hello(2)).devices) == 8
+    node.devices.read = seen  # type: ignore[method-assign]
     await served.reported(lambda report: report.health.ok)
 
 

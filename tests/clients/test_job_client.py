@@ -102,6 +102,15 @@ async def _old_and_repeated_updates_change_nothing(served: Manager, job: JobClie
     assert kinds == ["ended"]
 
 
+async def _after_the_end_there_is_nothing_more(served: Manager, job: JobClient) -> None:
+    await served.hears("open")
+    served.say(pb.Ended(status="COMPLETED"))
+    await asyncio.sleep(0.2)
+    assert [update.WhichOneof("state") async for update in job.updates()] == ["waiting", "ended"]
+    assert [update async for update in job.updates()] == []
+    assert (await job.finish(0)).status == "COMPLETED"
+
+
 async def _a_job_that_ends_while_it_waits_raises(served: Manager, job: JobClient) -> None:
     await served.hears("open")
     served.say(pb.Ended(status="CANCELED", reason="BY_OPERATOR", detail="maintenance"))
