@@ -1,7 +1,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -10,15 +9,13 @@ from django.db.models import Case, F, Value, When
 
 from backends.choices import BackendStatus, DeviceStatus, Why
 from backends.errors import ClaimedTwice, StaleAgent
-from backends.models import Agent, Backend, Device, ManagerPresence, Telemetry
+from backends.models import Agent, Backend, Device, ManagerPresence
 from backends.services.nodes import add_devices
 from moreh_cloud.alerts.choices import Category, Level
 from moreh_cloud.alerts.services import raise_alert
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
-
-TELEMETRY = ("used_memory", "temperature", "memory_temperature", "utilization", "memory_utilization", "power")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +35,6 @@ class Greeting:
     version: str
     host_name: str
     devices: tuple[SeenDevice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The latest report of one agent; `devices` holds (index, values in the order of TELEMETRY)."""
-
-    backend_id: int
-    session: UUID
-    sequence: int
-    cpu: float
-    used_memory: int
-    total_memory: int
-    devices: tuple[tuple[int, tuple[float, ...]], ...]
 
 
 def open_session(backend: Backend, greeting: Greeting, session: UUID, *, actor: Actor) -> None:
@@ -122,43 +106,6 @@ def wake_backend(backend: Backend, *, actor: Actor) -> None:
     )
     if absent.update(status=BackendStatus.ACTIVE, why=Why.NONE):
         record("BACKEND_RECOVERED", actor=actor, subject=f"backend/{backend.pk}")
-
-
-@transaction.atomic
-def take_readings(readings: Iterable[Reading]) -> None:
-    """Store the latest values of many agents in four statements.
-
-    Older sequences, and streams that no longer speak for their node, change nothing.
-    """
-    latest = {reading.backend_id: reading for reading in readings}
-    agents = Agent.objects.select_for_update().order_by("pk").in_bulk(latest)
-    fresh = [reading for key, reading in latest.items() if key in agents and _is_news(reading, agents[key])]
-    now = db_now()
-    for reading in fresh:
-        agent = agents[reading.backend_id]
-        agent.sequence, agent.last_seen, agent.cpu = reading.sequence, now, reading.cpu
-        agent.used_memory, agent.total_memory = reading.used_memory, reading.total_memory
-    fields = ["sequence", "last_seen", "cpu", "used_memory", "total_memory"]
-    Agent.objects.bulk_update([agents[reading.backend_id] for reading in fresh], fields, batch_size=200)
-    _store_telemetry(fresh, now)
-
-
-def _is_news(reading: Reading, agent: Agent) -> bool:
-    return reading.session == agent.session and reading.sequence > agent.sequence
-
-
-def _store_telemetry(readings: Sequence[Reading], now: datetime) -> None:
-    devices = Device.objects.filter(backend__in=[reading.backend_id for reading in readings])
-    ids = {(backend_id, index): pk for pk, backend_id, index in devices.values_list("pk", "backend_id", "index")}
-    rows = [
-        Telemetry(device_id=ids[reading.backend_id, index], at=now, **dict(zip(TELEMETRY, values, strict=True)))
-        for reading in readings
-        for index, values in reading.devices
-        if (reading.backend_id, index) in ids
-    ]
-    Telemetry.objects.bulk_create(
-        rows, batch_size=500, update_conflicts=True, unique_fields=["device"], update_fields=[*TELEMETRY, "at"]
-    )
 
 
 def show_presence() -> None:

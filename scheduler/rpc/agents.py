@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from backends.errors import ClaimedTwice, StaleAgent
 from backends.queries import authenticate_node
-from backends.services.agents import close_session, report_double_claim, speaking, take_readings
+from backends.services.agents import close_session, report_double_claim, speaking
 from backends.services.nodes import enrol_backend
 from backends.services.orders import acknowledge_order
+from backends.services.telemetry import take_readings
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter
 from moreh_cloud.lib.rpc import Context, bearer, first_of, in_thread, peer_ip

@@ -11,7 +11,8 @@ from backends.choices import OrderVerb
 from backends.models import Backend, Order
 from backends.models.nodes import MAX_DEVICES
 from backends.queries import open_orders, speakers
-from backends.services.agents import Greeting, Reading, SeenDevice
+from backends.services.agents import Greeting, SeenDevice
+from backends.services.telemetry import Reading
 from moreh_cloud.lib.errors import InvalidParameter
 from protocol.v1 import agents_pb2 as pb
 from scheduler.choices import WorkerState
@@ -69,7 +70,7 @@ def reading_of(backend_id: int, session: UUID, message: pb.AgentMessage) -> Read
 
 
 def _values(device: pb.DeviceTelemetry) -> tuple[float, ...]:
-    """In the order of backends.services.agents.TELEMETRY."""
+    """In the order of backends.services.telemetry.VALUES."""
     return (
         min(device.used_memory_mib, MAX_MIB),
         _finite(device.temperature_celsius),

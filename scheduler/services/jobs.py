@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +25,14 @@ from sda.models import Sda
 from sda.queries import backend_group_of, get_sda
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 from tokens.models import Token
+
+NOTE_SIGNS = """
+    UPDATE scheduler_job AS job
+    SET client_seen_at = %s, used_memory = new.used_memory, utilization = new.utilization,
+        pid = coalesce(nullif(new.pid, 0), job.pid)
+    FROM unnest(%s::bigint[], %s::int[], %s::float8[], %s::int[]) AS new (id, used_memory, utilization, pid)
+    WHERE job.id = new.id AND job.status = ANY(%s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +223,23 @@ class SignOfLife:
 
 @transaction.atomic
 def note_signs_of_life(signs: Sequence[SignOfLife]) -> None:
-    """Store the latest heartbeats of many clients in two statements."""
-    now = db_now()
+    """Store the latest heartbeats of many clients in at most two statements; jobs that are over stay as they are."""
     latest = {sign.job_id: sign for sign in signs}
+    if connection.vendor == "postgresql":
+        _note_with_arrays(latest)
+    else:
+        _note_portably(latest)
+
+
+def _note_with_arrays(latest: dict[int, SignOfLife]) -> None:
+    rows = [(sign.job_id, sign.used_memory, sign.utilization, sign.pid) for sign in latest.values()]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+    with connection.cursor() as cursor:
+        cursor.execute(NOTE_SIGNS, [db_now(), *columns, list(LIVE)])
+
+
+def _note_portably(latest: dict[int, SignOfLife]) -> None:
+    now = db_now()
     jobs = Job.objects.filter(pk__in=latest, status__in=LIVE)
     rows = [
         Job(

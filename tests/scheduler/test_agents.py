@@ -9,7 +9,8 @@ from backends.choices import BackendStatus, DeviceStatus, PowerStatus, Why
 from backends.errors import ClaimedTwice, StaleAgent
 from backends.models import Agent, Backend, Bmc, Device, ManagerPresence, Order, Telemetry
 from backends.services import agents
-from backends.services.agents import Reading, show_presence, take_readings
+from backends.services.agents import show_presence
+from backends.services.telemetry import Reading, take_readings
 from moreh_cloud.alerts.models import Alert
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause, JobStatus, WorkerState
