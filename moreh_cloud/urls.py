@@ -10,6 +10,7 @@ from moreh_cloud.lib.api.views import NoSuchAddress
 APPS = ("moreh_cloud.accounts", "moreh_cloud.events", "tokens", "backends", "sda", "scheduler", "usage")
 operators = user_passes_test(lambda user: bool(getattr(user, "may_enter", False)))
 
+admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("moreh_cloud.check.api.urls")),
