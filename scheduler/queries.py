@@ -24,7 +24,7 @@ def jobs() -> QuerySet[Job]:
 
 def queue() -> QuerySet[Job]:
     """Give live jobs in the order in which they will be tried: those that hold devices first."""
-    return jobs().filter(status__in=LIVE).order_by("-submitted_at", *QUEUE_ORDER)
+    return jobs().filter(status__in=LIVE).order_by(F("submitted_at").desc(nulls_last=True), *QUEUE_ORDER)
 
 
 def history() -> QuerySet[Job]:

@@ -20,6 +20,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "moreh_cloud.lib.api.filters.Window",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "moreh_cloud.lib.api.negotiation.FirstRenderer",
     "EXCEPTION_HANDLER": "moreh_cloud.lib.api.failures.answer_failure",
+    "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "moreh_cloud.lib.api.openapi.WireSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -211,7 +211,18 @@ BAD_BODIES = {
     "half a character": (
         r'{"label": "\ud800", "node": "1.1.1.1", "workerip": "1.1.1.1", "group": 0}',
         "application/json",
-        (400, "INVALID_PARAMETER", ["label"]),
+        (400, "INVALID_PARAMETER", ["body"]),
+    ),
+    "half a character as a name": (r'{"\ud800": 1}', "application/json", (400, "INVALID_PARAMETER", ["body"])),
+    "100,000 lists in one another": (
+        '{"label": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        "application/json",
+        (400, "INVALID_PARAMETER", []),
+    ),
+    "2,000 fields": (
+        "&".join(f"a{number}=1" for number in range(2000)),
+        "application/x-www-form-urlencoded",
+        (400, "INVALID_PARAMETER", []),
     ),
     "a list": ("[1]", "application/json", (400, "INVALID_PARAMETER", ["body"])),
     "a number": ("1", "application/json", (400, "INVALID_PARAMETER", ["body"])),

@@ -72,8 +72,9 @@ def test_a_write_without_parameters_is_refused_by_name(api: APIClient, address: 
 @pytest.mark.parametrize("address", sorted({*READS, *WRITES, "/api/v2/usage"}))
 def test_a_stranger_gets_401_and_a_wrong_method_405(api: APIClient, address: str) -> None:
     assert (Client().get(address).status_code, Client().get(address).json()["code"]) == (401, "UNAUTHENTICATED")
-    answer = api.patch(address, {})
-    assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+    for method in ("patch", "options"):
+        answer = getattr(api, method)(address)
+        assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize(("address", "method"), [(a, m) for a, methods in WRITES.items() for m in methods.split()])
@@ -88,5 +89,5 @@ def test_what_is_no_address_is_a_failure_in_json(api: APIClient) -> None:
     answer = api.post("/api/v2/backends", {})
     assert (answer.status_code, answer.json()) == (
         404,
-        {"code": "NOT_FOUND", "message": "Not found.", "details": {}},
+        {"code": "NOT_FOUND", "message": "There is no such address.", "details": {}},
     )

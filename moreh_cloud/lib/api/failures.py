@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 import structlog
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, DataError, IntegrityError
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -62,6 +62,8 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.UnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE"),
     (exceptions.Throttled, "THROTTLED"),
     (RequestDataTooBig, "PAYLOAD_TOO_LARGE"),
+    (SuspiciousOperation, "INVALID_PARAMETER"),
+    (RecursionError, "INVALID_PARAMETER"),
     (IntegrityError, "CONFLICT"),
     (DataError, "INVALID_PARAMETER"),
     (DatabaseError, "DATABASE_ERROR"),
@@ -108,7 +110,9 @@ def _message(error: Exception, code: str) -> str:
         return _("The request is too large.")
     if code in ("CONFLICT", "INVALID_PARAMETER") and isinstance(error, DatabaseError):
         return _("The database refused it, and nothing was changed.")
-    return str(getattr(error, "detail", "")) or (_("There is no such object.") if code == "NOT_FOUND" else _("No."))
+    if code == "NOT_FOUND":
+        return _("There is no such address.")
+    return str(getattr(error, "detail", "")) or _("The request cannot be read.")
 
 
 def _headers(error: Exception) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 
 from moreh_cloud.lib.errors import NotFound
 
+HALF = re.compile(r"[\ud800-\udfff]")  # of a pair; no encoding can write it
 MAX_ID = 2**63 - 1
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and new line
 
@@ -28,7 +29,10 @@ def merged(request: Request) -> dict[str, Any]:
     body = request.data
     if not isinstance(body, Mapping):
         raise ValidationError({"body": [_("The body must be an object with parameters.")]})
-    return {**_plain(request.query_params), **_plain(body)}
+    given = {**_plain(request.query_params), **_plain(body)}
+    if any(HALF.search(text) for pair in given.items() for text in pair if isinstance(text, str)):
+        raise ValidationError({"body": [_("A text holds half of a character.")]})
+    return given
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
