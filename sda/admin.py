@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.models import BackendGroup
 from moreh_cloud.events.admin import actor_of, event_table
@@ -82,11 +81,11 @@ class SdaModelAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: SdaModel, _data: dict[str, Any]) -> None:
         delete_sda_model(row, actor=actor_of(request))
 
-    @display(description=_("groups"))
+    @admin.display(description=_("groups"))
     def shown_groups(self, row: SdaModel) -> str:
         return ", ".join(group.name for group in row.groups.all()) or "–"  # noqa: RUF001
 
-    @display(description=_("SDAs"), ordering="sda_count")
+    @admin.display(description=_("SDAs"), ordering="sda_count")
     def shown_sdas(self, row: Any) -> SafeString:
         return link(reverse("admin:sda_sda_changelist") + f"?model__id__exact={row.pk}", row.sda_count)
 
@@ -150,7 +149,7 @@ class SdaModelGroupAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: SdaModelGroup, data: dict[str, Any]) -> None:
         delete_sda_model_group(row, actor=actor_of(request), force=data["force"])
 
-    @display(description=_("SDA models"))
+    @admin.display(description=_("SDA models"))
     def shown_models(self, row: SdaModelGroup) -> str:
         return ", ".join(model.name for model in row.sda_models.all()) or "–"  # noqa: RUF001
 
@@ -184,15 +183,15 @@ class MembershipAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: Membership, _data: dict[str, Any]) -> None:
         delete_membership(row, actor=actor_of(request))
 
-    @display(description=_("user group"), ordering="token_group__name")
+    @admin.display(description=_("user group"), ordering="token_group__name")
     def user_group(self, row: Membership) -> SafeString | str:
         return link_to(row.token_group)
 
-    @display(description=_("SDA model group"), ordering="model_group__name")
+    @admin.display(description=_("SDA model group"), ordering="model_group__name")
     def sda_model_group(self, row: Membership) -> SafeString | str:
         return link_to(row.model_group)
 
-    @display(description=_("backend group"))
+    @admin.display(description=_("backend group"))
     def backend_group(self, row: Membership) -> SafeString | str:
         return link_to(row.model_group.backend_group)
 
@@ -235,11 +234,11 @@ class SdaAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: Sda, data: dict[str, Any]) -> None:
         delete_sda(row, actor=actor_of(request), force=data["force"])
 
-    @display(description=_("token"), ordering="token__description")
+    @admin.display(description=_("token"), ordering="token__description")
     def token_link(self, row: Sda) -> SafeString | str:
         return link_to(row.token)
 
-    @display(description=_("kind"), ordering="reserved")
+    @admin.display(description=_("kind"), ordering="reserved")
     def shown_kind(self, row: Sda) -> SafeString:
         return badge(_("reserved"), "info") if row.reserved else badge(_("on demand"))
 

@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
@@ -141,19 +140,19 @@ class TokenAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: Token, _data: dict[str, Any]) -> None:
         delete_token(row, actor=actor_of(request))
 
-    @display(description=_("value"))
+    @admin.display(description=_("value"))
     def masked(self, row: Token) -> str:
         return row.masked
 
-    @display(description=_("user groups"))
+    @admin.display(description=_("user groups"))
     def shown_groups(self, row: Token) -> str:
         return ", ".join(group.name for group in row.groups.all()) or "–"  # noqa: RUF001
 
-    @display(description=_("SDAs"), ordering="sda_count")
+    @admin.display(description=_("SDAs"), ordering="sda_count")
     def shown_sdas(self, row: Any) -> SafeString:
         return link(reverse("admin:sda_sda_changelist") + f"?token={row.pk}", row.sda_count)
 
-    @display(description=_("access level"), ordering="access_level")
+    @admin.display(description=_("access level"), ordering="access_level")
     def shown_level(self, row: Token) -> SafeString:
         return badge(row.get_access_level_display(), "" if row.access_level == "USER" else "info")
 
@@ -214,12 +213,12 @@ class TokenGroupAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: TokenGroup, data: dict[str, Any]) -> None:
         delete_token_group(row, actor=actor_of(request), force=data["force"])
 
-    @display(description=_("tokens"), ordering="size")
+    @admin.display(description=_("tokens"), ordering="size")
     def shown_tokens(self, row: Any) -> SafeString:
         return link(reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}", row.size)
 
     def tables(self, request: HttpRequest, row: TokenGroup) -> Iterable[Table]:
-        tokens = [(link_to(token), token.priority) for token in row.tokens.live()[:LATEST]]  # type: ignore[attr-defined]
+        tokens = [(link_to(token), token.priority) for token in row.tokens.live()[:LATEST]]
         more = reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}"
         yield Table(_("Tokens"), (_("token"), _("priority")), tokens, more)
         rights = [

@@ -2,7 +2,6 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
 
 from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, link_to
 from usage.metering import HOUR_MS
@@ -25,11 +24,11 @@ class UsageHourAdmin(GrowingAdmin):
     fields = ("hour", "token_link", "device_hours", "device_ms")
     readonly_fields = ("token_link", "device_hours")
 
-    @display(description=_("token"), ordering="token__description")
+    @admin.display(description=_("token"), ordering="token__description")
     def token_link(self, row: UsageHour) -> SafeString | str:
         return link_to(row.token)
 
-    @display(description=_("device-hours"), ordering="device_ms")
+    @admin.display(description=_("device-hours"), ordering="device_ms")
     def device_hours(self, row: UsageHour) -> str:
         return f"{row.device_ms / HOUR_MS:.3f}"
 
@@ -41,6 +40,6 @@ class ClosedHourAdmin(GrowingAdmin):
     fields = ("hour", "device_hours", "device_ms", "closed_at")
     readonly_fields = ("device_hours",)
 
-    @display(description=_("device-hours"), ordering="device_ms")
+    @admin.display(description=_("device-hours"), ordering="device_ms")
     def device_hours(self, row: ClosedHour) -> str:
         return f"{row.device_ms / HOUR_MS:.3f}"

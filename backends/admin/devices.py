@@ -6,7 +6,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.admin.forms import DeviceStatusForm
 from backends.admin.node_tables import holder
@@ -55,24 +54,24 @@ class DeviceAdmin(ServiceAdmin):
         status = DeviceStatus(data["status"])
         set_device_status(row.backend, status, actor=actor_of(request), index=row.index, force=data["force"])
 
-    @display(description=_("device"))
+    @admin.display(description=_("device"))
     def shown_name(self, row: Device) -> str:
         return f"{row.backend.name}/{row.index:02}"
 
-    @display(description=_("backend"), ordering="backend__name")
+    @admin.display(description=_("backend"), ordering="backend__name")
     def backend_link(self, row: Device) -> SafeString | str:
         return link_to(row.backend)
 
-    @display(description=_("status"), ordering="status")
+    @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Device) -> SafeString:
         return device_badge(row)
 
-    @display(description=_("temperature"), ordering="telemetry__temperature")
+    @admin.display(description=_("temperature"), ordering="telemetry__temperature")
     def temperature(self, row: Device) -> str:
         now = getattr(row, "telemetry", None)
         return f"{now.temperature:.0f} °C" if now else "–"  # noqa: RUF001
 
-    @display(description=_("utilization"), ordering="telemetry__utilization")
+    @admin.display(description=_("utilization"), ordering="telemetry__utilization")
     def use(self, row: Device) -> str:
         now = getattr(row, "telemetry", None)
         return f"{now.utilization:.0f} %" if now else "–"  # noqa: RUF001

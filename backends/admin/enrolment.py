@@ -6,7 +6,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.admin.forms import EnrolmentForm
 from backends.models import EnrolmentKey
@@ -35,16 +34,16 @@ class EnrolmentKeyAdmin(ServiceAdmin):
         key = create_enrolment_key(group=data["group"], actor=actor_of(request), valid_for=valid_for)
         return EnrolmentKey.objects.get(key_digest=digest(key)), Secret(_("Enrolment key"), key, KEY_NOTE)
 
-    @display(description=_("created"), ordering="created_at")
+    @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: EnrolmentKey) -> SafeString | str:
         return ago(row.created_at)
 
-    @display(description=_("state"))
+    @admin.display(description=_("state"))
     def shown_state(self, row: EnrolmentKey) -> SafeString:
         if row.used_by_id:
             return badge(_("used"), "success")
         return badge(_("valid"), "info") if row.expires_at > timezone.now() else badge(_("expired"))
 
-    @display(description=_("used by"))
+    @admin.display(description=_("used by"))
     def node(self, row: EnrolmentKey) -> SafeString | str:
         return link_to(row.used_by)

@@ -71,7 +71,7 @@ class BackendForm(RowForm):
         if "group" in self.fields:  # not where the page is only looked at
             self.fields["group"].queryset = BackendGroup.objects.live()  # type: ignore[attr-defined]
         if self.instance.pk is not None:
-            self.initial |= {"bmc_ip": self.instance.bmc.ip, "bmc_port": self.instance.bmc.port}
+            self.initial.update(bmc_ip=self.instance.bmc.ip, bmc_port=self.instance.bmc.port)
 
 
 class PowerForm(ForceForm):

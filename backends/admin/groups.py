@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.admin.tones import backend_badge, power_badge
 from backends.models import BackendGroup
@@ -55,7 +54,7 @@ class BackendGroupAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: BackendGroup, data: dict[str, Any]) -> None:
         delete_backend_group(row, actor=actor_of(request), force=data["force"])
 
-    @display(description=_("backends"), ordering="size")
+    @admin.display(description=_("backends"), ordering="size")
     def shown_backends(self, row: Any) -> SafeString:
         return link(reverse("admin:backends_backend_changelist") + f"?group__id__exact={row.pk}", row.size)
 

@@ -11,7 +11,6 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.admin.forms import BackendForm, DeviceStatusForm, MoveForm, PowerForm
 from backends.admin.node_tables import device_table, order_table, power_table
@@ -164,39 +163,39 @@ class BackendAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: Backend, data: dict[str, Any]) -> None:
         delete_backend(row, actor=actor_of(request), force=data["force"])
 
-    @display(description=_("status"), ordering="status")
+    @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Backend) -> SafeString:
         return backend_badge(row)
 
-    @display(description=_("power"), ordering="bmc__status")
+    @admin.display(description=_("power"), ordering="bmc__status")
     def shown_power(self, row: Backend) -> SafeString:
         return power_badge(getattr(row, "bmc", None))
 
-    @display(description=_("devices"))
+    @admin.display(description=_("devices"))
     def shown_devices(self, row: Backend) -> SafeString | str:
         counts = Counter(device.status for device in row.devices.all())
         shown = [(counts[status], DeviceStatus(status).label) for status in DEVICE if counts[status]]
         return format_html_join(" · ", '<span class="whitespace-nowrap">{} {}</span>', shown) or _now("none")
 
-    @display(description=_("worker address"), ordering="ip")
+    @admin.display(description=_("worker address"), ordering="ip")
     def address(self, row: Backend) -> str:
         return f"{row.ip}:{row.port}"
 
-    @display(description=_("agent last seen"), ordering="agent__last_seen")
+    @admin.display(description=_("agent last seen"), ordering="agent__last_seen")
     def seen(self, row: Backend) -> SafeString | str:
         return ago(row.agent.last_seen)
 
-    @display(description=_("agent version"), ordering="agent__version")
+    @admin.display(description=_("agent version"), ordering="agent__version")
     def agent_version(self, row: Backend) -> str:
         return row.agent.version or "–"  # noqa: RUF001
 
-    @display(description=_("agent"))
+    @admin.display(description=_("agent"))
     def shown_agent(self, row: Backend) -> str:
         agent = row.agent
         memory = f"{agent.used_memory} / {agent.total_memory} MiB"
         return f"{agent.host_name or '–'} · {agent.version or '–'} · CPU {agent.cpu:.0f} % · {memory}"  # noqa: RUF001
 
-    @display(description=_("BMC"))
+    @admin.display(description=_("BMC"))
     def shown_bmc(self, row: Backend) -> str:
         bmc = row.bmc
         parts = [f"{bmc.ip}:{bmc.port}", bmc.get_driver_display(), bmc.error]

@@ -5,7 +5,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.admin.power import ByBackend
 from backends.admin.tones import ORDER
@@ -43,22 +42,22 @@ class OrderAdmin(GrowingAdmin):
     fields = ("id", "backend_link", "verb", "ref", "devices", "shown_state", "error", "created_at", "settled_at")
     readonly_fields = ("id", "backend_link", "shown_state")
 
-    @display(description=_("order"), ordering="verb")
+    @admin.display(description=_("order"), ordering="verb")
     def shown_verb(self, row: Order) -> str:
         return row.get_verb_display()
 
-    @display(description=_("backend"), ordering="backend__name")
+    @admin.display(description=_("backend"), ordering="backend__name")
     def backend_link(self, row: Order) -> SafeString | str:
         return link_to(row.backend)
 
-    @display(description=_("state"), ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def shown_state(self, row: Order) -> SafeString:
         return badge(row.get_state_display(), ORDER[row.state])
 
-    @display(description=_("given"), ordering="created_at")
+    @admin.display(description=_("given"), ordering="created_at")
     def given(self, row: Order) -> SafeString | str:
         return ago(row.created_at)
 
-    @display(description=_("settled"), ordering="settled_at")
+    @admin.display(description=_("settled"), ordering="settled_at")
     def settled(self, row: Order) -> SafeString | str:
         return ago(row.settled_at)

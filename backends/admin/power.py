@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from backends.admin.tones import ACTION
 from backends.models import PowerAction
@@ -44,19 +43,19 @@ class PowerActionAdmin(GrowingAdmin):
     )
     readonly_fields = ("backend_link", "shown_state")
 
-    @display(description=_("backend"), ordering="backend__name")
+    @admin.display(description=_("backend"), ordering="backend__name")
     def backend_link(self, row: PowerAction) -> SafeString | str:
         return link_to(row.backend)
 
-    @display(description=_("state"), ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def shown_state(self, row: PowerAction) -> SafeString:
         return badge(row.get_state_display(), ACTION[row.state])
 
-    @display(description=_("requested"), ordering="id")
+    @admin.display(description=_("requested"), ordering="id")
     def asked(self, row: PowerAction) -> SafeString | str:
         return ago(row.requested_at)
 
-    @display(description=_("ended"), ordering="ended_at")
+    @admin.display(description=_("ended"), ordering="ended_at")
     def ended(self, row: PowerAction) -> SafeString | str:
         return ago(row.ended_at)
 

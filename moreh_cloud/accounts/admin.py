@@ -3,14 +3,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.sites import NotRegistered
+from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldBooleanWidget
 
 from moreh_cloud.accounts.choices import Role
@@ -29,7 +28,7 @@ for foreign in (Group, AuthToken):  # roles replace groups; access tokens are ma
 
 
 class OperatorForm(RowForm):
-    password = forms.CharField(
+    new_password = forms.CharField(
         label=_("Password"),
         required=False,
         strip=False,
@@ -54,7 +53,7 @@ class OperatorForm(RowForm):
         if "email" in self.fields:  # not where the page is only looked at
             self.fields["email"].required = True
         new = self.instance.pk is None
-        self.fields["password"].required = new
+        self.fields["new_password"].required = new
         self.fields["email_verified"].initial = new or self.instance.email_verified_at is not None
 
 
@@ -65,22 +64,25 @@ class OperatorAdmin(ServiceAdmin):
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
     ordering = ("username",)
+    wire_names = {"password": "new_password"}
     actions = ("delete",)
     actions_detail = ("delete",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("username", "email", "email_verified", "role")
         if obj is None:
-            return ((None, {"fields": (*own, "password")}),)
+            return ((None, {"fields": (*own, "new_password")}),)
         if not self.has_change_permission(request, obj):
             return ((None, {"fields": ("username", "email", "shown_entry", "role", "is_active", "shown_login")}),)
-        return ((None, {"fields": (*own, "is_active", "password")}),)
+        return ((None, {"fields": (*own, "is_active", "new_password")}),)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Operator:
-        wanted = fields_of(data, "username", "email", "email_verified", "role", "password")
-        return create_operator(**wanted, actor=actor_of(request))
+        wanted = fields_of(data, "username", "email", "email_verified", "role")
+        return create_operator(**wanted, password=data["new_password"], actor=actor_of(request))
 
     def update_row(self, request: HttpRequest, row: Operator, changes: dict[str, Any]) -> None:
+        if password := changes.pop("new_password", ""):
+            changes["password"] = password
         update_operator(row, actor=actor_of(request), **changes)
 
     @confirmed(
@@ -89,18 +91,18 @@ class OperatorAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
         delete_operator(row, actor=actor_of(request))
 
-    @display(description=_("role"), ordering="role")
+    @admin.display(description=_("role"), ordering="role")
     def shown_role(self, row: Operator) -> SafeString:
         return badge(row.get_role_display(), ROLE_TONES[Role(row.role)])
 
-    @display(description=_("may log in"))
+    @admin.display(description=_("may log in"))
     def shown_entry(self, row: Operator) -> SafeString | str:
         if row.may_enter:
             return badge(_("yes"), "success")
         why = _("e-mail not verified") if row.is_active else _("not active")
         return format_html("{} {}", badge(_("no"), "danger"), why)
 
-    @display(description=_("last login"), ordering="last_login")
+    @admin.display(description=_("last login"), ordering="last_login")
     def shown_login(self, row: Operator) -> SafeString | str:
         return ago(row.last_login)
 

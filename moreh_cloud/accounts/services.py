@@ -38,6 +38,7 @@ def update_operator(operator: Operator, *, actor: Actor, **fields: Any) -> Opera
     NotFound.
     """
     locked = _lock_all(operator)
+    was_master = locked.role == Role.MASTER
     told = {name: value for name, value in fields.items() if name != "password"}
     if "password" in fields:
         _set_password(locked, fields.pop("password"))
@@ -46,7 +47,8 @@ def update_operator(operator: Operator, *, actor: Actor, **fields: Any) -> Opera
     for name, value in fields.items():
         setattr(locked, name, value)
     _save(locked)
-    _require_master()
+    if was_master:
+        _require_master()
     record("UPDATE_OPERATOR", actor=actor, subject=f"operator/{operator.pk}", **told)
     return locked
 
@@ -55,8 +57,10 @@ def update_operator(operator: Operator, *, actor: Actor, **fields: Any) -> Opera
 def delete_operator(operator: Operator, *, actor: Actor) -> None:
     """Remove an operator; events keep the name. Raises LastMaster, NotFound."""
     locked = _lock_all(operator)
+    was_master = locked.role == Role.MASTER
     locked.delete()
-    _require_master()
+    if was_master:
+        _require_master()
     record("DELETE_OPERATOR", actor=actor, subject=f"operator/{operator.pk}", username=operator.username)
 
 

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminOwnPasswordChangeForm
@@ -28,8 +28,8 @@ class OperatorSite(UnfoldAdminSite):
 
     index_title = _("Home")
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        request.current_app = self.name  # type: ignore[attr-defined]
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        request.current_app = self.name
         form = type("OwnPasswordForm", (OwnPasswordForm,), {"address": request.META.get("REMOTE_ADDR", "")})
         view = PasswordChangeView.as_view(
             form_class=form,

@@ -5,7 +5,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from moreh_cloud.alerts.choices import Level
 from moreh_cloud.alerts.models import OPEN, Alert
@@ -66,14 +65,14 @@ class AlertAdmin(ServiceAdmin):
     def acknowledge(self, request: HttpRequest, row: Alert, _data: dict[str, Any]) -> None:
         acknowledge_alert(row, actor=actor_of(request))
 
-    @display(description=_("level"), ordering="level")
+    @admin.display(description=_("level"), ordering="level")
     def shown_level(self, row: Alert) -> SafeString:
         return badge(row.get_level_display(), LEVEL_TONES[Level(row.level)])
 
-    @display(description=_("raised"), ordering="raised_at")
+    @admin.display(description=_("raised"), ordering="raised_at")
     def raised(self, row: Alert) -> SafeString | str:
         return ago(row.raised_at)
 
-    @display(description=_("state"), ordering="cleared_at")
+    @admin.display(description=_("state"), ordering="cleared_at")
     def shown_state(self, row: Alert) -> SafeString:
         return badge(_("cleared")) if row.cleared_at else badge(_("open"), "warning")

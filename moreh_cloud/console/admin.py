@@ -9,7 +9,6 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from unfold.decorators import display
 
 from moreh_cloud.lib.admin import ServiceAdmin, ago
 
@@ -25,10 +24,10 @@ class PeriodicTaskAdmin(ServiceAdmin):
     fields = ("name", "task", "schedule_text", "enabled", "last_run_at", "total_run_count", "description")
     readonly_fields = ("schedule_text",)
 
-    @display(description=_("schedule"))
+    @admin.display(description=_("schedule"))
     def schedule_text(self, row: PeriodicTask) -> str:
         return str(row.scheduler)
 
-    @display(description=_("last run"), ordering="last_run_at")
+    @admin.display(description=_("last run"), ordering="last_run_at")
     def last(self, row: PeriodicTask) -> str:
         return ago(row.last_run_at)

@@ -1,6 +1,6 @@
 """The first page: what there is and what needs a look."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Card:
     title: Message
     total: int
     address: str
-    parts: list[tuple[Message, int, str]]
+    parts: Sequence[tuple[Message, int, str]]
 
 
 def home(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
 
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.models import Event
@@ -54,19 +53,19 @@ class EventAdmin(GrowingAdmin):
     fields = ("event_time", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "asked", "said")
     readonly_fields = ("asked", "said")
 
-    @display(description=_("time"), ordering="id")
+    @admin.display(description=_("time"), ordering="id")
     def at(self, row: Event) -> SafeString | str:
         return exactly(row.event_time)
 
-    @display(description=_("request"))
+    @admin.display(description=_("request"))
     def shown(self, row: Event) -> str:
         return asked(row)[:80]
 
-    @display(description=_("request"))
+    @admin.display(description=_("request"))
     def asked(self, row: Event) -> SafeString:
         return _pretty(row.request)
 
-    @display(description=_("response"))
+    @admin.display(description=_("response"))
     def said(self, row: Event) -> SafeString:
         return _pretty(row.response)
 

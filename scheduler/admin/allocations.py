@@ -5,7 +5,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, exactly, link_to
 from scheduler.models import Allocation
@@ -38,26 +37,26 @@ class AllocationAdmin(GrowingAdmin):
     fields = ("device_link", "job_link", "sda_link", "token_link", "started_at", "ended_at")
     readonly_fields = ("device_link", "job_link", "sda_link", "token_link")
 
-    @display(description=_("from"), ordering="started_at")
+    @admin.display(description=_("from"), ordering="started_at")
     def since(self, row: Allocation) -> SafeString | str:
         return exactly(row.started_at)
 
-    @display(description=_("until"), ordering="ended_at")
+    @admin.display(description=_("until"), ordering="ended_at")
     def until(self, row: Allocation) -> SafeString | str:
         return exactly(row.ended_at)
 
-    @display(description=_("device"))
+    @admin.display(description=_("device"))
     def device_link(self, row: Allocation) -> SafeString | str:
         return link_to(row.device, f"{row.device.backend.name}/{row.device.index:02}")
 
-    @display(description=_("job"))
+    @admin.display(description=_("job"))
     def job_link(self, row: Allocation) -> SafeString | str:
         return link_to(row.job, f"#{row.job_id}")
 
-    @display(description=_("SDA"))
+    @admin.display(description=_("SDA"))
     def sda_link(self, row: Allocation) -> SafeString | str:
         return link_to(row.sda)
 
-    @display(description=_("token"), ordering="token__description")
+    @admin.display(description=_("token"), ordering="token__description")
     def token_link(self, row: Allocation) -> SafeString | str:
         return link_to(row.token)

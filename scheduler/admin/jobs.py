@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from moreh_cloud.events.admin import actor_of, event_table
@@ -92,7 +91,7 @@ class JobAdmin(GrowingAdmin):
     search_help_text = _("Number, customer's name or process")
     ordering = ("-id",)
     actions = ("cancel", "change_priority")
-    actions_detail = ("cancel", "change_priority")
+    actions_detail: Any = ("cancel", "change_priority")
     readonly_fields = ("shown_status", "why", "place", "token_link", "sda_link", "group_link", "waited", "ran")
     fieldsets = (
         (_("State"), {"fields": (("shown_status", "place"), "why", ("cause", "exit_code"), "detail")}),
@@ -141,60 +140,56 @@ class JobAdmin(GrowingAdmin):
     def change_priority(self, request: HttpRequest, row: Job, data: dict[str, Any]) -> None:
         set_job_priority(row, data["priority"], actor=actor_of(request))
 
-    @display(description=_("job"), ordering="id")
+    @admin.display(description=_("job"), ordering="id")
     def shown_number(self, row: Job) -> str:
         return f"#{row.pk}"
 
-    @display(description=_("token"), ordering="token__description")
+    @admin.display(description=_("token"), ordering="token__description")
     def token_link(self, row: Job) -> SafeString | str:
         return link_to(row.token)
 
-    @display(description=_("SDA"))
+    @admin.display(description=_("SDA"))
     def sda_link(self, row: Job) -> SafeString | str:
         return link_to(row.sda, f"{row.sda.model.name} #{row.sda_id}")
 
-    @display(description=_("backend group"))
+    @admin.display(description=_("backend group"))
     def group_link(self, row: Job) -> SafeString | str:
         return link_to(row.group)
 
-    @display(description=_("status"), ordering="status")
+    @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Job) -> SafeString:
         return badge(row.get_status_display(), JOB[row.status])
 
-    @display(description=_("requested"), ordering="id")
+    @admin.display(description=_("requested"), ordering="id")
     def asked(self, row: Job) -> SafeString | str:
         return ago(row.requested_at)
 
-    @display(description=_("waited"))
+    @admin.display(description=_("waited"))
     def waited(self, row: Job) -> str:
         return _span(row.requested_at, row.submitted_at or row.ended_at)
 
-    @display(description=_("ran"))
+    @admin.display(description=_("ran"))
     def ran(self, row: Job) -> str:
         return _span(row.started_at, row.ended_at) if row.started_at else NOTHING
 
-    @display(description=_("why"))
+    @admin.display(description=_("why"))
     def why(self, row: Any) -> str:
         if row.status == JobStatus.WAITING:
             return why_it_waits(row, row.head)
         return f"{row.get_cause_display()} {row.detail}".strip() if row.cause else NOTHING
 
-    @display(description=_("why"))
+    @admin.display(description=_("why"))
     def shown_why(self, row: Any) -> SafeString:
         return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.why(row))
 
-    @display(description=_("place in the queue"))
-    def place(self, row: Job) -> str:
+    @admin.display(description=_("place in the queue"))
+    def place(self, row: Any) -> str:
         if row.status != JobStatus.WAITING:
             return NOTHING
-        queue = Job.objects.filter(WAITING, group=row.group_id)
-        ahead = queue.filter(
-            Q(priority__gt=row.priority)
-            | Q(priority=row.priority, requested_at__lt=row.requested_at)
-            | Q(priority=row.priority, requested_at=row.requested_at, pk__lt=row.pk)
-        )
-        told = _now("%(place)s of %(all)s in %(group)s")
-        return told % {"place": ahead.count() + 1, "all": queue.count(), "group": row.group.name}
+        if not hasattr(row, "told_place"):  # unfold reads a value several times
+            row.told_place = _place(row)
+        told: str = row.told_place
+        return told
 
     def tables(self, request: HttpRequest, row: Job) -> Iterable[Table]:
         workers = Worker.objects.filter(job=row).select_related("backend").order_by("attempt", "backend_id")
@@ -222,6 +217,17 @@ class JobAdmin(GrowingAdmin):
         ]
         yield Table(_("Allocations"), (_("backend"), _("device"), _("from"), _("until")), held)
         yield event_table(f"job/{row.pk}")
+
+
+def _place(job: Job) -> str:
+    queue = Job.objects.filter(WAITING, group=job.group_id)
+    ahead = queue.filter(
+        Q(priority__gt=job.priority)
+        | Q(priority=job.priority, requested_at__lt=job.requested_at)
+        | Q(priority=job.priority, requested_at=job.requested_at, pk__lt=job.pk)
+    )
+    told = _now("%(place)s of %(all)s in %(group)s")
+    return told % {"place": ahead.count() + 1, "all": queue.count(), "group": job.group.name}
 
 
 def _span(start: datetime, end: datetime | None) -> str:

@@ -10,13 +10,13 @@ from scheduler.policy.reasons import Reason
 
 WORDS: Mapping[str, Message] = {
     Reason.BLOCKED_BY_HEAD: _("Job #%(head)s is in front of it and needs devices first."),
-    Reason.NOT_ENOUGH_DEVICES: _("It needs %(needed)s devices; %(available)s are free."),
-    Reason.NO_SINGLE_NODE: _("It needs %(needed)s devices on one node; the best node has %(available)s free."),
+    Reason.NOT_ENOUGH_DEVICES: _("It needs %(needed)s devices; free: %(available)s."),
+    Reason.NO_SINGLE_NODE: _("It needs %(needed)s devices on one node; free on the best one: %(available)s."),
     Reason.OVER_TOKEN_LIMIT: _("Its token may hold %(available)s devices at once."),
     Reason.SDA_BUSY: _("Its SDA already runs as many jobs as it may."),
     Reason.NO_ACTIVE_BACKEND: _("No node of its group is in service."),
     Reason.GROUP_DRAINING: _("Its group takes no new jobs."),
-    Reason.NEVER_FITS: _("It needs %(needed)s devices; the group has places for %(available)s at most."),
+    Reason.NEVER_FITS: _("It needs %(needed)s devices; its group has at most %(available)s."),
 }
 
 

@@ -1,7 +1,6 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from moreh_cloud.lib.admin import GrowingAdmin, badge, link_to
 from scheduler.admin.tones import WORKER
@@ -19,15 +18,15 @@ class WorkerAdmin(GrowingAdmin):
     fields = ("job_link", "attempt", "backend_link", "devices", "shown_state", "address", "error")
     readonly_fields = ("job_link", "backend_link", "shown_state")
 
-    @display(description=_("job"), ordering="job")
+    @admin.display(description=_("job"), ordering="job")
     def job_link(self, row: Worker) -> SafeString | str:
         return link_to(row.job, f"#{row.job_id}")
 
-    @display(description=_("backend"), ordering="backend__name")
+    @admin.display(description=_("backend"), ordering="backend__name")
     def backend_link(self, row: Worker) -> SafeString | str:
         return link_to(row.backend)
 
-    @display(description=_("state"), ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def shown_state(self, row: Worker) -> SafeString:
         return badge(row.get_state_display(), WORKER[row.state])
 
@@ -39,6 +38,6 @@ class QueueAdmin(GrowingAdmin):
     fields = ("group_link", "epoch", "ticked_at", "wanted", "lease_until")
     readonly_fields = ("group_link",)
 
-    @display(description=_("backend group"))
+    @admin.display(description=_("backend group"))
     def group_link(self, row: Queue) -> SafeString | str:
         return link_to(row.group)

@@ -32,7 +32,7 @@ class ConfirmForm(forms.Form):
     """What an action wants to know besides its rows."""
 
 
-def force_field(label: Message, help_text: Message) -> forms.BooleanField:
+def force_field(label: Any, help_text: Any) -> forms.BooleanField:
     """Make the box that must be ticked for what would otherwise be refused."""
     return forms.BooleanField(label=label, required=False, widget=UnfoldBooleanWidget, help_text=help_text)
 
@@ -80,7 +80,7 @@ def confirmed(
             rows = self.get_queryset(request).filter(pk=object_id) if queryset is None else queryset
             return _answer(self, request, step, rows, permission, page=queryset is None)
 
-        looks = {
+        looks: dict[str, Any] = {
             "short_description": title,
             "allowed_permissions": [permission],
             "icon": icon,

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -18,9 +17,21 @@ from moreh_cloud.lib.admin.shown import Secret, Table
 from moreh_cloud.lib.errors import DomainError
 
 if TYPE_CHECKING:
-    RowForm = forms.ModelForm[Any]
+    _ModelForm = forms.ModelForm[Any]
 else:
-    RowForm = forms.ModelForm
+    _ModelForm = forms.ModelForm
+
+
+class RowForm(_ModelForm):
+    """Check the fields; what concerns several fields or rows the service judges, in its own words."""
+
+    def validate_unique(self) -> None:
+        """Leave it to the service."""
+
+    def _post_clean(self) -> None:
+        # The instance of a form is never saved, so its constraints are only judged where the service saves its own.
+        self.instance.validate_constraints = lambda **_: None
+        super()._post_clean()  # type: ignore[misc]
 
 
 class ServiceAdmin(ModelAdmin):
@@ -36,13 +47,15 @@ class ServiceAdmin(ModelAdmin):
     wire_names: Mapping[str, str] = {}
     """Which form field a parameter of a DomainError is about, where the names differ."""
 
+    actions_detail: Any = ()  # unfold's own annotation allows none
+    form = RowForm
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each one would count the whole table
     list_filter_submit = True
     list_fullwidth = True
-    change_form_outer_before_template = "admin/row_tables_above.html"
-    change_form_outer_after_template = "admin/row_tables.html"
+    change_form_outer_before_template: Any = "admin/row_tables_above.html"
+    change_form_outer_after_template: Any = "admin/row_tables.html"
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
         """Give what else the page of a row shows."""
@@ -67,11 +80,10 @@ class ServiceAdmin(ModelAdmin):
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
+    ) -> Any:
         """Show the form again, with what the service said, when it refuses."""
         try:
-            with transaction.atomic():
-                return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as refusal:
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
@@ -91,10 +103,10 @@ class ServiceAdmin(ModelAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
         """Do nothing: services write relations as well."""
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Do nothing: events are the history."""
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Do nothing: events are the history."""
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
@@ -136,15 +148,16 @@ def explain(error: DomainError) -> str:
     return _("%(message)s (%(details)s)") % {"message": error, "details": details} if details else str(error)
 
 
-def _tells(form: type[RowForm], refusal: DomainError | None, names: Mapping[str, str]) -> Any:
+def _tells(form: Any, refusal: DomainError | None, names: Mapping[str, str]) -> Any:
     """Make the form say what the service refused, beside the field that it is about."""
     if refusal is None:
         return form
+    problems = _problems(refusal)
 
     class Refused(form):  # type: ignore[misc, valid-type]
         def clean(self) -> Any:
             data = super().clean()
-            for name, problem in _problems(refusal):
+            for name, problem in problems:
                 field = names.get(name, name)
                 self.add_error(field if field in self.fields else None, problem)
             return data

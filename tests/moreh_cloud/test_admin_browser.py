@@ -1,0 +1,70 @@
+"""The admin in Debian's chromium against a live server: log in, look, power a node off, in both themes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from backends.models import PowerAction
+from moreh_cloud.accounts.choices import Role
+from tests import make
+
+if TYPE_CHECKING:
+    from pytest_django.live_server_helper import LiveServer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    pytest.mark.usefixtures("static_files"),
+]
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    # Playwright's loop runs in this thread, which Django takes for asynchronous code.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def log_in(browser: Browser, server: str, scheme: Any) -> Page:
+    page = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme).new_page()
+    page.goto(f"{server}/admin/")
+    page.get_by_label("Username").fill("kim")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Nodes").wait_for()
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_operator_logs_in_and_powers_a_node_off(chromium: Browser, live_server: "LiveServer", scheme: str) -> None:
+    make.operator(Role.GENERAL, username="kim")
+    node = make.backend(name="gpu-7")
+    page = log_in(chromium, live_server.url, scheme)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.locator('a[href="/admin/backends/backend/"]').first.click()
+    page.get_by_role("link", name="gpu-7").click()
+    page.goto(f"{live_server.url}/admin/backends/backend/{node.pk}/power_off/")
+    page.get_by_role("button", name="Power off").click()
+    page.get_by_text("Power off: 1 of 1.").wait_for()
+    assert PowerAction.objects.get().command == "off"
+    assert problems == []
+    page.locator("html.dark" if scheme == "dark" else "html:not(.dark)").wait_for(state="attached")

@@ -1,0 +1,103 @@
+"""What the admin shows of jobs, and does to them through the services."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.events.models import Event
+from scheduler.admin.why import WORDS, why_it_waits
+from scheduler.models import Job
+from scheduler.policy.reasons import Reason
+from scheduler.tick import tick
+from tests import make
+from tests.admin_world import address, client_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+
+
+@pytest.fixture
+def browser() -> Client:
+    return client_of(Role.GENERAL)
+
+
+def act(browser: Client, job: Job, action: str, **data: object) -> Any:
+    return browser.post(reverse(f"admin:scheduler_job_{action}", args=[job.pk]), {"agreed": "1", **data})
+
+
+def page(browser: Client, job: Job) -> str:
+    return browser.get(address(Job, "change", job.pk)).content.decode()
+
+
+def test_a_running_job_is_canceled_by_the_operator(browser: Client) -> None:
+    job = make.running_job(make.ready_backend(1))
+    act(browser, job, "cancel")
+    job.refresh_from_db()
+    assert (job.status, job.cause) == ("CANCELED", "BY_OPERATOR")
+    event = Event.objects.get(action="CANCELED_JOB")
+    assert (event.subject, event.referer_protocol) == (f"job/{job.pk}", "admin")
+
+
+def test_a_job_that_is_over_is_not_canceled_again(browser: Client) -> None:
+    job = make.job()
+    act(browser, job, "cancel")
+    answer = act(browser, job, "cancel")
+    assert "The job is over." in browser.get(answer.headers["Location"]).content.decode()
+
+
+def test_a_waiting_job_gets_another_priority_and_place(browser: Client) -> None:
+    first, second = make.job(), make.job()
+    assert "2 of 2 in default_backend_group" in page(browser, second)
+    act(browser, second, "change_priority", priority=7)
+    second.refresh_from_db()
+    assert second.priority == 7
+    assert "1 of 2 in default_backend_group" in page(browser, second)
+    assert "2 of 2 in default_backend_group" in page(browser, first)
+    assert Event.objects.latest("id").action == "SET_JOB_PRIORITY"
+
+
+def test_a_priority_out_of_range_is_asked_for_again(browser: Client) -> None:
+    job = make.job()
+    assert act(browser, job, "change_priority", priority=100).status_code == 200
+    job.refresh_from_db()
+    assert job.priority == 0
+
+
+def test_the_page_says_in_numbers_why_a_job_waits(browser: Client) -> None:
+    make.running_job(make.ready_backend(2))
+    head, behind = make.job(num_devices=2), make.job()
+    tick(0)
+    assert "It needs 2 devices; free: 1." in page(browser, head)
+    assert f"Job #{head.pk} is in front of it and needs devices first." in page(browser, behind)
+
+
+def test_every_reason_has_its_words() -> None:
+    assert set(WORDS) == set(Reason)
+    job = Job(num_devices=4, pending_reason=Reason.NOT_ENOUGH_DEVICES, pending_available=2)
+    assert why_it_waits(job, None) == "It needs 4 devices; free: 2."
+    job.pending_reason = Reason.BLOCKED_BY_HEAD
+    assert why_it_waits(job, 12) == "Job #12 is in front of it and needs devices first."
+
+
+def test_the_page_of_a_running_job_shows_its_worker_and_devices(browser: Client) -> None:
+    node = make.ready_backend(1)
+    shown = page(browser, make.running_job(node))
+    assert node.name in shown
+    assert "10.0.0.1:30000" in shown
+
+
+def test_ended_jobs_are_shown_when_asked_for(browser: Client) -> None:
+    job = make.job()
+    act(browser, job, "cancel")
+    name = job.token.description
+    lists = address(Job, "changelist")
+    browser.get(lists)  # takes the message of the cancellation away
+    assert name not in browser.get(lists).content.decode()
+    assert name in browser.get(lists + "?phase=over").content.decode()
+
+
+@pytest.mark.parametrize("action", ["cancel", "change_priority"])
+def test_a_read_only_operator_cannot(action: str) -> None:
+    assert act(client_of(Role.READ_ONLY), make.job(), action, priority=1).status_code == 403
