@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from django.db import OperationalError, connection
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from rest_framework.test import APIClient
 
@@ -103,6 +104,23 @@ def test_a_sweep_that_stopped_is_an_error() -> None:
     assert bmc.checked_at
     Bmc.objects.update(checked_at=bmc.checked_at - timedelta(minutes=3))
     assert APIClient().get(URL, {"type": "ipmi"}).status_code == 503
+
+
+def refuse(*_query: Any) -> None:
+    raise OperationalError("the server is away; password=s3cret")
+
+
+@pytest.mark.usefixtures("grpc_health")
+def test_a_database_that_is_away_is_said_by_everybody() -> None:
+    staff = client()
+    with connection.execute_wrapper(refuse):
+        answer, ready, live = staff.get(URL), staff.get("/readyz"), staff.get("/livez")
+        noun = staff.get("/api/v2/token")
+    words = {part: found["status"] for part, found in answer.json().items()}
+    assert words == {"api": "ok", "db": "error", "grpc": "ok", "ipmi": "error", "broker": "ok"}
+    assert (answer.status_code, ready.status_code, live.status_code) == (503, 503, 200)
+    assert (*refused(noun)[:2], noun["Retry-After"]) == (503, "DATABASE_ERROR", "2")
+    assert "s3cret" not in (answer.content + ready.content + noun.content).decode()
 
 
 @pytest.mark.parametrize("address", ["/livez", "/readyz"])
