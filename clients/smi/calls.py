@@ -8,6 +8,8 @@ from typing import Any, ParamSpec
 
 import grpc
 import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
 
 from clients.channel import Server, bearer, code_of, explain
 from clients.secrets_on_disk import TokenMissing, read_token
@@ -46,6 +48,19 @@ class Door:
 def open_door(server: str | None, token_file: Path | None) -> Door:
     """Find the token and the server. Raises TokenMissing."""
     return Door(Server.from_env(server), read_token(token_file))
+
+
+def answer(message: Message, text: str, as_json: bool) -> None:
+    """Print what was done: a sentence for people, the message itself for programs."""
+    if as_json:
+        print_json(message)
+    else:
+        typer.echo(text)
+
+
+def print_json(message: Message) -> None:
+    """Print a message with all of its fields."""
+    typer.echo(MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
 
 
 def plainly(command: Callable[P, None]) -> Callable[P, None]:

@@ -1,16 +1,15 @@
 """moreh-smi: look at this VM's accelerators and change them."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToJson
-from google.protobuf.message import Message
 
 from clients import __version__
 from clients.secrets_on_disk import TokenMissing, read_token
 from clients.smi import tables
-from clients.smi.calls import Refused, open_door, plainly
+from clients.smi.calls import Refused, answer, open_door, plainly, print_json
 from clients.smi.choose import list_sdas, pick_model, pick_sda, sda_by_number
 from protocol.v1 import accelerators_pb2 as pb
 
@@ -46,11 +45,12 @@ def smi(  # noqa: PLR0917 - typer passes them by name
     if token:
         typer.echo(read_token(token_file))
     elif version:
-        _show_version(server, token_file)
+        _show_version(server, token_file, as_json)
     elif server_version:
-        typer.echo(open_door(server, token_file).call("GetVersion", pb.GetVersionRequest()).server_version)
+        versions = open_door(server, token_file).call("GetVersion", pb.GetVersionRequest())
+        answer(versions, versions.server_version, as_json)
     elif reset:
-        _reset(server, token_file, idx)
+        _reset(server, token_file, idx, as_json)
     else:
         _show(server, token_file, idx, hardware=hardware, as_json=as_json)
 
@@ -73,7 +73,7 @@ def device(  # noqa: PLR0917 - typer passes them by name
     if add:
         _add(server, token_file, what, as_json)
     elif rm:
-        _remove(server, token_file, what)
+        _remove(server, token_file, what, as_json)
     elif switch:
         _switch(server, token_file, what, as_json)
     else:
@@ -84,33 +84,38 @@ def _show(server: str | None, token_file: Path | None, idx: int | None, *, hardw
     listed = list_sdas(open_door(server, token_file))
     chosen = listed if idx is None else [sda_by_number(listed, idx)]
     if as_json:
-        _print_json(pb.ListSdasResponse(sdas=chosen))
+        print_json(pb.ListSdasResponse(sdas=chosen))
     elif hardware:
         tables.show(tables.hardware(chosen))
     else:
         tables.show(tables.sdas(chosen), tables.processes(chosen))
 
 
-def _show_version(server: str | None, token_file: Path | None) -> None:
-    typer.echo(f"Current Version: {__version__}")
+def _show_version(server: str | None, token_file: Path | None, as_json: bool) -> None:
     try:
-        versions = open_door(server, token_file).call("GetVersion", pb.GetVersionRequest())
+        latest = open_door(server, token_file).call("GetVersion", pb.GetVersionRequest()).latest_client_version
     except (Refused, TokenMissing):
-        return  # our own version is known without a server
-    typer.echo(f"Latest Version: {versions.latest_client_version}")
+        latest = ""  # our own version is known without a server
+    if as_json:
+        typer.echo(json.dumps({"current_version": __version__, "latest_version": latest}))
+        return
+    typer.echo(f"Current Version: {__version__}")
+    if latest:
+        typer.echo(f"Latest Version: {latest}")
 
 
-def _reset(server: str | None, token_file: Path | None, idx: int | None) -> None:
+def _reset(server: str | None, token_file: Path | None, idx: int | None, as_json: bool) -> None:
     door = open_door(server, token_file)
     sda_id = 0 if idx is None else sda_by_number(list_sdas(door), idx).sda_id
-    jobs = door.call("Reset", pb.ResetRequest(sda_id=sda_id)).job_ids
-    typer.echo(f"Stopped job {', '.join(map(str, jobs))}." if jobs else "Nothing was running.")
+    done = door.call("Reset", pb.ResetRequest(sda_id=sda_id))
+    jobs = ", ".join(map(str, done.job_ids))
+    answer(done, f"Stopped job {jobs}." if jobs else "Nothing was running.", as_json)
 
 
 def _list(server: str | None, token_file: Path | None, as_json: bool) -> None:
     listed = list_sdas(open_door(server, token_file))
     if as_json:
-        _print_json(pb.ListSdasResponse(sdas=listed))
+        print_json(pb.ListSdasResponse(sdas=listed))
     else:
         tables.show(tables.sdas(listed))
 
@@ -121,15 +126,15 @@ def _add(server: str | None, token_file: Path | None, what: str | None, as_json:
         return
     request = pb.AddSdaRequest(model_id=model.model_id, model_group_id=model.model_group_id)
     added = door.call("AddSda", request)
-    _done(added, f"Device {added.number} ({added.model_name}) was added.", as_json)
+    answer(added, f"Device {added.number} ({added.model_name}) was added.", as_json)
 
 
-def _remove(server: str | None, token_file: Path | None, what: str | None) -> None:
+def _remove(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
     door = open_door(server, token_file)
     if (sda := pick_sda(door, what)) is None:
         return
     door.call("RemoveSda", pb.RemoveSdaRequest(sda_id=sda.sda_id))
-    typer.echo(f"Device {sda.number} ({sda.model_name}) was removed.")
+    answer(sda, f"Device {sda.number} ({sda.model_name}) was removed.", as_json)
 
 
 def _switch(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
@@ -137,18 +142,7 @@ def _switch(server: str | None, token_file: Path | None, what: str | None, as_js
     if (sda := pick_sda(door, what)) is None:
         return
     current = door.call("SetCurrent", pb.SetCurrentRequest(sda_id=sda.sda_id))
-    _done(current, f"Device {current.number} ({current.model_name}) is the current one.", as_json)
-
-
-def _done(sda: pb.Sda, text: str, as_json: bool) -> None:
-    if as_json:
-        _print_json(sda)
-    else:
-        typer.echo(text)
-
-
-def _print_json(message: Message) -> None:
-    typer.echo(MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
+    answer(current, f"Device {current.number} ({current.model_name}) is the current one.", as_json)
 
 
 def main() -> None:

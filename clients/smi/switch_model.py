@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToJson
 
 from clients.smi import tables
-from clients.smi.calls import open_door, plainly
+from clients.smi.calls import answer, open_door, plainly, print_json
 from clients.smi.choose import ask, list_models, model_by_number
 from clients.smi.main import HELP, Json, ServerOption, TokenFile
 from protocol.v1 import accelerators_pb2 as pb
@@ -24,10 +23,15 @@ def switch_model(
 ) -> None:
     """List the models that this VM's token may use and switch the current device to one of them.
 
+    With --json and without -M it only lists them.
+
     Exit codes: 0 switched or quit, 1 refused (the reason is on standard error), 2 wrong usage.
     """
     door = open_door(server, token_file)
     listed = list_models(door)
+    if model is None and as_json:
+        print_json(pb.ListModelsResponse(models=listed))
+        return
     if model is None:
         tables.show(tables.models(listed))
         model = ask(1, len(listed))
@@ -36,10 +40,7 @@ def switch_model(
     chosen = model_by_number(listed, model)
     request = pb.SwitchModelRequest(model_id=chosen.model_id, model_group_id=chosen.model_group_id)
     sda = door.call("SwitchModel", request)
-    if as_json:
-        typer.echo(MessageToJson(sda, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
-    else:
-        typer.echo(f"The model was switched to {sda.model_name}.")
+    answer(sda, f"The model was switched to {sda.model_name}.", as_json)
 
 
 def main() -> None:

@@ -163,6 +163,31 @@ def test_json_has_every_field(vm: Vm) -> None:
     assert listed[0]["processes"][0]["process_name"] == "python"
 
 
+JSON_ANSWERS: dict[tuple[str, ...], tuple[str, object]] = {
+    ("-s", "--json"): ("server_version", "9.8.7"),
+    ("-v", "--json"): ("latest_version", "0.2.0"),
+    ("-r", "--json"): ("job_ids", ["42"]),
+    ("device", "--list", "--json"): ("sdas", None),
+    ("device", "--add", "2", "--json"): ("sda_id", "72"),
+    ("device", "--rm", "1", "--json"): ("sda_id", "71"),
+    ("device", "--switch", "1", "--json"): ("sda_id", "71"),
+}
+
+
+@pytest.mark.parametrize("command", JSON_ANSWERS, ids=" ".join)
+def test_everything_answers_programs_too(vm: Vm, command: tuple[str, ...]) -> None:
+    field, value = JSON_ANSWERS[command]
+    code, output, errors = vm.smi(*command)
+    assert (code, errors) == (0, "")
+    found = json.loads(output)[field]
+    assert value is None or found == value
+
+
+def test_switch_model_answers_programs_too(vm: Vm) -> None:
+    assert len(json.loads(vm.switch_model("--json")[1])["models"]) == 3
+    assert json.loads(vm.switch_model("--json", "-M", "2")[1])["model_name"] == "Large.256GB"
+
+
 def test_reset_stops_the_job_of_a_device(vm: Vm) -> None:
     assert vm.smi("-r") == (0, "Stopped job 42.\n", "")
     assert vm.smi("-r", "-i", "1") == (0, "Nothing was running.\n", "")
