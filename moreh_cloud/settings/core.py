@@ -19,7 +19,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "moreh_cloud.apps.OwnStaticFilesConfig",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
