@@ -154,7 +154,7 @@ def _tells(form: Any, refusal: DomainError | None, names: Mapping[str, str]) -> 
         return form
     problems = _problems(refusal)
 
-    class Refused(form):  # type: ignore[misc, valid-type]
+    class Refused(form):
         def clean(self) -> Any:
             data = super().clean()
             for name, problem in problems:
