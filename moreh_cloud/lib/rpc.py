@@ -19,20 +19,28 @@ T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 FIRST_WORD = 30.0  # seconds: a stranger's stream costs something from its first byte
+OWN_THREADS = 3
 TRIES = 3
 REPEATABLE = {"40001", "40P01"}  # PostgreSQL rolled one of two transactions back so that the other could go on
 
 
-@lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
-    """As many threads as there are connections: more would only wait for one."""
-    return ThreadPoolExecutor(settings.MOREH_DB_POOL_SIZE, thread_name_prefix="database")
+@lru_cache
+def _threads(name: str) -> ThreadPoolExecutor:
+    """As many threads as there are connections, for more would only wait for one; some are kept for ourselves."""
+    size = OWN_THREADS if name == "own" else max(1, settings.MOREH_DB_POOL_SIZE - OWN_THREADS)
+    return ThreadPoolExecutor(size, thread_name_prefix=f"database-{name}")
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call what touches the database in a thread; it must be one transaction, for it may be repeated."""
+    """Call what touches the database for a caller; it must be one transaction, for it may be repeated."""
     call = partial(_with_connection, partial(work, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_threads(), call)
+    return await asyncio.get_running_loop().run_in_executor(_threads("calls"), call)
+
+
+async def in_own_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do the same for the server's own rounds, which must not wait behind a thousand callers."""
+    call = partial(_with_connection, partial(work, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_threads("own"), call)
 
 
 def _with_connection(work: Callable[[], T]) -> T:

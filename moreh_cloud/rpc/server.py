@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from backends.services.agents import show_presence
-from moreh_cloud.lib.rpc import in_thread
+from moreh_cloud.lib.rpc import in_own_thread
 from moreh_cloud.rpc.errors import Errors, ShuttingDown
 from moreh_cloud.rpc.loops import RECONNECT, every, hear_news
 from protocol import wire
@@ -90,7 +90,7 @@ class SdaManager:
         status = Serving.NOT_SERVING
         try:
             async with asyncio.timeout(PRESENCE_DEADLINE):
-                await in_thread(show_presence)
+                await in_own_thread(show_presence)
             status = Serving.SERVING
         finally:
             for name in SERVICES:

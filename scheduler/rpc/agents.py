@@ -16,7 +16,7 @@ from backends.services.orders import acknowledge_order
 from backends.services.telemetry import take_readings
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter
-from moreh_cloud.lib.rpc import Context, bearer, first_of, in_thread, peer_ip
+from moreh_cloud.lib.rpc import Context, bearer, first_of, in_own_thread, in_thread, peer_ip
 from protocol.v1 import agents_pb2 as pb
 from protocol.v1.agents_pb2_grpc import AgentsServicer
 from scheduler.rpc.lookout import Lookout
@@ -60,7 +60,7 @@ class Agents(AgentsServicer):
         if not reports:
             return
         try:
-            await in_thread(_take, reports)
+            await in_own_thread(_take, reports)
         except Exception:
             self._reports = {**reports, **self._reports}
             raise
@@ -103,7 +103,7 @@ class Agents(AgentsServicer):
         streams = {pk: self._streams[pk] for pk in wanted}
         if not streams:
             return
-        found = await in_thread(read_orders, list(streams), lambda order: streams[order.backend_id].is_due(order))
+        found = await in_own_thread(read_orders, list(streams), lambda order: streams[order.backend_id].is_due(order))
         for pk, stream in streams.items():
             if found.speakers.get(pk) != stream.session:
                 stream.outbox.fail(StaleAgent(id=pk))

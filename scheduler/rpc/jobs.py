@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter
-from moreh_cloud.lib.rpc import Context, bearer, first_of, in_thread, peer_ip
+from moreh_cloud.lib.rpc import Context, bearer, first_of, in_own_thread, in_thread, peer_ip
 from protocol.v1 import jobs_pb2 as pb
 from protocol.v1.jobs_pb2_grpc import JobsServicer
 from scheduler.choices import Cause
@@ -86,7 +86,7 @@ class Jobs(JobsServicer):
         if not signs:
             return
         try:
-            await in_thread(note_signs_of_life, list(signs.values()))
+            await in_own_thread(note_signs_of_life, list(signs.values()))
         except Exception:
             self._signs = {**signs, **self._signs}
             raise
@@ -119,7 +119,7 @@ class Jobs(JobsServicer):
     async def _look(self, ids: set[int] | None) -> None:
         wanted = self._lines.keys() if ids is None else ids & self._lines.keys()
         known = {pk: min(line.revision for line in self._lines[pk]) for pk in wanted}
-        for update in await in_thread(read_updates, known) if known else ():
+        for update in await in_own_thread(read_updates, known) if known else ():
             for line in self._lines.get(update.job_id, ()):
                 line.tell(update)
 
