@@ -26,8 +26,8 @@ from scheduler.services.sdas import delete_backend
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
-BATCH = 50  # nodes in one transaction, for which others wait
-WELCOME = 60.0  # seconds in which the manager greets every agent
+BATCH = 50  # nodes that are made in one transaction, for which others wait, and greeted at once
+WELCOME = 60.0  # seconds in which the manager greets a batch of agents
 CLEAN = 30.0  # seconds in which the agents clean up after the last job
 MARK = "Nodes of a trace's live replay"
 
@@ -57,16 +57,22 @@ async def simulated(
         try:
             bmcs = [await _start_bmc(stack) for _node in nodes]
             keys = await _make_nodes(nodes, bmcs, group)
-            for number, (node, key) in enumerate(zip(nodes, keys, strict=True)):
-                agents.append(_agent(node, key, server, folder / str(number)))
-                await agents[-1].start()
-            async with asyncio.timeout(WELCOME):
-                await asyncio.gather(*(agent.welcomed.wait() for agent in agents))
+            agents = [_agent(node, keys[node.name], server, folder / str(i)) for i, node in enumerate(nodes)]
+            for first in range(0, len(agents), BATCH):
+                await _start(agents[first : first + BATCH])
             yield
             await _wait_until_clean(group)
         finally:
             await asyncio.gather(*(agent.stop() for agent in agents))
             await _delete_nodes(group)
+
+
+async def _start(agents: Sequence[Agent]) -> None:
+    """Start agents and wait until the manager has greeted them: a crowd at its door would only try again and again."""
+    for agent in agents:
+        await agent.start()
+    async with asyncio.timeout(WELCOME):
+        await asyncio.gather(*(agent.welcomed.wait() for agent in agents))
 
 
 async def _start_bmc(stack: ExitStack) -> SimulatedBmc:
@@ -80,18 +86,18 @@ def _agent(node: TraceNode, key: str, server: Server, folder: Path) -> Agent:
     return Agent(server, key, folder, devices, host_name=node.name, backoff=Backoff(longest=3.0))
 
 
-async def _make_nodes(nodes: Sequence[TraceNode], bmcs: Sequence[SimulatedBmc], group: BackendGroup) -> list[str]:
-    """Make the nodes, and give the keys of their agents."""
-    keys = []
+async def _make_nodes(nodes: Sequence[TraceNode], bmcs: Sequence[SimulatedBmc], group: BackendGroup) -> dict[str, str]:
+    """Make the nodes, and give the keys of their agents, by name."""
+    keys: dict[str, str] = {}
     for first in range(0, len(nodes), BATCH):
         places = slice(first, first + BATCH)
-        keys += await _in_thread(_make_batch, nodes[places], bmcs[places], group)
+        keys |= await _in_thread(_make_batch, nodes[places], bmcs[places], group)
     return keys
 
 
 @transaction.atomic
-def _make_batch(nodes: Sequence[TraceNode], bmcs: Sequence[SimulatedBmc], group: BackendGroup) -> list[str]:
-    return [_make_node(node, bmc, group) for node, bmc in zip(nodes, bmcs, strict=True)]
+def _make_batch(nodes: Sequence[TraceNode], bmcs: Sequence[SimulatedBmc], group: BackendGroup) -> dict[str, str]:
+    return {node.name: _make_node(node, bmc, group) for node, bmc in zip(nodes, bmcs, strict=True)}
 
 
 def _make_node(node: TraceNode, bmc: SimulatedBmc, group: BackendGroup) -> str:

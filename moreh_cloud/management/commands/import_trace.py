@@ -1,3 +1,4 @@
+import logging
 import resource
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
@@ -60,6 +61,7 @@ class Command(BaseCommand):
         group = live_group(prefix) if options["agents"] else _group(options["group"])
         live = Live(prefix, group, jobs, options["speed"], nodes if options["agents"] else ())
         _allow_many_connections()
+        logging.getLogger("moreh-agent").setLevel(logging.WARNING)  # a thousand agents are welcomed
         result = replay_live(live, options["server"], self.stdout.write)
         self.stdout.write(told.lived(result))
         if not result.whole:
