@@ -71,6 +71,12 @@ def jobs(requests: list[str]) -> dict[str, list[Any]]:
     return {request: rest for request, *rest in rows}
 
 
+def job(number: int) -> list[str]:
+    """Give status and cause of a job."""
+    row = Job.objects.get(pk=number)
+    return [row.status, row.cause]
+
+
 def restless() -> list[str]:
     """Say what has not come to rest yet."""
     counts = {
@@ -131,7 +137,7 @@ def devices(node: str) -> list[list[str]]:
 
 
 VERBS: dict[str, Callable[..., Any]] = {
-    verb.__name__: verb for verb in (seed, jobs, restless, broken, power, action, devices)
+    verb.__name__: verb for verb in (seed, job, jobs, restless, broken, power, action, devices)
 }
 
 
