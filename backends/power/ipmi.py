@@ -29,7 +29,7 @@ SUITE_17, SUITE_3 = 256, 1  # as pyghmi names them
 ALGORITHMS = {SUITE_17: (3, 4, 1), SUITE_3: (1, 1, 1)}
 
 
-class IpmiSession(Session):  # type: ignore[misc]
+class IpmiSession(Session):
     """pyghmi's session without its sockets, threads and timers: packets go out by `send` and come in by `receive`."""
 
     def __new__(cls, *_: object) -> "IpmiSession":

@@ -19,6 +19,7 @@ from scheduler.services.jobs import (
     set_job_priority,
     submit_job,
 )
+from scheduler.services.workers import take_result
 from scheduler.tick import tick
 from tests import make
 
@@ -135,7 +136,7 @@ def test_a_late_start_answer_of_a_canceled_job_changes_nothing() -> None:
     tick(job.group_id)
     (start,) = make.orders(node)
     cancel_job(job, cause=Cause.BY_USER, actor=make.ACTOR)
-    make.workers.take_result(node, start.pk, ok=True, address="10.0.0.1:1")
+    take_result(node, start.pk, ok=True, address="10.0.0.1:1")
     job.refresh_from_db()
     assert (job.status, Worker.objects.get(job=job).state) == (JobStatus.CANCELED, WorkerState.STOPPING)
 
@@ -162,7 +163,8 @@ def test_priority_changes_the_place_of_a_waiting_job_only() -> None:
     first, second = make.job(), make.job()
     set_job_priority(second, 5, actor=make.ACTOR)
     tick(first.group_id)
-    first.refresh_from_db(), second.refresh_from_db()
+    first.refresh_from_db()
+    second.refresh_from_db()
     assert (first.status, second.status) == (JobStatus.WAITING, JobStatus.SUBMITTED)
     with pytest.raises(JobNotWaiting):
         set_job_priority(second, 1, actor=make.ACTOR)

@@ -72,7 +72,7 @@ def test_silent_and_shut_down_nodes_and_busy_devices_are_not_there() -> None:
     Agent.objects.filter(backend=silent).update(last_seen=db_now() - timedelta(seconds=31))
     set_backend_status(off, BackendStatus.SHUTDOWN, actor=make.ACTOR)
     Device.objects.filter(backend=node, index=0).update(status=DeviceStatus.BUSY)
-    snapshot = load(node.group_id)
+    snapshot = load(make.default_group().pk)
     assert [(n.id, n.free) for n in snapshot.nodes] == [(node.pk, 0b10)]
     assert snapshot.capacity == 4
 
@@ -80,7 +80,7 @@ def test_silent_and_shut_down_nodes_and_busy_devices_are_not_there() -> None:
 def test_silence_does_not_count_while_no_manager_was_serving() -> None:
     silent = make.ready_backend(1)
     Agent.objects.filter(backend=silent).update(last_seen=db_now() - timedelta(seconds=31))
-    assert [n.id for n in load(silent.group_id).nodes] == [silent.pk]
+    assert [n.id for n in load(make.default_group().pk).nodes] == [silent.pk]
 
 
 def test_a_job_larger_than_the_group_waits_without_blocking() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def _end_drivers() -> Iterator[None]:
 
 
 def _node(bmc: bmcs.Bmc, password: str = bmcs.PASSWORD.decode()) -> Backend:
-    where = {"bmc_ip": bmc.address.host, "bmc_port": bmc.address.port}
+    where: dict[str, Any] = {"bmc_ip": bmc.address.host, "bmc_port": bmc.address.port}
     return make.backend(1, bmc_user=bmcs.USER.decode(), bmc_password=password, **where)
 
 
