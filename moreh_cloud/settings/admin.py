@@ -26,6 +26,7 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "6px",
     "DASHBOARD_CALLBACK": "moreh_cloud.console.home.home",
     "COLORS": {
