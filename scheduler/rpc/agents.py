@@ -146,6 +146,8 @@ def _greet(key: str, hello: pb.AgentMessage, ip: str) -> tuple[Stream, pb.Welcom
 def _enrol(request: pb.EnrolRequest, ip: str) -> pb.EnrolResponse:
     if not 1 <= len(request.instance_id) <= 64 or "\0" in request.instance_id:
         raise InvalidParameter(_("1 to 64 characters are needed."), parameter="instance_id")
+    if "\0" in request.name:
+        raise InvalidParameter(_("A text must not contain the character NUL."), parameter="name")
     address = request.addresses[0] if request.addresses else ip
     actor = Actor("enrolment", "grpc", ip)
     backend, node_key = enrol_backend(

@@ -156,6 +156,8 @@ def test_repeated_late_and_yesterdays_reports_change_nothing(manager: Server, co
     make.wait_for(lambda: AgentRow.objects.get().cpu == 50.0)
     for boot, sequence in ((1, 100), (1, 99), (0, 200), (2, 200)):
         report(boot, sequence, 1.0)
+    assert agent.hears_nothing(within=1.0)  # longer than two flushes
+    assert AgentRow.objects.get().cpu == 50.0
     report(1, 101, 51.0)
     make.wait_for(lambda: AgentRow.objects.get().cpu == 51.0)
     assert AgentRow.objects.get().sequence == 101
@@ -263,3 +265,26 @@ def test_an_enrolment_key_makes_one_node_and_the_same_installation_may_ask_again
             enrol(other, timeout=10)
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert Backend.objects.count() == 1
+
+
+BAD_ENROLMENTS = {
+    "no installation": EnrolRequest(name="node", addresses=["10.1.2.3"]),
+    "a NUL in the name": EnrolRequest(name="no\0de", addresses=["10.1.2.3"], instance_id="one"),
+    "a name that is too long": EnrolRequest(name="n" * 129, addresses=["10.1.2.3"], instance_id="one"),
+    "an address that is none": EnrolRequest(name="node", addresses=["here"], instance_id="one"),
+}
+
+
+@pytest.mark.parametrize("request_", BAD_ENROLMENTS.values(), ids=BAD_ENROLMENTS.keys())
+def test_an_enrolment_that_cannot_be_is_refused_and_uses_up_nothing(
+    request_: EnrolRequest, manager: Server, connect: Connect
+) -> None:
+    enrol = AgentsStub(connect(manager)).Enrol
+    key = create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
+    asked = EnrolRequest(enrolment_key=key)
+    asked.MergeFrom(request_)
+    with pytest.raises(grpc.RpcError) as caught:
+        enrol(asked, timeout=10)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert Backend.objects.count() == 0
+    assert enrol(EnrolRequest(enrolment_key=key, name="node", instance_id="one"), timeout=10).node_key
