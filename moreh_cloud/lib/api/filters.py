@@ -38,6 +38,10 @@ class WholeFilter(filters.Filter):
 
     field_class = forms.IntegerField
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        set_override(self, "field", {"type": "integer"})  # not what the column of this database can hold
+
 
 class _WordField(forms.ChoiceField):
     def to_python(self, value: Any) -> str:
