@@ -33,7 +33,7 @@ class WitnessedRunner(FakeRunner):
         self._witness = witness
 
     async def start(self, order: pb.StartWorker) -> Worker:
-        self._witness.write(start=order.worker_id, devices=list(order.device_indexes))
+        self._witness.write(start=order.worker_id, job=order.job_id, devices=list(order.device_indexes))
         return await super().start(order)
 
     def _drop(self, worker_id: int) -> None:

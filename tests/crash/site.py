@@ -84,12 +84,12 @@ class Site:
             raise RuntimeError(self.log_of("judge"))
         return json.loads(line)
 
-    def load(self, chance: random.Random, jobs: int = 10, longest: float = 1.5) -> str:
+    def load(self, chance: random.Random, jobs: int = 10, shortest: float = 0.1, longest: float = 1.5) -> str:
         """Start a process of VM clients with this many short jobs; gives its name."""
         name = f"customers-{len(self.told)}"
         told = self.folder / f"{name}.told"
         asked: list[tuple[str, int, float]] = [
-            (str(uuid.uuid4()), chance.randrange(len(SIZES)), chance.uniform(0.1, longest)) for _ in range(jobs)
+            (str(uuid.uuid4()), chance.randrange(len(SIZES)), chance.uniform(shortest, longest)) for _ in range(jobs)
         ]
         order = {"tokens": self.secrets["tokens"], "server": self.server, "told": str(told), "jobs": asked}
         self.env["CRASH_JOBS"] = json.dumps(order)
@@ -127,6 +127,15 @@ class Site:
     def witness(self, node: str) -> list[dict[str, Any]]:
         """Read what a node itself has written down."""
         return _lines(self.folder / f"{node}.witness")
+
+    def jobs_on(self, node: str) -> set[int]:
+        """Give the jobs whose workers are on a node now, by its own book."""
+        present: dict[int, int] = {}
+        for line in self.witness(node):
+            if "start" in line:
+                present[line["start"]] = line["job"]
+            present = {} if "boot" in line else {w: job for w, job in present.items() if w != line.get("gone")}
+        return set(present.values())
 
     def log_of(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()[-3000:]

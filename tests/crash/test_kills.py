@@ -66,6 +66,18 @@ def test_lines_10_to_13_an_agent_whose_workers_die_with_it(site: Site, chance: r
     assert site.statuses() <= {*UNHARMED, ("FAILED", "WORKER_ERROR")}
 
 
+def test_lines_11_and_12_the_jobs_whose_workers_died_with_their_agent_fail(site: Site, chance: random.Random) -> None:
+    node = chance.choice(site.nodes)
+    customers = site.load(chance, shortest=30, longest=31)
+    site.wait(lambda: site.jobs_on(node))
+    time.sleep(chance.uniform(0, 0.5))
+    doomed = site.jobs_on(node)
+    site.kill_and_start(node, down=chance.uniform(0, 1))
+    site.wait(lambda: all(site.ask("job", number=job) == ["FAILED", "WORKER_ERROR"] for job in doomed))
+    site.kill(customers)
+    assert site.settle() == []
+
+
 def test_line_14_a_node_that_is_gone_for_long(site: Site, chance: random.Random) -> None:
     node = chance.choice(site.nodes)
     customers = site.load(chance)
