@@ -15,6 +15,9 @@ from tokens.models import Token
 
 OPEN = Q(ended_at__isnull=True)
 QUEUE_ORDER = ("-priority", "requested_at", "pk")
+RANK = Window(
+    RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
+)
 
 
 def jobs() -> QuerySet[Job]:
@@ -35,10 +38,7 @@ def history() -> QuerySet[Job]:
 def places(group_id: int | None = None) -> dict[int, int]:
     """Give the place in its group's queue of every waiting job, from 1, by job id."""
     waiting = Job.objects.filter(WAITING, **({} if group_id is None else {"group": group_id}))
-    rank = Window(
-        RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
-    )
-    return dict(waiting.annotate(place=rank).values_list("pk", "place"))
+    return dict(waiting.annotate(place=RANK).values_list("pk", "place"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +53,11 @@ def places_of(waiting: Sequence[Job]) -> dict[int, Place]:
     """Give the places of some waiting jobs, all as of one moment."""
     if not waiting:
         return {}
-    rank = Window(
-        RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
-    )
     wanted = {job.pk for job in waiting}
     queued = Job.objects.filter(WAITING, group__in={job.group_id for job in waiting}).order_by()
-    rows = list(queued.annotate(place=rank).values_list("pk", "group_id", "place"))
+    rows = list(queued.annotate(place=RANK).values_list("pk", "group_id", "place"))
     first = {group_id: pk for pk, group_id, place in rows if place == 1}
     return {pk: Place(place, first[group_id]) for pk, group_id, place in rows if pk in wanted}
-
-
-def heads() -> dict[int, int]:
-    """Give the first job of each group's queue, by group id."""
-    first: dict[int, int] = {}
-    for pk, group in Job.objects.filter(WAITING).order_by("group", *QUEUE_ORDER).values_list("pk", "group_id"):
-        first.setdefault(group, pk)
-    return first
 
 
 def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:
