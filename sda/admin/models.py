@@ -12,39 +12,26 @@ from backends.models import BackendGroup
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
-    ExactNumber,
-    ForceForm,
     RowForm,
     ServiceAdmin,
     Table,
     Tombstones,
-    badge,
     confirmed,
     link,
     link_to,
 )
 from moreh_cloud.lib.admin.actions import force_field
-from scheduler.queries import queue
-from scheduler.services.sdas import create_sda, delete_sda, switch_model
-from sda.models import Membership, Sda, SdaModel, SdaModelGroup
+from sda.models import SdaModel, SdaModelGroup
 from sda.services.models import (
-    create_membership,
     create_sda_model,
     create_sda_model_group,
-    delete_membership,
     delete_sda_model,
     delete_sda_model_group,
     update_sda_model,
     update_sda_model_group,
 )
-from sda.services.sdas import set_current_sda
 
 LATEST = 20
-
-
-class ByToken(ExactNumber):
-    title = _("token")
-    parameter_name = "token"
 
 
 @admin.register(SdaModel)
@@ -157,96 +144,3 @@ class SdaModelGroupAdmin(ServiceAdmin):
         who = [(link_to(one.token_group),) for one in row.memberships.select_related("token_group")[:LATEST]]
         yield Table(_("User groups that may use it"), (_("user group"),), who)
         yield event_table(f"sdamodelgroup/{row.pk}")
-
-
-@admin.register(Membership)
-class MembershipAdmin(ServiceAdmin):
-    list_display = ("__str__", "user_group", "sda_model_group", "backend_group")
-    list_filter = ("model_group",)
-    list_select_related = ("token_group", "model_group__backend_group")
-    search_fields = ("token_group__name", "model_group__name")
-    autocomplete_fields = ("token_group", "model_group")
-    fields = ("token_group", "model_group")
-    wire_names = {"childId": "model_group"}
-    actions = ("delete",)
-    actions_detail = ("delete",)
-
-    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Membership:
-        return create_membership(data["token_group"], data["model_group"], actor=actor_of(request))
-
-    @confirmed(
-        _("Delete"),
-        says=_("The tokens lose the right; SDAs that they have stay until they are deleted or switched."),
-        icon="delete",
-        dangerous=True,
-    )
-    def delete(self, request: HttpRequest, row: Membership, _data: dict[str, Any]) -> None:
-        delete_membership(row, actor=actor_of(request))
-
-    @admin.display(description=_("user group"), ordering="token_group__name")
-    def user_group(self, row: Membership) -> SafeString | str:
-        return link_to(row.token_group)
-
-    @admin.display(description=_("SDA model group"), ordering="model_group__name")
-    def sda_model_group(self, row: Membership) -> SafeString | str:
-        return link_to(row.model_group)
-
-    @admin.display(description=_("backend group"))
-    def backend_group(self, row: Membership) -> SafeString | str:
-        return link_to(row.model_group.backend_group)
-
-
-@admin.register(Sda)
-class SdaAdmin(ServiceAdmin):
-    list_display = ("__str__", "token_link", "model", "model_group", "shown_kind", "current")
-    list_filter = (Tombstones, "reserved", "current", "model", "model_group", ByToken)
-    list_select_related = ("token", "model", "model_group")
-    search_fields = ("alias", "token__description")
-    ordering = ("-id",)
-    autocomplete_fields = ("token", "model", "model_group")
-    actions = ("make_current", "delete")
-    actions_detail = ("make_current", "delete")
-    fields = ("token", "model", "model_group", "alias", "reserved", "current")
-    wire_names = {"sdamodel": "model", "maxSdaCount": "token"}
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("current",) if obj is None else ("token", "alias", "reserved", "current")
-
-    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Sda:
-        how = {"alias": data["alias"], "group": data["model_group"], "reserved": data["reserved"]}
-        return create_sda(data["token"], data["model"], actor=actor_of(request), **how)
-
-    def update_row(self, request: HttpRequest, row: Sda, changes: dict[str, Any]) -> None:
-        group = changes.get("model_group", None if "model" in changes else row.model_group)
-        switch_model(row, changes.get("model", row.model), actor=actor_of(request), group=group)
-
-    @confirmed(_("Make current"), says=_("Programs of the token that name no SDA get this one."), icon="star")
-    def make_current(self, request: HttpRequest, row: Sda, _data: dict[str, Any]) -> None:
-        set_current_sda(row, actor=actor_of(request))
-
-    @confirmed(
-        _("Delete"),
-        says=_("The SDA leaves; what it had reserved becomes free."),
-        form=ForceForm,
-        icon="delete",
-        dangerous=True,
-    )
-    def delete(self, request: HttpRequest, row: Sda, data: dict[str, Any]) -> None:
-        delete_sda(row, actor=actor_of(request), force=data["force"])
-
-    @admin.display(description=_("token"), ordering="token__description")
-    def token_link(self, row: Sda) -> SafeString | str:
-        return link_to(row.token)
-
-    @admin.display(description=_("kind"), ordering="reserved")
-    def shown_kind(self, row: Sda) -> SafeString:
-        return badge(_("reserved"), "info") if row.reserved else badge(_("on demand"))
-
-    def tables(self, request: HttpRequest, row: Sda) -> Iterable[Table]:
-        held = row.allocations.filter(ended_at=None).select_related("device__backend").order_by("device_id")
-        shown = [(link_to(one.device.backend), link_to(one.device, f"{one.device.index:02}")) for one in held]
-        yield Table(_("Devices that it holds now"), (_("backend"), _("device")), shown)
-        jobs = queue().filter(sda=row)[:LATEST]
-        live = [(link_to(job, f"#{job.pk}"), job.get_status_display(), job.num_devices) for job in jobs]
-        yield Table(_("Live jobs"), (_("job"), _("status"), _("devices")), live)
-        yield event_table(f"sda/{row.pk}")

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
-    ConfirmForm,
     RowForm,
     Secret,
     ServiceAdmin,
@@ -22,22 +21,18 @@ from moreh_cloud.lib.admin import (
     link,
     link_to,
 )
-from moreh_cloud.lib.admin.actions import force_field
 from moreh_cloud.lib.crypto import digest
 from scheduler.queries import queue
-from sda.queries import live_sdas, memberships
+from sda.queries import live_sdas
 from sda.services.sdas import delete_token
 from tokens.models import Token, TokenGroup
 from tokens.services import (
     add_token_to_group,
     create_token,
-    create_token_group,
-    delete_token_group,
     remove_token_from_group,
     reveal_token,
     rotate_token,
     update_token,
-    update_token_group,
 )
 
 VALUE_NOTE = _("Whoever has it can use what the token may use. Deliver it on a safe way.")
@@ -176,54 +171,3 @@ class TokenAdmin(ServiceAdmin):
         more = reverse("admin:scheduler_job_changelist") + f"?token={row.pk}"
         yield Table(_("Live jobs"), (_("job"), _("status"), _("devices"), _("requested")), jobs, more)
         yield event_table(f"token/{row.pk}")
-
-
-class DeleteTokenGroupForm(ConfirmForm):
-    force = force_field(_("Even if it is not empty"), _("Its tokens leave the group. Without it they hold it."))
-
-
-@admin.register(TokenGroup)
-class TokenGroupAdmin(ServiceAdmin):
-    list_display = ("name", "description", "index", "shown_tokens")
-    list_filter = (Tombstones,)
-    search_fields = ("name", "description")
-    fields = ("name", "description", "index")
-    wire_names = {"label": "name"}
-    actions = ("delete",)
-    actions_detail = ("delete",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[TokenGroup]:
-        live = Count("tokens", filter=Q(tokens__deleted_at__isnull=True))
-        groups: QuerySet[TokenGroup] = super().get_queryset(request).annotate(size=live)
-        return groups.filter(deleted_at=None) if request.path.endswith("/autocomplete/") else groups
-
-    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> TokenGroup:
-        return create_token_group(actor=actor_of(request), **data)
-
-    def update_row(self, request: HttpRequest, row: TokenGroup, changes: dict[str, Any]) -> None:
-        update_token_group(row, actor=actor_of(request), **changes)
-
-    @confirmed(
-        _("Delete"),
-        says=_("The group leaves; its tokens lose what only its memberships gave them."),
-        form=DeleteTokenGroupForm,
-        icon="delete",
-        dangerous=True,
-    )
-    def delete(self, request: HttpRequest, row: TokenGroup, data: dict[str, Any]) -> None:
-        delete_token_group(row, actor=actor_of(request), force=data["force"])
-
-    @admin.display(description=_("tokens"), ordering="size")
-    def shown_tokens(self, row: Any) -> SafeString:
-        return link(reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}", row.size)
-
-    def tables(self, request: HttpRequest, row: TokenGroup) -> Iterable[Table]:
-        tokens = [(link_to(token), token.priority) for token in row.tokens.live()[:LATEST]]
-        more = reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}"
-        yield Table(_("Tokens"), (_("token"), _("priority")), tokens, more)
-        rights = [
-            (link_to(one.model_group), link_to(one.model_group.backend_group))
-            for one in memberships().filter(token_group=row)[:LATEST]
-        ]
-        yield Table(_("May use"), (_("SDA model group"), _("backend group")), rights)
-        yield event_table(f"usergroup/{row.pk}")

@@ -1,0 +1,55 @@
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.events.admin import actor_of
+from moreh_cloud.lib.admin import (
+    ServiceAdmin,
+    confirmed,
+    link_to,
+)
+from sda.models import Membership
+from sda.services.models import (
+    create_membership,
+    delete_membership,
+)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ServiceAdmin):
+    list_display = ("__str__", "user_group", "sda_model_group", "backend_group")
+    list_filter = ("model_group",)
+    list_select_related = ("token_group", "model_group__backend_group")
+    search_fields = ("token_group__name", "model_group__name")
+    autocomplete_fields = ("token_group", "model_group")
+    fields = ("token_group", "model_group")
+    wire_names = {"childId": "model_group"}
+    actions = ("delete",)
+    actions_detail = ("delete",)
+
+    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Membership:
+        return create_membership(data["token_group"], data["model_group"], actor=actor_of(request))
+
+    @confirmed(
+        _("Delete"),
+        says=_("The tokens lose the right; SDAs that they have stay until they are deleted or switched."),
+        icon="delete",
+        dangerous=True,
+    )
+    def delete(self, request: HttpRequest, row: Membership, _data: dict[str, Any]) -> None:
+        delete_membership(row, actor=actor_of(request))
+
+    @admin.display(description=_("user group"), ordering="token_group__name")
+    def user_group(self, row: Membership) -> SafeString | str:
+        return link_to(row.token_group)
+
+    @admin.display(description=_("SDA model group"), ordering="model_group__name")
+    def sda_model_group(self, row: Membership) -> SafeString | str:
+        return link_to(row.model_group)
+
+    @admin.display(description=_("backend group"))
+    def backend_group(self, row: Membership) -> SafeString | str:
+        return link_to(row.model_group.backend_group)

@@ -1,0 +1,81 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.events.admin import actor_of, event_table
+from moreh_cloud.lib.admin import (
+    ConfirmForm,
+    ServiceAdmin,
+    Table,
+    Tombstones,
+    confirmed,
+    link,
+    link_to,
+)
+from moreh_cloud.lib.admin.actions import force_field
+from sda.queries import memberships
+from tokens.models import TokenGroup
+from tokens.services import (
+    create_token_group,
+    delete_token_group,
+    update_token_group,
+)
+
+LATEST = 20
+
+
+class DeleteTokenGroupForm(ConfirmForm):
+    force = force_field(_("Even if it is not empty"), _("Its tokens leave the group. Without it they hold it."))
+
+
+@admin.register(TokenGroup)
+class TokenGroupAdmin(ServiceAdmin):
+    list_display = ("name", "description", "index", "shown_tokens")
+    list_filter = (Tombstones,)
+    search_fields = ("name", "description")
+    fields = ("name", "description", "index")
+    wire_names = {"label": "name"}
+    actions = ("delete",)
+    actions_detail = ("delete",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TokenGroup]:
+        live = Count("tokens", filter=Q(tokens__deleted_at__isnull=True))
+        groups: QuerySet[TokenGroup] = super().get_queryset(request).annotate(size=live)
+        return groups.filter(deleted_at=None) if request.path.endswith("/autocomplete/") else groups
+
+    def create_row(self, request: HttpRequest, data: dict[str, Any]) -> TokenGroup:
+        return create_token_group(actor=actor_of(request), **data)
+
+    def update_row(self, request: HttpRequest, row: TokenGroup, changes: dict[str, Any]) -> None:
+        update_token_group(row, actor=actor_of(request), **changes)
+
+    @confirmed(
+        _("Delete"),
+        says=_("The group leaves; its tokens lose what only its memberships gave them."),
+        form=DeleteTokenGroupForm,
+        icon="delete",
+        dangerous=True,
+    )
+    def delete(self, request: HttpRequest, row: TokenGroup, data: dict[str, Any]) -> None:
+        delete_token_group(row, actor=actor_of(request), force=data["force"])
+
+    @admin.display(description=_("tokens"), ordering="size")
+    def shown_tokens(self, row: Any) -> SafeString:
+        return link(reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}", row.size)
+
+    def tables(self, request: HttpRequest, row: TokenGroup) -> Iterable[Table]:
+        tokens = [(link_to(token), token.priority) for token in row.tokens.live()[:LATEST]]
+        more = reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}"
+        yield Table(_("Tokens"), (_("token"), _("priority")), tokens, more)
+        rights = [
+            (link_to(one.model_group), link_to(one.model_group.backend_group))
+            for one in memberships().filter(token_group=row)[:LATEST]
+        ]
+        yield Table(_("May use"), (_("SDA model group"), _("backend group")), rights)
+        yield event_table(f"usergroup/{row.pk}")
