@@ -43,6 +43,8 @@ class Command(BaseCommand):
             (self._live if options["live"] else self._history)(nodes, options)
         except (TraceError, OSError, told.BooksDiffer) as error:
             raise CommandError(str(error) or "The server does not answer.") from error
+        except KeyboardInterrupt as interruption:
+            raise CommandError("Interrupted.", returncode=130) from interruption
         except DomainError as refusal:
             raise CommandError(f"{refusal} {refusal.details or ''}".strip()) from refusal
 

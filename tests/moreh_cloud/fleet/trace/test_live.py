@@ -15,6 +15,7 @@ from django.db import connection
 
 from backends.models import Backend, BackendGroup, Bmc, Device
 from moreh_cloud.alerts.models import Alert
+from moreh_cloud.fleet.trace.nodes import live_group
 from moreh_cloud.lib.clock import to_ms
 from scheduler.choices import JobStatus
 from scheduler.models import Allocation, Job, Worker
@@ -121,6 +122,14 @@ def test_twice_takes_the_same_customers_and_new_nodes(manager: Server) -> None:
     assert Job.objects.filter(status=JobStatus.COMPLETED).count() == 6
     assert Job.objects.values("token").distinct().count() == 3
     assert (BackendGroup.objects.filter(name="live").count(), Backend.objects.count()) == (1, 4)
+
+
+def test_nodes_that_a_killed_replay_has_left_are_deleted(manager: Server) -> None:
+    left = make.backend(2, group=live_group("live"), name="node-a")
+    replay_live(manager, DATA / "nodes.csv", DATA / "alibaba.csv", "--agents", "--speed=1000", "--limit=1")
+    left.refresh_from_db()
+    assert left.deleted_at
+    assert list(Job.objects.values_list("status", flat=True)) == [JobStatus.COMPLETED]
 
 
 def test_on_nodes_that_are_there_already(manager: Server, tmp_path: Path) -> None:
