@@ -1,15 +1,16 @@
 """Keys, hosts and cookies. Keys that are not given are made once and kept in the data folder."""
 
+import secrets
+
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.utils import get_random_secret_key
 
 from . import env
 from .core import MOREH_DATA_DIR
 from .keyfile import kept_key
 
 SECRET_KEY = env.text("MOREH_SECRET_KEY") or kept_key(
-    MOREH_DATA_DIR / "secret_key", "MOREH_SECRET_KEY", get_random_secret_key
+    MOREH_DATA_DIR / "secret_key", "MOREH_SECRET_KEY", lambda: secrets.token_urlsafe(48)
 )
 MOREH_ENCRYPTION_KEYS = env.words("MOREH_ENCRYPTION_KEYS") or [
     kept_key(MOREH_DATA_DIR / "encryption_key", "MOREH_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode())
