@@ -2,20 +2,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from backends.choices import DeviceStatus, OrderVerb
-from backends.models import Device, Order
+from backends.models import Device
 from backends.services.devices import move_devices
-from backends.services.orders import give_orders
+from backends.services.orders import NewOrder, give_orders
 from moreh_cloud.events.actor import SYSTEM
-from moreh_cloud.events.services import new_event, record_all
+from moreh_cloud.events.services import NewEvent, record_all
 from moreh_cloud.lib.bell import tell_on_commit
+from moreh_cloud.lib.bulk import insert_rows, reserve_ids
 from moreh_cloud.lib.clock import db_now
-from scheduler.choices import JobStatus
+from scheduler.choices import JobStatus, WorkerState
 from scheduler.errors import LeaseLost
 from scheduler.models import WAITING, Allocation, Job, Queue, Worker
 from scheduler.policy.reasons import Decision, Placed, Waits
@@ -39,11 +42,19 @@ class Lease:
         Queue.objects.filter(pk=self.group_id).update(lease_until=db_now() + settings.MOREH_TICK_LEASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Waiting(NamedTuple):
+    """What must be known of a job that begins."""
+
+    pk: int
+    sda_id: int
+    token_id: int
+    attempt: int
+
+
+class Grant(NamedTuple):
     """A job with the very devices it gets: (backend id, device id, index), by backend."""
 
-    job: Job
+    job: Waiting
     devices: tuple[tuple[int, int, int], ...]
 
 
@@ -60,7 +71,7 @@ def apply(lease: Lease, decisions: Sequence[Decision]) -> None:
 def _apply_batch(lease: Lease, batch: Sequence[Placed]) -> None:
     lease.check()
     waiting = Job.objects.select_for_update().filter(WAITING, pk__in=[placed.request_id for placed in batch])
-    jobs = waiting.order_by("pk").in_bulk()
+    jobs = {row[0]: Waiting(*row) for row in waiting.order_by("pk").values_list(*Waiting._fields)}
     idle = _idle_devices({node for placed in batch for node, _mask in placed.devices})
     begin_jobs([grant for placed in batch if (grant := _grant(placed, jobs, idle))])
 
@@ -71,7 +82,7 @@ def _idle_devices(backend_ids: set[int]) -> dict[tuple[int, int], int]:
     return {(node, index): pk for pk, node, index in idle.order_by("pk").values_list("pk", "backend_id", "index")}
 
 
-def _grant(placed: Placed, jobs: dict[int, Job], idle: dict[tuple[int, int], int]) -> Grant | None:
+def _grant(placed: Placed, jobs: dict[int, Waiting], idle: dict[tuple[int, int], int]) -> Grant | None:
     """Give the job its devices if it still waits and all of them are still free."""
     wanted = [(node, index) for node, mask in placed.devices for index in range(mask.bit_length()) if mask >> index & 1]
     job = jobs.get(placed.request_id)
@@ -92,34 +103,44 @@ def begin_jobs(grants: Sequence[Grant], *, reserved: bool = False) -> None:
     Job.objects.filter(pk__in=ids).update(
         status=JobStatus.SUBMITTED, submitted_at=now, revision=F("revision") + 1, pending_reason=""
     )
-    workers = Worker.objects.bulk_create([worker for grant in grants for worker in _workers(grant)], batch_size=1000)
-    give_orders(
-        Order(backend_id=worker.backend_id, verb=OrderVerb.START, ref=worker.pk, devices=worker.devices)
-        for worker in workers
-    )
+    _order_starts(grants)
     record_all(
-        new_event("SUBMIT_JOB", actor=SYSTEM, subject=f"job/{job.pk}", token_id=job.token_id, devices=job.num_devices)
-        for job in (grant.job for grant in grants)
+        (
+            NewEvent("SUBMIT_JOB", f"job/{grant.job.pk}", grant.job.token_id, {"devices": len(grant.devices)})
+            for grant in grants
+        ),
+        actor=SYSTEM,
     )
     tell_on_commit("job", ids)
 
 
 def _allocate(grants: Sequence[Grant], now: datetime) -> None:
-    rows = [
-        Allocation(
-            job=grant.job, sda_id=grant.job.sda_id, token_id=grant.job.token_id, device_id=device, started_at=now
-        )
-        for grant in grants
-        for _node, device, _index in grant.devices
-    ]
-    move_devices([row.device_id for row in rows], DeviceStatus.PREPARING)
-    Allocation.objects.bulk_create(rows, batch_size=2000)
+    move_devices((device for grant in grants for _node, device, _index in grant.devices), DeviceStatus.PREPARING)
+    rows = (
+        (job.pk, job.sda_id, job.token_id, device, now) for job, devices in grants for _node, device, _index in devices
+    )
+    insert_rows(Allocation, ("job_id", "sda_id", "token_id", "device_id", "started_at"), rows)
 
 
-def _workers(grant: Grant) -> Iterable[Worker]:
-    for backend_id, devices in groupby(grant.devices, key=lambda device: device[0]):
-        indexes = [index for _node, _device, index in devices]
-        yield Worker(job=grant.job, attempt=grant.job.attempt, backend_id=backend_id, devices=indexes)
+def _order_starts(grants: Sequence[Grant]) -> None:
+    """Make the workers of jobs that begin, one on each of their nodes, and order the agents to start them."""
+    parts = [(grant.job, *part) for grant in grants for part in _by_backend(grant)]
+    ids = reserve_ids(Worker, len(parts))
+    state = WorkerState.STARTING.value
+    rows = (
+        (pk, job.pk, job.attempt, backend_id, indexes, state, "", "")
+        for pk, (job, backend_id, indexes) in zip(ids, parts, strict=True)
+    )
+    insert_rows(Worker, ("id", "job_id", "attempt", "backend_id", "devices", "state", "address", "error"), rows)
+    give_orders(
+        NewOrder(backend_id, OrderVerb.START, pk, indexes)
+        for pk, (_job, backend_id, indexes) in zip(ids, parts, strict=True)
+    )
+
+
+def _by_backend(grant: Grant) -> Iterable[tuple[int, list[int]]]:
+    for backend_id, devices in groupby(grant.devices, key=itemgetter(0)):
+        yield backend_id, [index for _node, _device, index in devices]
 
 
 @transaction.atomic

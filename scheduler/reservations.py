@@ -8,7 +8,7 @@ from backends.choices import DeviceStatus
 from backends.models import Device
 from backends.services.devices import move_devices
 from moreh_cloud.lib.clock import db_now
-from scheduler.apply import Grant, Lease, begin_jobs
+from scheduler.apply import Grant, Lease, Waiting, begin_jobs
 from scheduler.choices import HOLDING
 from scheduler.errors import NotEnoughDevices
 from scheduler.load import load
@@ -86,5 +86,8 @@ def _start(lease: Lease, job_id: int) -> None:
         return
     held = Device.objects.filter(allocations__sda=job.sda_id, allocations__ended_at__isnull=True)
     ready = list(held.filter(status=DeviceStatus.PREPARING).order_by("backend_id", "index"))
+    known = Waiting(job.pk, job.sda_id, job.token_id, job.attempt)
     if len(ready) == job.num_devices:
-        begin_jobs([Grant(job, tuple((device.backend_id, device.pk, device.index) for device in ready))], reserved=True)
+        begin_jobs(
+            [Grant(known, tuple((device.backend_id, device.pk, device.index) for device in ready))], reserved=True
+        )

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from backends.choices import EDGES, HEALED_BY_HELLO, HELD, DeviceStatus, OrderVerb, Why
 from backends.models import Backend, Device, Order
-from backends.services.orders import give_orders
+from backends.services.orders import NewOrder, give_orders
 from backends.signals import devices_freed
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
@@ -75,6 +75,5 @@ def clean_devices(backend: Backend, indexes: Iterable[int]) -> None:
     dirty = chosen.filter(status=DeviceStatus.CLEANING, cleaner=None)
     found = sorted(dirty.values_list("index", flat=True))
     if found:
-        order = Order(backend=backend, verb=OrderVerb.CLEAN, devices=found)
-        dirty.update(cleaner=order.pk)
-        give_orders([order])
+        (order_id,) = give_orders([NewOrder(backend.pk, OrderVerb.CLEAN, devices=found)])
+        dirty.update(cleaner=order_id)

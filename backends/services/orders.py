@@ -1,22 +1,34 @@
-from collections.abc import Iterable
-from uuid import UUID
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 from backends.choices import OPEN_ORDERS, OrderState, OrderVerb
 from backends.models import Backend, Order
 from moreh_cloud.lib.bell import tell_on_commit
+from moreh_cloud.lib.bulk import insert_rows
 from moreh_cloud.lib.clock import db_now
 
+COLUMNS = ("id", "backend_id", "verb", "ref", "devices", "state", "error", "created_at")
 
-def give_orders(orders: Iterable[Order]) -> None:
-    """Store orders in bulk and tell the streams of their backends; the caller's transaction."""
-    rows = list(orders)
-    if not rows:
-        return
-    now = db_now()
-    for order in rows:
-        order.created_at = now
-    Order.objects.bulk_create(rows, batch_size=1000)
-    tell_on_commit("backend", {order.backend_id for order in rows})
+
+class NewOrder(NamedTuple):
+    """An order to be given; `ref` is the number of the thing it is about."""
+
+    backend_id: int
+    verb: OrderVerb
+    ref: int | None = None
+    devices: Sequence[int] = ()
+
+
+def give_orders(orders: Iterable[NewOrder]) -> list[UUID]:
+    """Store orders in bulk, tell the streams of their backends, and give the orders' ids; the caller's transaction."""
+    given = [(uuid4(), *order) for order in orders]
+    if given:
+        now = db_now()
+        rows = ((*order, OrderState.PENDING.value, "", now) for order in given)
+        insert_rows(Order, COLUMNS, rows)
+        tell_on_commit("backend", {backend_id for _id, backend_id, *_rest in given})
+    return [pk for pk, *_rest in given]
 
 
 def acknowledge_order(backend: Backend, order_id: UUID) -> None:

@@ -8,9 +8,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from backends.choices import DeviceStatus, OrderVerb
-from backends.models import Order
 from backends.services.devices import move_devices
-from backends.services.orders import give_orders, withdraw_orders
+from backends.services.orders import NewOrder, give_orders, withdraw_orders
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.bell import tell_on_commit
@@ -168,10 +167,7 @@ def stop_workers(workers: QuerySet[Worker]) -> None:
     ids = [worker.pk for worker in rows]
     withdraw_orders(ids, OrderVerb.START)
     Worker.objects.filter(pk__in=ids).update(state=WorkerState.STOPPING)
-    give_orders(
-        Order(backend_id=worker.backend_id, verb=OrderVerb.STOP, ref=worker.pk, devices=worker.devices)
-        for worker in rows
-    )
+    give_orders(NewOrder(worker.backend_id, OrderVerb.STOP, worker.pk, worker.devices) for worker in rows)
 
 
 @transaction.atomic

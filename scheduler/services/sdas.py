@@ -5,7 +5,7 @@ from backends.choices import HELD, OPEN_ORDERS, DeviceStatus, OrderVerb
 from backends.models import Backend, Device, Order
 from backends.services import devices as backend_devices
 from backends.services import nodes as backend_nodes
-from backends.services.orders import give_orders
+from backends.services.orders import NewOrder, give_orders
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from scheduler.choices import HOLDING, LIVE, Cause, JobStatus
@@ -119,7 +119,7 @@ def check_backend(backend: Backend) -> None:
     """Have the node's agent run its health check, unless one is asked for already."""
     open_checks = Order.objects.filter(backend=backend, verb=OrderVerb.CHECK, state__in=OPEN_ORDERS)
     if not open_checks.exists():
-        give_orders([Order(backend=backend, verb=OrderVerb.CHECK)])
+        give_orders([NewOrder(backend.pk, OrderVerb.CHECK)])
 
 
 def _end_jobs_on(devices: QuerySet[Device], actor: Actor) -> None:

@@ -10,7 +10,7 @@ from backends.queries import lost_backends
 from backends.services.agents import Greeting, open_session, quarantine, see_devices, wake_backend
 from backends.services.devices import clean_devices, finish_cleaning, move_devices
 from backends.services.nodes import set_backend_status
-from backends.services.orders import give_orders, settle_order
+from backends.services.orders import NewOrder, give_orders, settle_order
 from moreh_cloud.alerts.choices import Category, Level
 from moreh_cloud.alerts.services import clear_alert, raise_alert
 from moreh_cloud.events.actor import SYSTEM, Actor
@@ -64,9 +64,7 @@ def _stop_strangers(backend: Backend, strangers: Mapping[int, Sequence[int]]) ->
         )
     )
     give_orders(
-        Order(backend=backend, verb=OrderVerb.STOP, ref=pk, devices=list(indexes))
-        for pk, indexes in strangers.items()
-        if pk not in told
+        NewOrder(backend.pk, OrderVerb.STOP, pk, list(indexes)) for pk, indexes in strangers.items() if pk not in told
     )
 
 
