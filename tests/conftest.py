@@ -13,6 +13,7 @@ import redis
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connections, transaction
+from django.utils import translation
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
@@ -109,6 +110,13 @@ def _empty_broker() -> Iterator[None]:
     yield
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
         client.flushall()
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """Leave the language of one test's requests behind."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ ENDS = {
 }
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("case", ENDS)
 def test_waiting_tells_how_it_ended(api: APIClient, case: str) -> None:
     state, status, code = ENDS[case]
