@@ -26,7 +26,9 @@ class Site:
 
     def arguments(self) -> list[str]:
         """Give what `parse` reads."""
-        return [f"--{name.replace('_', '-')}={int(v) if isinstance(v, bool) else v}" for name, v in asdict(self).items()]
+        return [
+            f"--{name.replace('_', '-')}={int(v) if isinstance(v, bool) else v}" for name, v in asdict(self).items()
+        ]
 
 
 def _reachable(host: str) -> str:
