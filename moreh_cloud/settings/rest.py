@@ -29,23 +29,3 @@ REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_TTL": timedelta(hours=env.number("MOREH_ACCESS_TOKEN_HOURS", 10, least=1)),
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Moreh Cloud",
-    "VERSION": "2",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["moreh_cloud.accounts.api.entry.RoleAllows"],
-    "SCHEMA_PATH_PREFIX": "/api(/v2)?",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {
-        "FailureCode": "moreh_cloud.lib.api.schema.FAILURE_CODES",
-        "SuccessCode": ["SUCCESS"],
-        "BackendStatus": "backends.choices.BackendStatus.choices",
-        "DeviceStatus": "backends.choices.DeviceStatus.choices",
-        "SettableStatus": "backends.api.serializers.SETTABLE",
-        "PartStatus": ["ok", "degraded", "error"],
-        "JobStatus": "scheduler.api.serializers.STATUSES",
-    },
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}

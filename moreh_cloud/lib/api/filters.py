@@ -72,6 +72,11 @@ class WordsFilter(filters.Filter):
 
     field_class = _WordsField
 
+    def __init__(self, *args: Any, choices: Any, **kwargs: Any) -> None:
+        super().__init__(*args, choices=choices, **kwargs)
+        words = {"type": "string", "enum": [word for word, _label in choices]}
+        set_override(self, "field", {"type": "array", "items": words})
+
     def filter(self, qs: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
         """Keep rows with one of the words."""
         return qs.filter(**{f"{self.field_name}__in": value}) if value else qs

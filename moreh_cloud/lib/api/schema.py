@@ -33,7 +33,7 @@ def failures(*statuses: int) -> dict[int, OpenApiResponse]:
 def envelope(shape: Shape | None) -> serializers.Serializer[Any]:
     """Describe the answer to a write."""
     result = shape() if shape else serializers.DictField()
-    name = f"{shape.__name__.removesuffix('Shape')}Success" if shape else "Success"
+    name = f"{shape.__name__.removesuffix('Serializer')}Success" if shape else "Success"
     return inline_serializer(name, {"code": serializers.ChoiceField(["SUCCESS"]), "result": result})
 
 

@@ -1,0 +1,30 @@
+"""The description of the REST API and its page."""
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Moreh Cloud",
+    "VERSION": "2",
+    "DESCRIPTION": "The REST API of Moreh Cloud. Parameters may come in the query string or in the body (JSON or form); "
+    "the body wins. Programs send `Authorization: Bearer <access>`, which POST /api/v2/auth/token gives; a session of "
+    "the web does as well, its writes with the header `X-CSRFToken`. Times are ISO 8601 in UTC with milliseconds; on "
+    "input also `YYYY-MM-DD HH:mm[:ss[.fff]]` in the installation's time zone.",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "moreh_cloud.lib.api.description.complete.complete",
+    ],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["moreh_cloud.accounts.api.entry.RoleAllows"],
+    "SCHEMA_PATH_PREFIX": "/api(/v2)?",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "FailureCode": "moreh_cloud.lib.api.schema.FAILURE_CODES",
+        "SuccessCode": ["SUCCESS"],
+        "BackendStatus": "backends.choices.BackendStatus.choices",
+        "DeviceStatus": "backends.choices.DeviceStatus.choices",
+        "SettableStatus": "backends.api.serializers.SETTABLE",
+        "PartStatus": ["ok", "degraded", "error"],
+        "JobStatus": "scheduler.api.serializers.STATUSES",
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
