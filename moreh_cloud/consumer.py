@@ -4,8 +4,12 @@ from functools import partial
 
 from celery.worker.consumer import Consumer
 from kombu import Connection
+from kombu.transport.redis import QoS
 
 PAUSE = 2  # seconds
+# After a lost connection kombu puts unacknowledged messages back through a channel whose connection it has forgotten:
+# an AttributeError that ends the consumer and leaves the process hanging. Ours are doorbells: beat rings again.
+QoS.restore_at_shutdown = False
 
 
 class PatientConsumer(Consumer):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from moreh_cloud.supervisor.child import LEASH
 from moreh_cloud.supervisor.parts import BACKGROUND
 from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
 
@@ -156,7 +157,7 @@ class Site:
     ) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                command,
+                [sys.executable, "-IS", str(LEASH), str(os.getpid()), *command],  # gone when the tests are killed
                 env={**self.env, **(env or {})},
                 cwd=ROOT,
                 stdin=pipe or subprocess.DEVNULL,

@@ -39,6 +39,16 @@ def test_line_3_the_grpc_server_twice_in_a_row(site: Site, chance: random.Random
     assert site.statuses() == UNHARMED
 
 
+def test_line_9_the_broker_again_and_again(site: Site, chance: random.Random) -> None:
+    for _round in range(3):
+        customers = site.load(chance)
+        for _time in range(2):
+            time.sleep(chance.uniform(0, 1.5))
+            site.kill_and_start("broker", down=chance.uniform(0, 0.5))
+        assert site.settle(customers) == []
+        assert site.statuses() == UNHARMED
+
+
 def test_line_4_a_client_that_comes_back_within_its_grace_keeps_its_jobs(site: Site, chance: random.Random) -> None:
     customers = site.load(chance)
     time.sleep(chance.uniform(1, CHANCE_FOR_KILL))
