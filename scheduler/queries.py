@@ -9,6 +9,7 @@ from django.db.models.functions import RowNumber
 from backends.choices import DeviceStatus
 from backends.models import Bmc, Device
 from backends.queries import grace_start
+from moreh_cloud.answers.watching import count_rows
 from scheduler.choices import HOLDING, LIVE, OVER, JobStatus
 from scheduler.models import WAITING, Allocation, Job, Worker
 from tokens.models import Token
@@ -33,6 +34,11 @@ def queue() -> QuerySet[Job]:
 def history() -> QuerySet[Job]:
     """Give jobs that are over, the newest end first."""
     return jobs().filter(status__in=OVER).order_by("-ended_at", "-pk")
+
+
+def count_history() -> int:
+    """Count the jobs that are over, exactly: all jobs, of which a tally is kept, without the few live ones."""
+    return count_rows("scheduler_job", without=Job.objects.filter(status__in=LIVE))
 
 
 def places(group_id: int | None = None) -> dict[int, int]:

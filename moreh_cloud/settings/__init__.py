@@ -6,6 +6,7 @@ from .database import *
 from .broker import *
 from .beat import *
 from .rest import *
+from .polling import *
 from .openapi import *
 from .admin import *
 from .logging import *

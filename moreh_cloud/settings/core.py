@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "moreh_cloud",
     "moreh_cloud.accounts",
     "moreh_cloud.events",
+    "moreh_cloud.answers",
     "moreh_cloud.alerts",
     "tokens",
     "backends",

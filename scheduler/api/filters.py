@@ -17,6 +17,7 @@ from moreh_cloud.lib.api.filters import (
 )
 from moreh_cloud.lib.crypto import digest
 from scheduler.choices import HOLDING, OVER, JobStatus
+from scheduler.queries import count_history
 from tokens.queries import tokens_like
 
 LIVE_WORDS = {"running": HOLDING, "submitted": (JobStatus.SUBMITTED,), "waiting": (JobStatus.WAITING,)}
@@ -57,6 +58,7 @@ class HistoryFilter(filters.FilterSet):
 
 class HistoryPages(LatestFirst):
     keyset = ("ended_at", "pk")
+    count_all = staticmethod(count_history)
     name = "History"
 
     def get_paginated_response(self, data: Any) -> Response:

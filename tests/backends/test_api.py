@@ -134,9 +134,9 @@ def test_the_list_costs_the_same_number_of_queries(api: APIClient, rows: int, dj
         make.backend(2)
         entitle(make.token(), BackendGroup.objects.get(pk=0))
     make.running_job(make.ready_backend(1))
-    with django_assert_num_queries(6):  # session, operator, backends, devices, allocations, reserved SDAs' jobs
+    with django_assert_num_queries(7):  # session, operator, stamps, backends, devices, allocations, reserved SDAs' jobs
         assert len(api.get(URL).json()) == rows + 1
-    with django_assert_num_queries(8):  # and here: groups, backends inside, memberships, current SDAs, tokens, links
+    with django_assert_num_queries(9):  # and here: groups, backends inside, memberships, current SDAs, tokens, links
         assert len(api.get(f"{URL}/group").json()[0]["tokenlist"]) == rows
 
 

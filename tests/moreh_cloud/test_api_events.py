@@ -80,5 +80,5 @@ def test_events_come_newest_first_at_most_500_and_page_by_the_last_id(api: APICl
 def test_the_list_costs_the_same_number_of_queries(api: APIClient, rows: int, django_assert_num_queries: Any) -> None:
     for _ in range(rows):
         make.token()
-    with django_assert_num_queries(7):  # session, operator, number, events, current SDAs, tokens, links
+    with django_assert_num_queries(8):  # session, operator, stamps, number, events, current SDAs, tokens, links
         assert len(api.get(URL).json()) == rows

@@ -171,6 +171,7 @@ def test_a_part_of_a_value_finds_jobs_only_for_those_who_see_values(api: APIClie
 BAD_HISTORY = {
     "a day that does not exist": ({"endtimeTo": "2020-02-30 00:00"}, ["endtimeTo"]),
     "the end of time": ({"endtimeTo": "9999-12-31T23:59:59-12:00"}, ["endtimeTo"]),
+    "a time given twice": ({"endtimeTo": ["2020-01-01 00:00", "2020-01-02 00:00"]}, ["endtimeTo"]),
     "a live status": ({"status": "running"}, ["status"]),
     "a negative offset": ({"offset": "-1"}, ["offset"]),
     "a last id in words": ({"after": "x"}, ["after"]),
@@ -188,7 +189,7 @@ def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django
     for _ in range(rows):
         make.job()
         ended()
-    with django_assert_num_queries(8):  # session, operator, jobs, current SDAs, tokens, links, workers, places
+    with django_assert_num_queries(9):  # session, operator, stamps, jobs, current SDAs, tokens, links, workers, places
         assert len(api.get(QUEUE).json()) == rows
-    with django_assert_num_queries(8):  # and here the number of jobs instead of places
+    with django_assert_num_queries(9):  # and here the number of jobs instead of places
         assert len(api.get(HISTORY).json()["jobs"]) == rows

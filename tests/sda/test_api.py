@@ -229,7 +229,7 @@ def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django
     for number in range(rows):
         job = make.running_job(node) if number < 5 else make.job()
         entitle(job.token, make.default_group(), make.sda_model())
-    lists = {SDAS: 10, f"{SDAS}/utilizations": 11, MODELS: 4, f"{MODELS}/group": 8, f"{V2}/membership": 9}
+    lists = {SDAS: 11, f"{SDAS}/utilizations": 12, MODELS: 5, f"{MODELS}/group": 9, f"{V2}/membership": 10}
     for address, queries in lists.items():
         with django_assert_num_queries(queries):
             assert len(api.get(address).json()) == {f"{SDAS}/utilizations": 5, MODELS: 2 * rows}.get(address, rows)

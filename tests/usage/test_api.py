@@ -80,5 +80,5 @@ def test_usage_costs_the_same_number_of_queries(api: APIClient, rows: int, djang
     for number in range(rows):
         held(make.sda(), device, 0, after=number)
     clock = 1 if connection.vendor == "postgresql" else 0  # there the clock is read by a query
-    with django_assert_num_queries(5 + clock):  # session, operator, allocations, tokens, devices
+    with django_assert_num_queries(6 + clock):  # session, operator, stamps, allocations, tokens, devices
         assert len(api.get(URL, HOUR).json()["usage_list"]) == rows

@@ -17,7 +17,7 @@ NOTHING = Held(0, 0, 0, 0)
 
 @extend_schema(tags=["usage"])
 class UsageView(Operators):
-    @reads(shapes.UsageSerializer, shapes.UsageQuery, many=False)
+    @reads(shapes.UsageSerializer, shapes.UsageQuery, many=False, listed=shapes.Use)
     def list(self, _request: Request) -> Response:
         """Measure how many devices were held at once over a range, cut to now."""
         given = self.given(shapes.UsageQuery)

@@ -10,6 +10,7 @@ from moreh_cloud.accounts.api.operators import OperatorView
 from moreh_cloud.events.api.filters import EventFilter
 from moreh_cloud.events.api.serializers import EventSerializer
 from moreh_cloud.events.models import Event
+from moreh_cloud.events.queries import count_events
 from moreh_cloud.lib.api.filters import LatestFirst
 from moreh_cloud.lib.api.schema import reads
 from moreh_cloud.lib.api.shapes import Showing
@@ -20,11 +21,15 @@ from tokens.models import Token
 FIELDS = ("pk", "token_id", "action", "subject", "request", "response", "event_time", "referer_protocol", "referer_ip")
 
 
+class EventPages(LatestFirst):
+    count_all = staticmethod(count_events)
+
+
 @extend_schema(tags=["log"])
 class EventView(OperatorView):
     queryset = Event.objects.order_by("-pk")
     filterset_class = EventFilter
-    pagination_class = LatestFirst
+    pagination_class = EventPages
 
     @reads(EventSerializer)
     def list(self, _request: Request) -> Response:

@@ -1,5 +1,6 @@
 """Filters of lists, and the part of a list that is asked for."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 from drf_spectacular.drainage import set_override
+from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -84,6 +86,8 @@ class WordsFilter(filters.Filter):
 
 class _TimeField(IsoDateTimeField):
     def to_python(self, value: Any) -> datetime | None:
+        if isinstance(value, list):
+            raise ValidationError(self.error_messages["invalid"])  # given several times
         at: datetime | None = super().to_python(value)
         if at is not None and not OLDEST <= at <= NEWEST:
             raise ValidationError(_("The time is out of range."))
@@ -143,9 +147,24 @@ class LatestFirst(Window):
 
     default_limit = 500
     keyset: tuple[str, ...] = ("pk",)  # what the list is ordered by, descending
+    count_all: Callable[[], int] | None = None  # how many there are without a filter, without counting them
+
+    def __init__(self) -> None:
+        self.unfiltered = False
+        self.resume: int | None = None
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """Cut as ever; an order of the caller's own has no `after`. Raises ValidationError."""
+        asked = merged(request)
+        if asked.get("after") and asked.get("ordering"):
+            raise serializers.ValidationError({"after": [_("It goes only with the list's own order.")]})
+        self.unfiltered = queryset.query.where == view.queryset.query.where
+        return super().paginate_queryset(queryset, request, view)
 
     def cut(self, rows: Any, *, limit: int | None, offset: int, after: int | None) -> Any:
-        self.total = rows.count()
+        if self.total is None:
+            self.total = self.count_all() if self.unfiltered and self.count_all else rows.count()
+        after = self.resume or after
         beyond = rows.filter(self._beyond(rows, after)) if after else rows
         return beyond[offset : offset + (limit or 0)]
 

@@ -37,12 +37,21 @@ def envelope(shape: Shape | None) -> serializers.Serializer[Any]:
     return inline_serializer(name, {"code": serializers.ChoiceField(["SUCCESS"]), "result": result})
 
 
-def reads(shape: Shape, parameters: type[Parameters] | None = None, *, many: bool = True) -> Callable[[V], V]:
-    """Describe a GET: a list of this shape (or one, unless `many`)."""
-    return extend_schema(
+def reads(
+    shape: Shape, parameters: type[Parameters] | None = None, *, many: bool = True, listed: Shape | None = None
+) -> Callable[[V], V]:
+    """Describe a GET: a list of this shape (or one, unless `many`, with a list of the shape `listed` in it)."""
+    described = extend_schema(
         parameters=[parameters] if parameters else [],
         responses={200: shape(many=many), **failures(400, 401, 403, 503)},
     )
+
+    def describe(method: V) -> V:
+        made: V = described(method)
+        made.listed = listed or shape  # type: ignore[attr-defined]  # the columns of the list as a file
+        return made
+
+    return describe
 
 
 def writes(parameters: type[Parameters], result: Shape | None = None, **more: Any) -> Callable[[V], V]:

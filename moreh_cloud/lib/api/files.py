@@ -1,0 +1,119 @@
+"""`Accept: text/csv` gives a list as a file.
+
+UTF-8 with a byte order mark, without which spreadsheets read Korean as noise. An object in an object becomes columns
+like `group.name`; a list in an object becomes one cell with its JSON. Texts that a spreadsheet would take for a formula
+get an apostrophe in front. A growing table comes whole, in pieces that are read while they are sent.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import get_language, override
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from moreh_cloud.lib.api.filters import TOTAL, LatestFirst
+from moreh_cloud.lib.api.parameters import merged
+
+MEDIA_TYPE = "text/csv"
+MARK = "\ufeff"
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones count as well
+PIECE = 2_000  # rows of a growing table that are in memory at once
+Row = dict[str, Any]
+Handler = Callable[..., Response]
+
+
+def wants_file(request: Request) -> bool:
+    """Tell whether a list is asked for as a file."""
+    kinds = [part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "").split(",")]
+    return MEDIA_TYPE in kinds
+
+
+def as_file(view: Any, handler: Handler) -> Callable[..., HttpResponseBase]:
+    """Let a GET that lists answer with a file as well."""
+    shape = getattr(handler, "listed", None)
+
+    def answer(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if shape is None or not wants_file(request):
+            return handler(request, *args, **kwargs)
+        grows = isinstance(getattr(view, "paginator", None), LatestFirst)
+        whole = grows and not {"limit", "offset", "ordering"} & set(merged(request))
+        first = _piece(view, handler, request, PIECE if whole else None)
+        rows = _rows(first)
+        pieces = _pieces(view, handler, request, rows) if whole else iter([rows])
+        return _file(request, shape, pieces, first.headers.get(TOTAL, str(len(rows))))
+
+    return answer
+
+
+def _file(request: Request, shape: Any, pieces: Iterator[list[Row]], total: str) -> StreamingHttpResponse:
+    name = request.path.rstrip("/").rpartition("/")[2]
+    headers = {TOTAL: total, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+    lines = _lines(columns(shape()), pieces, get_language() or "en")
+    return StreamingHttpResponse(lines, content_type=f"{MEDIA_TYPE}; charset=utf-8; header=present", headers=headers)
+
+
+def _piece(view: Any, handler: Handler, request: Request, size: int | None, after: int | None = None) -> Response:
+    if size:
+        view.paginator.default_limit, view.paginator.resume = size, after
+    return handler(request)
+
+
+def _pieces(view: Any, handler: Handler, request: Request, rows: list[Row]) -> Iterator[list[Row]]:
+    while rows:
+        yield rows
+        more = len(rows) == PIECE
+        rows = _rows(_piece(view, handler, request, PIECE, rows[-1]["id"])) if more else []
+
+
+def _rows(response: Response) -> list[Row]:
+    """Give what is listed; a list with its length beside is the only one in an object."""
+    data = response.data
+    return data if isinstance(data, list) else next(part for part in data.values() if isinstance(part, list))
+
+
+def columns(shape: serializers.Serializer[Any], before: str = "") -> list[str]:
+    """Name the columns of a shape, those of objects inside it too."""
+    inside: list[list[str]] = []
+    for name, field in shape.fields.items():
+        path = f"{before}{name}"
+        inside.append(columns(field, f"{path}.") if isinstance(field, serializers.Serializer) else [path])
+    return list(chain.from_iterable(inside))
+
+
+def _lines(names: list[str], pieces: Iterable[list[Row]], language: str) -> Iterator[str]:
+    write = csv.writer(_Echo()).writerow
+    yield MARK + write(names)
+    paths = [name.split(".") for name in names]
+    with override(language):
+        for rows in pieces:
+            yield "".join(write([cell(_at(row, path)) for path in paths]) for row in rows)
+
+
+def _at(row: Row, path: list[str]) -> Any:
+    value: Any = row
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def cell(value: Any) -> Any:
+    """Give a value as a cell, harmless for spreadsheets."""
+    if value is None or isinstance(value, bool | int | float):
+        return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+
+
+class _Echo:
+    """Gives back what is written to it, so that a line is made without a file."""
+
+    def write(self, text: str) -> str:
+        """Give the text."""
+        return text
