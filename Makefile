@@ -1,6 +1,6 @@
 # Everything a developer types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv up test test-sqlite test-postgres check format lock protocol clean
+.PHONY: help venv up test test-sqlite test-postgres fuzz check format lock protocol clean
 BIN := .venv/bin
 STUBS := $(wildcard protocol/v1/*.proto)
 
@@ -28,6 +28,9 @@ test-sqlite: .venv/.dev ## tests on SQLite + Valkey only: make test-sqlite PYTES
 
 test-postgres: .venv/.dev ## tests on PostgreSQL + Redis only
 	@exec $(BIN)/python -m tests.run postgresql -- $(PYTEST_ARGS)
+
+fuzz: .venv/.dev ## 50,000 random REST requests on each database, and every edge of every parameter: for a night
+	@MOREH_TEST_FUZZ_CASES=50000 exec $(BIN)/python -m tests.run -- tests/rest/test_fuzz.py $(PYTEST_ARGS)
 
 check: .venv/.dev ## format, lint, types, import contracts, Django's checks: what CI runs before the tests
 	@exec deploy/check.sh

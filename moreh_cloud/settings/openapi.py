@@ -3,10 +3,12 @@
 SPECTACULAR_SETTINGS = {
     "TITLE": "Moreh Cloud",
     "VERSION": "2",
-    "DESCRIPTION": "The REST API of Moreh Cloud. Parameters may come in the query string or in the body (JSON or form); "
-    "the body wins. Programs send `Authorization: Bearer <access>`, which POST /api/v2/auth/token gives; a session of "
-    "the web does as well, its writes with the header `X-CSRFToken`. Times are ISO 8601 in UTC with milliseconds; on "
-    "input also `YYYY-MM-DD HH:mm[:ss[.fff]]` in the installation's time zone.",
+    "DESCRIPTION": (
+        "The REST API of Moreh Cloud. Parameters may come in the query string or in the body (JSON or form); the body "
+        "wins. Programs send `Authorization: Bearer <access>`, which POST /api/v2/auth/token gives; a session of the "
+        "web does as well, its writes with the header `X-CSRFToken`. Times are ISO 8601 in UTC with milliseconds; on "
+        "input also `YYYY-MM-DD HH:mm[:ss[.fff]]` in the installation's time zone."
+    ),
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "moreh_cloud.lib.api.description.complete.complete",

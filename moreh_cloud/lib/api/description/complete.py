@@ -137,11 +137,8 @@ def example_of(shape: Part, schemas: Part) -> Any:
         return shape["example"]
     if "$ref" in shape:
         return example_of(schemas[shape["$ref"].rpartition("/")[2]], schemas)
-    for several in ("allOf", "oneOf", "anyOf"):
-        if several in shape:
-            return example_of(shape[several][0], schemas)
-    if "enum" in shape:
-        return shape["enum"][0]
+    if several := shape.get("allOf") or shape.get("oneOf") or shape.get("anyOf"):
+        return example_of(several[0], schemas)
     if shape.get("type") == "array":
         return [example_of(shape["items"], schemas)]
     if shape.get("nullable"):

@@ -1,0 +1,139 @@
+"""schemathesis over the whole schema: one round of cases against the real application, on a world of its own."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis.auths import AuthContext
+from schemathesis.config import (
+    ChecksConfig,
+    CoveragePhaseConfig,
+    ExamplesPhaseConfig,
+    FuzzingPhaseConfig,
+    GenerationConfig,
+    PhasesConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+    StatefulPhaseConfig,
+)
+from schemathesis.engine import events, from_schema
+from yaml import safe_load
+
+from moreh_cloud.accounts.access import open_access
+from moreh_cloud.accounts.models import Operator
+from moreh_cloud.wsgi import application
+from scheduler.services.jobs import finish_job
+from tests import make
+from tests.api import entitle
+
+# The schema is too simple to say that a text may stand for a number, and that texts of blanks may not; strangers are
+# turned away by test_api_addresses.
+NOT_JUDGED = ("positive_data_acceptance", "negative_data_rejection", "ignored_auth")
+# Its 503 tells that no gRPC server runs beside the tests.
+ASKED_FOR = {("GET", "/api/check", "not_a_server_error")}
+COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
+
+
+@dataclass
+class Found:
+    """What a round sent, what came back, and what must not have."""
+
+    cases: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+def provider_for(operator: Operator) -> type[Any]:
+    """Make what sends an access token with each case; cases that end it get one of their own."""
+
+    def opened() -> str:
+        return open_access(operator, actor=make.ACTOR).value
+
+    shared = opened()
+
+    class LoggedIn:
+        def get(self, case: schemathesis.Case, _context: AuthContext) -> str:
+            return opened() if "/auth/" in case.operation.path else shared
+
+        def set(self, case: schemathesis.Case, data: str, _context: AuthContext) -> None:
+            case.headers["Authorization"] = f"Bearer {data}"
+
+    return LoggedIn
+
+
+def every_edge(operator: Operator, tags: set[str], *, within: int | None) -> Found:
+    """Send the edges of every parameter of these nouns, the same each time, for at most `within` seconds."""
+    phases = _phases(coverage=CoveragePhaseConfig(enabled=True))
+    return _run(operator, phases, lambda found: not tags.isdisjoint(found.definition.raw["tags"]), within=within)
+
+
+def random_round(operator: Operator, *, seed: int, examples: int, within: int | None) -> Found:
+    """Send random cases, of each operation alone and in sequences along the links, for at most `within` seconds."""
+    generation = GenerationConfig(max_examples=examples, with_security_parameters=False)
+    fuzzing = FuzzingPhaseConfig(generation=generation)
+    stateful = StatefulPhaseConfig(generation=GenerationConfig(max_examples=10 * examples))
+    return _run(operator, _phases(fuzzing=fuzzing, stateful=stateful), lambda _found: True, seed, within)
+
+
+def _phases(**wanted: Any) -> PhasesConfig:
+    off: dict[str, Any] = {
+        "examples": ExamplesPhaseConfig(enabled=False),
+        "coverage": CoveragePhaseConfig(enabled=False),
+        "fuzzing": FuzzingPhaseConfig(enabled=False),
+        "stateful": StatefulPhaseConfig(enabled=False),
+    }
+    return PhasesConfig(**{**off, **wanted})
+
+
+def _run(
+    operator: Operator, phases: PhasesConfig, chosen: Callable[[Any], bool], seed: int = 1, within: int | None = None
+) -> Found:
+    checks = ChecksConfig()
+    for name in NOT_JUDGED:
+        getattr(checks, name).enabled = False
+    project = ProjectConfig(phases=phases, checks=checks, continue_on_failure=True)
+    config = SchemathesisConfig(seed=seed, max_time=within, projects=ProjectsConfig(default=project))
+    schema = schemathesis.openapi.from_dict(safe_load(COMMITTED.read_text()), config=config)
+    schema.app = application
+    schema.auth(refresh_interval=None)(provider_for(operator))
+    found = Found()
+    for event in from_schema(schema.include(lambda context: chosen(context.operation))).execute():
+        note(event, found)
+    return found
+
+
+def note(event: events.EngineEvent, found: Found) -> None:
+    """Count the cases of an event and keep what was wrong."""
+    if isinstance(event, events.NonFatalError):
+        found.wrong.append(f"{event.label}: {event.info.format()}")
+    if isinstance(event, events.FatalError):
+        raise event.exception
+    if not isinstance(event, events.ScenarioFinished):
+        return
+    recorder = event.recorder
+    found.cases[event.phase.value] += len(recorder.interactions)
+    for one in recorder.interactions.values():
+        found.statuses[one.response.status_code if one.response else 0] += 1
+    for number, checks in recorder.checks.items():
+        case: Any = recorder.cases[number].value
+        found.wrong += [
+            f"{case.method} {case.path} {check.name}: {check.failure_info.failure.title}\n"
+            f"{check.failure_info.failure.message}\n{check.failure_info.code_sample}"
+            for check in checks
+            if check.failure_info is not None and (case.method, case.path, check.name) not in ASKED_FOR
+        ]
+
+
+def furnish() -> None:
+    """Fill the world with one of everything, whose small ids the cases hit."""
+    node = make.ready_backend(2)
+    make.ready_backend(4)
+    job = make.running_job(node)
+    entitle(job.token, make.default_group(), job.sda.model)
+    finish_job(make.job(), exit_code=1, actor=make.ACTOR)
+    for _ in range(3):
+        make.job(num_devices=8)

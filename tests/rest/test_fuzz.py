@@ -1,0 +1,43 @@
+"""No case of schemathesis gets a 5xx, an undocumented status or a body against its schema."""
+
+import os
+
+import pytest
+
+from moreh_cloud.accounts.choices import Role
+from tests import make
+from tests.rest.fuzz import every_edge, furnish, random_round
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.django_db(transaction=True),
+    # Of the WSGI client, which puts large bodies into files.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
+ROUND = 500  # random cases, about
+NIGHT = int(os.environ.get("MOREH_TEST_FUZZ_CASES", "0"))  # `make fuzz` asks for 50,000
+WITHIN = None if NIGHT else 40  # seconds; two run at once, so all of it takes at most 80
+# The nouns, in parts of about the same number of cases.
+NOUNS = {
+    "nodes": {"auth", "backend", "check"},
+    "customers": {"token", "usage", "log"},
+    "accelerators": {"sda", "sdamodel", "membership", "scheduler"},
+}
+
+
+@pytest.mark.parametrize("part", NOUNS)
+def test_every_edge_of_every_parameter(part: str) -> None:
+    furnish()
+    found = every_edge(make.operator(Role.MASTER), NOUNS[part], within=WITHIN)
+    assert found.wrong == []
+    assert found.cases["coverage"] > (1_000 if NIGHT else 200)
+    assert {200, 400} <= set(found.statuses)
+
+
+@pytest.mark.parametrize("seed", range(max(1, NIGHT // ROUND)))
+def test_random_cases_and_sequences_along_the_links(seed: int) -> None:
+    furnish()
+    found = random_round(make.operator(Role.MASTER), seed=seed, examples=10, within=WITHIN)
+    assert found.wrong == []
+    assert found.cases["fuzzing"] > 100
