@@ -44,7 +44,7 @@ def _measure(nodes: int) -> dict[str, float]:
         env |= {name: str(_free_port()) for name in ("MOREH_HTTP_PORT", "MOREH_GRPC_PORT")}
         begun = time.monotonic()
         command = [sys.executable, "manage.py", "up"]
-        up = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        up = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
         try:
             ready = _await_ready(up, begun)
             cpu = sum(_cpu_seconds(pid) for pid in _family(up.pid))

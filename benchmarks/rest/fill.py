@@ -1,0 +1,71 @@
+"""A large installation, written straight into PostgreSQL."""
+
+from datetime import timedelta
+
+from django.db import connection
+
+from backends.models import Agent, Backend, Bmc, Device, Telemetry
+from moreh_cloud.lib.bulk import insert_rows
+from moreh_cloud.lib.clock import db_now
+from tests import make
+from tokens.models import Token
+
+JOBS = """
+INSERT INTO scheduler_job (token_id, sda_id, group_id, num_devices, priority, status, cause, detail, attempt, revision,
+    pending_reason, pending_available, pid, process_name, framework, version, referer_protocol, referer_ip, request_id,
+    client_seen_at, used_memory, utilization, requested_at, submitted_at, started_at, ended_at, exit_code)
+SELECT %(token)s, %(sda)s, 0, 1, 0, 'COMPLETED', '', '', 1, 4,
+    '', 0, n, 'train.py', '', '', 'grpc', '127.0.0.1', n::text,
+    %(begin)s + n * interval '30 s', 0, 0, %(begin)s + n * interval '30 s', %(begin)s + n * interval '30 s',
+    %(begin)s + n * interval '30 s', %(begin)s + n * interval '30 s' + interval '20 s', 0
+FROM generate_series(1, %(count)s) AS n
+"""
+ALLOCATIONS = """
+INSERT INTO scheduler_allocation (job_id, sda_id, token_id, device_id, started_at, ended_at)
+SELECT j.id, j.sda_id, j.token_id, (SELECT min(id) FROM backends_device) + j.pid % 8000, j.submitted_at, j.ended_at
+FROM scheduler_job j
+"""
+
+
+def fill(backends: int, tokens: int, history: int) -> None:
+    """Put nodes with telemetry, tokens and ended jobs with their allocations into the tables."""
+    now = db_now()
+    made = Backend.objects.bulk_create(
+        Backend(name=f"node-{i}", ip="10.0.0.1", group_id=0, key_digest=f"{i:064}") for i in range(backends)
+    )
+    Bmc.objects.bulk_create(Bmc(backend=node, ip="10.0.0.1", status="on", checked_at=now) for node in made)
+    Agent.objects.bulk_create(Agent(backend=node, last_seen=now, version="0.1.0") for node in made)
+    devices = Device.objects.bulk_create(
+        Device(backend=node, index=i, model="MI250", total_memory=65536, status="IDLE", why="")
+        for node in made
+        for i in range(8)
+    )
+    names = (
+        "device_id",
+        "used_memory",
+        "temperature",
+        "memory_temperature",
+        "utilization",
+        "memory_utilization",
+        "power",
+    )
+    insert_rows(
+        Telemetry, (*names, "at"), ((device.pk, 1000, 60.5, 70.5, 99.0, 50.0, 300.0, now) for device in devices)
+    )
+    _tokens(tokens)
+    sda = make.sda()
+    begin = now - timedelta(seconds=30 * history + 60)
+    with connection.cursor() as cursor:
+        cursor.execute(JOBS, {"token": sda.token_id, "sda": sda.pk, "begin": begin, "count": history})
+        cursor.execute(ALLOCATIONS)
+        cursor.execute("VACUUM ANALYZE")
+
+
+def _tokens(count: int) -> None:
+    from moreh_cloud.lib.crypto import digest, new_secret
+
+    values = [new_secret() for _ in range(count)]
+    Token.objects.bulk_create(
+        (Token(description=f"customer {i}", value=value, value_digest=digest(value)) for i, value in enumerate(values)),
+        batch_size=2000,
+    )
