@@ -14,6 +14,8 @@ NEEDED: dict[str, Callable[[], object]] = {
     "ipmitool": lambda: shutil.which("ipmitool"),
     "openipmi": lambda: shutil.which("ipmi_sim"),
     "chromium": lambda: shutil.which("chromium"),
+    "nodejs": lambda: shutil.which("node"),
+    "npm": lambda: shutil.which("npm"),
 }
 
 

@@ -14,6 +14,7 @@ RETRY = {
 }
 TOTAL = {"X-Total-Count": {"description": "How many there are in all.", "schema": {"type": "integer", "minimum": 0}}}
 RETRIED = (429, 503)
+JSON = "application/json"
 
 
 def complete(result: Part, **_how: Any) -> Part:
@@ -27,6 +28,8 @@ def complete(result: Part, **_how: Any) -> Part:
     bodies = {name for name, (_path, _method, operation) in operations.items() if "requestBody" in operation}
     components["examples"] = {}
     for name, (path, method, operation) in operations.items():
+        if body := operation.get("requestBody"):
+            body["content"] = {JSON: body["content"][JSON]}  # generated clients cannot choose between three
         _complete_parameters(name, operation)
         _complete_failures(path, operation)
         _complete_answers(operation, components, listing=method == "get" and path.startswith("/api/v2"))
@@ -86,7 +89,7 @@ def _failure(status: int) -> Part:
     bodies = {code: {"code": code, "message": FAILURES[code][0], "details": FAILURES[code][1]} for code in codes}
     content: Part = {"schema": {"$ref": "#/components/schemas/Failure"}}
     content["examples"] = {code: {"value": body} for code, body in bodies.items()}
-    answer: Part = {"description": ", ".join(codes), "content": {"application/json": content}}
+    answer: Part = {"description": ", ".join(codes), "content": {JSON: content}}
     return {**answer, "headers": RETRY} if status in RETRIED else answer
 
 
@@ -104,7 +107,7 @@ _FAILURE = "#/components/schemas/Failure"
 
 
 def _shape(answer: Mapping[str, Any]) -> Part:
-    shape: Part = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    shape: Part = answer.get("content", {}).get(JSON, {}).get("schema", {})
     return shape
 
 
@@ -116,7 +119,7 @@ def _complete_answers(operation: Part, components: Part, *, listing: bool) -> No
         shape = _shape(answer)
         name = _name(shape)
         components["examples"][name] = {"value": example_of(shape, components["schemas"])}
-        answer["content"]["application/json"]["examples"] = {"example": {"$ref": f"#/components/examples/{name}"}}
+        answer["content"][JSON]["examples"] = {"example": {"$ref": f"#/components/examples/{name}"}}
         if listing and "usage" not in operation["tags"]:
             answer["headers"] = {**answer.get("headers", {}), **TOTAL}
 
