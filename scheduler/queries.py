@@ -41,12 +41,6 @@ def count_history() -> int:
     return count_rows("scheduler_job", without=Job.objects.filter(status__in=LIVE))
 
 
-def places(group_id: int | None = None) -> dict[int, int]:
-    """Give the place in its group's queue of every waiting job, from 1, by job id."""
-    waiting = Job.objects.filter(WAITING, **({} if group_id is None else {"group": group_id}))
-    return dict(waiting.annotate(place=RANK).values_list("pk", "place"))
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a waiting job stands in its group's queue, from 1, and who is first there; 0: it no longer waits."""
@@ -55,15 +49,23 @@ class Place:
     head: int = 0
 
 
+def places(group_id: int | None = None) -> dict[int, Place]:
+    """Give the places of every waiting job, or of those of one group, by job id."""
+    return _places(Job.objects.filter(WAITING, **({} if group_id is None else {"group": group_id})))
+
+
 def places_of(waiting: Sequence[Job]) -> dict[int, Place]:
     """Give the places of some waiting jobs, all as of one moment."""
     if not waiting:
         return {}
-    wanted = {job.pk for job in waiting}
-    queued = Job.objects.filter(WAITING, group__in={job.group_id for job in waiting}).order_by()
-    rows = list(queued.annotate(place=RANK).values_list("pk", "group_id", "place"))
+    found = _places(Job.objects.filter(WAITING, group__in={job.group_id for job in waiting}))
+    return {job.pk: found[job.pk] for job in waiting if job.pk in found}
+
+
+def _places(waiting: QuerySet[Job]) -> dict[int, Place]:
+    rows = list(waiting.order_by().annotate(place=RANK).values_list("pk", "group_id", "place"))
     first = {group_id: pk for pk, group_id, place in rows if place == 1}
-    return {pk: Place(place, first[group_id]) for pk, group_id, place in rows if pk in wanted}
+    return {pk: Place(place, first[group_id]) for pk, group_id, place in rows}
 
 
 def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:

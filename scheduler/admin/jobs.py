@@ -27,11 +27,11 @@ from moreh_cloud.lib.admin import (
     link_to,
 )
 from scheduler.admin.tones import JOB, WORKER
-from scheduler.admin.why import why_it_waits
 from scheduler.choices import LIVE, OVER, Cause, JobStatus
 from scheduler.models import WAITING, Job, Worker
 from scheduler.queries import QUEUE_ORDER, held_by_jobs
 from scheduler.services.jobs import cancel_job, set_job_priority
+from scheduler.why import why_it_waits
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 
 NOTHING = "–"  # noqa: RUF001 - the sign for "no value"

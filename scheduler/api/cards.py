@@ -10,6 +10,8 @@ from moreh_cloud.lib.api.shapes import Showing
 from moreh_cloud.lib.api.times import iso
 from scheduler.choices import JobStatus
 from scheduler.models import Job, Worker
+from scheduler.queries import Place
+from scheduler.why import in_words
 from tokens.api.cards import Card, token_cards
 from tokens.models import Token
 
@@ -17,17 +19,17 @@ NOWHERE = json.dumps({"device_info": []})
 FIELDS = (
     *("pk", "token_id", "sda_id", "priority", "status", "cause", "detail", "pid", "process_name", "framework"),
     *("version", "requested_at", "started_at", "ended_at", "referer_protocol", "referer_ip", "num_devices"),
-    "pending_reason",
+    *("pending_reason", "pending_available"),
 )
 
 
-def job_cards(jobs: QuerySet[Job], showing: Showing, places: Mapping[int, int] | None = None) -> list[Card]:
+def job_cards(jobs: QuerySet[Job], showing: Showing, places: Mapping[int, Place] | None = None) -> list[Card]:
     """Shape jobs in order; `places` are those of the waiting ones. Six queries, or seven with lists of tokens."""
     chosen = jobs.select_related(None)
     rows = list(chosen.values_list(*FIELDS))
     tokens = token_cards(Token.objects.filter(pk__in={row[1] for row in rows}), showing)
     devices = _device_info([row[0] for row in rows])
-    return [_card(row, tokens, devices.get(row[0], NOWHERE), (places or {}).get(row[0])) for row in rows]
+    return [_card(row, tokens, devices.get(row[0], NOWHERE), (places or {}).get(row[0], Place())) for row in rows]
 
 
 def _device_info(jobs: list[int]) -> dict[int, str]:
@@ -39,9 +41,9 @@ def _device_info(jobs: list[int]) -> dict[int, str]:
     return {job: json.dumps({"device_info": found}, ensure_ascii=False) for job, found in hosts.items()}
 
 
-def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, place: int | None) -> Card:
+def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, place: Place) -> Card:
     pk, token, sda, priority, status, cause, detail, pid, process, framework, version, *rest = row
-    requested_at, started_at, ended_at, protocol, ip, num_devices, pending_reason = rest
+    requested_at, started_at, ended_at, protocol, ip, num_devices, reason, available = rest
     waits = status == JobStatus.WAITING
     return {
         "id": pk,
@@ -61,7 +63,8 @@ def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, pl
         "referer": {"protocol": protocol, "ipAddress": ip},
         "deviceCount": num_devices,
         "deviceInfo": device_info,
-        "queuePosition": place if waits else None,
-        "pendingReason": (pending_reason or None) if waits else None,
-        "estimatedStart": None,
+        "queuePosition": (place.number or None) if waits else None,
+        "pendingReason": in_words(reason, num_devices, available, place.head) if waits else None,
+        "pendingCode": (reason or None) if waits else None,
+        "estimatedStart": None,  # unknown: a job says nothing of how long it will run
     }

@@ -41,7 +41,8 @@ class JobInfoSerializer(serializers.Serializer[Any]):
     deviceCount = serializers.IntegerField()
     deviceInfo = serializers.CharField(help_text="JSON")
     queuePosition = serializers.IntegerField(allow_null=True)
-    pendingReason = serializers.ChoiceField([reason.value for reason in Reason], allow_null=True)
+    pendingReason = serializers.CharField(allow_null=True)
+    pendingCode = serializers.ChoiceField([reason.value for reason in Reason], allow_null=True)
     estimatedStart = At(allow_null=True)
 
 

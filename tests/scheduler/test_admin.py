@@ -8,10 +8,10 @@ from django.urls import reverse
 
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.events.models import Event
-from scheduler.admin.why import WORDS, why_it_waits
 from scheduler.models import Job
 from scheduler.policy.reasons import Reason
 from scheduler.tick import tick
+from scheduler.why import WORDS, why_it_waits
 from tests import make
 from tests.admin_world import address, client_of
 

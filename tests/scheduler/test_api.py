@@ -60,7 +60,8 @@ def test_jobs_are_shaped_as_the_contract_says(api: APIClient) -> None:
         "deviceCount": 3,
         "deviceInfo": '{"device_info": []}',
         "queuePosition": 1,
-        "pendingReason": "NEVER_FITS",
+        "pendingReason": "It needs 3 devices; its group has at most 2.",
+        "pendingCode": "NEVER_FITS",
         "estimatedStart": None,
     }
 
@@ -71,6 +72,26 @@ def test_the_queue_is_listed_in_the_order_in_which_it_is_tried(api: APIClient) -
     assert (changed["priority"], changed["queuePosition"]) == (99, 1)
     assert [(row["id"], row["queuePosition"]) for row in api.get(QUEUE).json()] == [(early.pk, 1), (late.pk, 2)]
     assert events("SET_JOB_PRIORITY") == [(f"job/{early.pk}", {"priority": 99})]
+
+
+REASONS = {
+    "en": ["It needs 2 devices; free: 1.", "Job #{head} is in front of it and needs devices first."],
+    "ko": ["디바이스 2개가 필요합니다. 여유: 1개.", "작업 #{head}이(가) 먼저"],
+}
+
+
+@pytest.mark.parametrize("language", REASONS)
+def test_why_a_job_waits_is_said_in_the_callers_language(api: APIClient, language: str) -> None:
+    make.running_job(make.ready_backend(2))
+    head, behind = make.job(num_devices=2), make.job()
+    tick(0)
+    last = make.job()
+    rows = {row["id"]: row for row in api.get(QUEUE, {"status": "waiting"}, HTTP_ACCEPT_LANGUAGE=language).json()}
+    for job, words in zip((head, behind), REASONS[language], strict=True):
+        assert words.format(head=head.pk) in rows[job.pk]["pendingReason"]
+    told = [(row["queuePosition"], row["pendingCode"], row["estimatedStart"]) for row in rows.values()]
+    assert told == [(1, "NOT_ENOUGH_DEVICES", None), (2, "BLOCKED_BY_HEAD", None), (3, None, None)]
+    assert language == "ko" or rows[last.pk]["pendingReason"] == "The scheduler has not looked at it yet."
 
 
 FILTERS = {

@@ -8,6 +8,7 @@ from typing import Any
 
 VALUE = "moreh-4f9c2ad17be04c06b6d3"
 AT = "2026-11-23T01:02:03.456Z"
+NUMBER = "3f0b8f0e-7c0e-4a58-9a5a-1f6f3f3f9f10"
 DEVICES = '{"device_info": [{"host": "gpu-01", "devices": [0, 1, 2, 3]}]}'
 WORDS: Mapping[str, tuple[str, Any]] = {
     "access": ("The access token, shown this one time.", "8d6b0c2f4e1a…"),
@@ -35,7 +36,9 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "combine": ("Whether one job may run on several backends of the group.", True),
     "command": ("What is to be done with the backend.", "update"),
     "PowerAction.command": ("What the BMC is asked to do.", "on"),
+    "createdAt": ("When it was made.", AT),
     "current": ("Whether it is the one that the token's programs use.", True),
+    "OpenAccess.current": ("Whether it is the access token that asks.", True),
     "db": ("The database.", None),
     "desc": ("A description.", "Vision team"),
     "description": ("A description.", "Vision team"),
@@ -83,7 +86,10 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "jobId": ("The id of the job that holds it.", 12),
     "jobs": ("The jobs of this part.", None),
     "label": ("The name, unique among its kind.", "gpu-01"),
+    "OpenAccess.id": ("What names the access token; it is no secret.", NUMBER),
+    "auth_tokens_destroy.id": ("What names one of one's own access tokens.", NUMBER),
     "lastSeen": ("When its agent last reported.", AT),
+    "lastUsedAt": ("When it was last used, to the minute.", AT),
     "latency": ("How long it took to answer, in ms.", 1.25),
     "limit": ("At most this many.", 100),
     "max": ("The most devices held at once.", 4),
@@ -110,7 +116,8 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "ordering": ("What to order by; `-` in front turns it round.", None),
     "parentId": ("The id of a user group.", 1),
     "password": ("The password.", "correct horse"),
-    "pendingReason": ("Why it still waits.", None),
+    "pendingCode": ("Why it still waits, as a word of a closed list.", None),
+    "pendingReason": ("Why it still waits, in numbers.", "It needs 4 devices; free: 2."),
     "pid": ("The process id.", 4711),
     "port": ("The port of the node's agent.", "21545"),
     "NewBackendRequest.port": ("The port of the node's agent.", 21545),

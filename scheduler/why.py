@@ -22,7 +22,12 @@ WORDS: Mapping[str, Message] = {
 
 def why_it_waits(job: Job, head: int | None) -> str:
     """Say why a waiting job waits; `head` is the first job of its queue."""
-    words = WORDS.get(job.pending_reason)
+    return in_words(job.pending_reason, job.num_devices, job.pending_available, head)
+
+
+def in_words(reason: str, needed: int, available: int, head: int | None) -> str:
+    """Say a reason with its numbers in the reader's language; without a reason, that nobody has looked yet."""
+    words = WORDS.get(reason)
     if words is None:
         return str(_("The scheduler has not looked at it yet."))
-    return str(words) % {"head": head or "?", "needed": job.num_devices, "available": job.pending_available}
+    return str(words) % {"head": head or "?", "needed": needed, "available": available}
