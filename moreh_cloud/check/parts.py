@@ -67,6 +67,7 @@ def check_broker() -> Finding:
 def check_grpc() -> Finding:
     """Call the gRPC server's health service."""
     import grpc
+    from cryptography.x509 import ExtensionNotFound
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     try:
@@ -75,6 +76,8 @@ def check_grpc() -> Finding:
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=GRPC_DEADLINE)
     except grpc.RpcError as error:
         return Finding(Status.ERROR, detail=error.code().name)
+    except (OSError, ValueError, LookupError, ExtensionNotFound) as error:  # a certificate that cannot be read
+        return Finding(Status.ERROR, detail=type(error).__name__)
     name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     return Finding(Status.OK if name == "SERVING" else Status.ERROR, detail=name)
 
@@ -82,12 +85,31 @@ def check_grpc() -> Finding:
 def _channel() -> "grpc.Channel":
     import grpc
 
-    target = settings.MOREH_GRPC_CHECK_TARGET
-    if not (settings.MOREH_GRPC_CERT and settings.MOREH_GRPC_KEY):
+    target, own = settings.MOREH_GRPC_CHECK_TARGET, settings.MOREH_GRPC_CERT
+    if not own:
         return grpc.insecure_channel(target)
-    cert, key = settings.MOREH_GRPC_CERT.read_bytes(), settings.MOREH_GRPC_KEY.read_bytes()
-    mutual = (key, cert) if settings.MOREH_GRPC_CLIENT_CA else (None, None)
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(cert, *mutual))
+    # Exactly this certificate is trusted, so the name in it, which is that of the public address, says nothing more.
+    options = [("grpc.ssl_target_name_override", _name_of(own.read_bytes()))]
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(own.read_bytes(), *_shown()), options)
+
+
+def _shown() -> tuple[bytes | None, bytes | None]:
+    """Give key and certificate that are shown where clients need one."""
+    key, certificate = settings.MOREH_GRPC_KEY, settings.MOREH_GRPC_CERT
+    if settings.MOREH_GRPC_CHECK_CERT:
+        key, certificate = settings.MOREH_GRPC_CHECK_KEY, settings.MOREH_GRPC_CHECK_CERT
+    if not (settings.MOREH_GRPC_CLIENT_CA and key and certificate):
+        return None, None
+    return key.read_bytes(), certificate.read_bytes()
+
+
+def _name_of(pem: bytes) -> str:
+    """Give a name, or else an address, that a certificate is for."""
+    from cryptography import x509
+
+    names = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    found = [str(name) for kind in (x509.DNSName, x509.IPAddress) for name in names.get_values_for_type(kind)]
+    return found[0].replace("*", "check")
 
 
 def check_ipmi() -> Finding:

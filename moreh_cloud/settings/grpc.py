@@ -16,5 +16,10 @@ if (MOREH_GRPC_CERT is None) != (MOREH_GRPC_KEY is None):
     raise ImproperlyConfigured("MOREH_GRPC_CERT and MOREH_GRPC_KEY must be given together.")
 if MOREH_GRPC_CLIENT_CA and not MOREH_GRPC_CERT:
     raise ImproperlyConfigured("MOREH_GRPC_CLIENT_CA needs MOREH_GRPC_CERT and MOREH_GRPC_KEY.")
+# What /api/check shows where clients need certificates; the server's own, unless another authority issues those.
+MOREH_GRPC_CHECK_CERT: Path | None = env.path("MOREH_GRPC_CHECK_CERT")
+MOREH_GRPC_CHECK_KEY: Path | None = env.path("MOREH_GRPC_CHECK_KEY")
+if (MOREH_GRPC_CHECK_CERT is None) != (MOREH_GRPC_CHECK_KEY is None):
+    raise ImproperlyConfigured("MOREH_GRPC_CHECK_CERT and MOREH_GRPC_CHECK_KEY must be given together.")
 MOREH_GRPC_MAX_MESSAGE = env.number("MOREH_GRPC_MAX_MESSAGE", 1_048_576, least=65_536)
 MOREH_GRPC_POLL = env.seconds("MOREH_GRPC_POLL", 2)

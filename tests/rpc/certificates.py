@@ -18,18 +18,21 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.pem = self._sign(self._name, self._key.public_key(), is_authority=True)
 
-    def issue(self, name: str) -> tuple[bytes, bytes]:
-        """Make a key and a certificate for 127.0.0.1, both PEM."""
+    def issue(self, name: str, *, public: str = "") -> tuple[bytes, bytes]:
+        """Make a key and a certificate for 127.0.0.1 (or only for a public name), both PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return pem, self._sign(subject, key.public_key(), is_authority=False)
+        return pem, self._sign(subject, key.public_key(), is_authority=False, public=public)
 
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_authority: bool) -> bytes:
+    def _sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_authority: bool, public: str = ""
+    ) -> bytes:
         now = datetime.now(UTC)
-        here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        name = x509.DNSName(public) if public else x509.IPAddress(ip_address("127.0.0.1"))
+        here = x509.SubjectAlternativeName([name])
         builder = x509.CertificateBuilder(self._name, subject, key, x509.random_serial_number())
         builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
         builder = builder.add_extension(x509.BasicConstraints(is_authority, None), critical=True)
