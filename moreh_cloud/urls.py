@@ -13,6 +13,7 @@ operators = user_passes_test(lambda user: bool(getattr(user, "may_enter", False)
 admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("accounts/", include("moreh_cloud.accounts.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("moreh_cloud.check.api.urls")),
     *(path("api/v2/", include(f"{app}.api.urls")) for app in APPS),

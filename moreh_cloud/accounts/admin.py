@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -9,22 +10,19 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from knox.models import AuthToken
 from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldBooleanWidget
 
 from moreh_cloud.accounts.choices import Role
+from moreh_cloud.accounts.lockout import unlock_operator, wrong_passwords
 from moreh_cloud.accounts.models import Operator
-from moreh_cloud.accounts.services import create_operator, delete_operator, update_operator
+from moreh_cloud.accounts.services import create_operator, delete_operator, invite_again, update_operator
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import RowForm, ServiceAdmin, Table, ago, badge, confirmed, fields_of
 
 ROLE_TONES = {Role.MASTER: "info", Role.GENERAL: "success", Role.READ_ONLY: ""}
 
-for foreign in (Group, AuthToken):  # roles replace groups; access tokens are made and ended by the API alone
-    try:
-        admin.site.unregister(foreign)
-    except NotRegistered:
-        continue
+with suppress(NotRegistered):
+    admin.site.unregister(Group)  # roles replace groups
 
 
 class OperatorForm(RowForm):
@@ -33,27 +31,27 @@ class OperatorForm(RowForm):
         required=False,
         strip=False,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("At least 10 characters. It is never shown. Empty: unchanged."),
+        help_text=_("At least 10 characters. It is never shown. Empty: unchanged, or chosen by who gets the mail."),
     )
     email_verified = forms.BooleanField(
         label=_("E-mail verified"),
         required=False,
         widget=UnfoldBooleanWidget,
         help_text=_(
-            "Only an administrator with a verified address can log in. Tick it when you know that it is right."
+            "Only an administrator with a verified address can log in. Tick it when you know that it is right; "
+            "otherwise a mail with a link goes to it."
         ),
     )
 
     class Meta:
         model = Operator
-        fields = ("username", "email", "role", "is_active")
+        fields = ("username", "email", "role", "language", "is_active")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "email" in self.fields:  # not where the page is only looked at
             self.fields["email"].required = True
         new = self.instance.pk is None
-        self.fields["new_password"].required = new
         self.fields["email_verified"].initial = new or self.instance.email_verified_at is not None
 
 
@@ -65,25 +63,42 @@ class OperatorAdmin(ServiceAdmin):
     search_fields = ("username", "email")
     ordering = ("username",)
     wire_names = {"password": "new_password"}
-    actions = ("delete",)
-    actions_detail = ("delete",)
+    actions = ("invite", "unlock", "delete")
+    actions_detail = ("invite", "unlock", "delete")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = ("username", "email", "email_verified", "role")
+        own = ("username", "email", "email_verified", "language", "role")
         if obj is None:
             return ((None, {"fields": (*own, "new_password")}),)
         if not self.has_change_permission(request, obj):
-            return ((None, {"fields": ("username", "email", "shown_entry", "role", "is_active", "shown_login")}),)
+            return (
+                (
+                    None,
+                    {"fields": ("username", "email", "shown_entry", "language", "role", "is_active", "shown_login")},
+                ),
+            )
         return ((None, {"fields": (*own, "is_active", "new_password")}),)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Operator:
-        wanted = fields_of(data, "username", "email", "email_verified", "role")
+        wanted = fields_of(data, "username", "email", "email_verified", "language", "role")
         return create_operator(**wanted, password=data["new_password"], actor=actor_of(request))
 
     def update_row(self, request: HttpRequest, row: Operator, changes: dict[str, Any]) -> None:
         if password := changes.pop("new_password", ""):
             changes["password"] = password
         update_operator(row, actor=actor_of(request), **changes)
+
+    @confirmed(
+        _("Send the mail again"), says=_("A mail with a link that verifies the address goes to it."), icon="mail"
+    )
+    def invite(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
+        invite_again(row, actor=actor_of(request))
+
+    @confirmed(
+        _("Unlock"), says=_("They can log in again at once where wrong passwords locked them out."), icon="lock_open"
+    )
+    def unlock(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
+        unlock_operator(row, actor=actor_of(request))
 
     @confirmed(
         _("Delete"), says=_("They cannot log in any more. Events keep their names."), icon="delete", dangerous=True
@@ -107,4 +122,7 @@ class OperatorAdmin(ServiceAdmin):
         return ago(row.last_login)
 
     def tables(self, request: HttpRequest, row: Operator) -> Iterable[Table]:
+        tried = [(a.ip_address, a.failures_since_start, ago(a.attempt_time)) for a in wrong_passwords(row)]
+        if tried:
+            yield Table(_("Wrong passwords"), (_("from address"), _("attempts"), _("last")), tried)
         yield event_table(f"operator/{row.pk}")

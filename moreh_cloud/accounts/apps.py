@@ -15,6 +15,9 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Operators")
     default_auto_field = "django.db.models.BigAutoField"
 
+    def ready(self) -> None:
+        from moreh_cloud.accounts import receivers  # noqa: F401 - connects them
+
 
 class OperatorAdminConfig(admin_apps.SimpleAdminConfig):
     """Django's admin on a site of our own.

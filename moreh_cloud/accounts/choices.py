@@ -6,3 +6,14 @@ class Role(models.TextChoices):
     MASTER = "MASTER", _("Master")
     GENERAL = "GENERAL", _("General")
     READ_ONLY = "READ_ONLY", _("Read-only")
+
+
+# A change from a higher to a lower rank ends what was opened with the higher one.
+RANK = {Role.READ_ONLY: 0, Role.GENERAL: 1, Role.MASTER: 2}
+
+
+class Letter(models.TextChoices):
+    """Mails to operators."""
+
+    VERIFY = "VERIFY", _("Verify the e-mail address")
+    RESET = "RESET", _("Choose a new password")

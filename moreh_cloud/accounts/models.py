@@ -1,10 +1,13 @@
 from typing import Any, ClassVar
+from uuid import uuid4
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from knox.models import AbstractAuthToken
 
-from moreh_cloud.accounts.choices import Role
+from moreh_cloud.accounts.choices import Letter, Role
 
 
 class Operator(AbstractUser):
@@ -12,6 +15,9 @@ class Operator(AbstractUser):
 
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.READ_ONLY)
     email_verified_at = models.DateTimeField(_("e-mail verified"), null=True, blank=True)
+    language = models.CharField(
+        _("language of mails"), max_length=8, choices=settings.LANGUAGES, default=settings.LANGUAGE_CODE
+    )
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
 
@@ -33,7 +39,42 @@ class Operator(AbstractUser):
             return True
         if codename.startswith("view_"):
             return True
-        return self.role == Role.GENERAL and app not in ("accounts", "auth", "knox")
+        return self.role == Role.GENERAL and app not in ("accounts", "auth")
 
     def has_module_perms(self, _app_label: str) -> bool:
         return self.is_active and self.is_staff
+
+
+class AccessToken(AbstractAuthToken):
+    """An access token of a program; only its digest is kept, `number` names it."""
+
+    number = models.UUIDField(default=uuid4, unique=True, editable=False)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta(AbstractAuthToken.Meta):
+        abstract = False
+        ordering = ("created", "number")
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class Mail(models.Model):
+    """A mail that an operator is to get; the secret link in it is made when it is sent, and kept nowhere."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.CASCADE, related_name="mails")
+    letter = models.CharField(max_length=16, choices=Letter)
+    asked_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["operator", "letter"], condition=models.Q(sent_at=None), name="mail_waits_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.letter} {self.pk}"

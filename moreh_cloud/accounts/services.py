@@ -5,8 +5,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.errors import LastMaster
+from moreh_cloud.accounts.access import end_all_access
+from moreh_cloud.accounts.choices import RANK, Letter, Role
+from moreh_cloud.accounts.errors import AlreadyVerified, LastMaster, LinkEnded
+from moreh_cloud.accounts.links import read_link
+from moreh_cloud.accounts.lockout import forget_attempts
+from moreh_cloud.accounts.mails import order_mail
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
@@ -16,30 +20,45 @@ from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
 
 @transaction.atomic
 def create_operator(
-    *, username: str, email: str, password: str, role: Role, actor: Actor, email_verified: bool = True
+    *,
+    username: str,
+    email: str,
+    password: str,
+    role: Role,
+    actor: Actor,
+    email_verified: bool = True,
+    language: str = "",
 ) -> Operator:
     """Make an operator who may come in at once when the caller vouches for the e-mail address.
 
-    Raises Duplicate, InvalidParameter.
+    Otherwise a mail with a link invites them; they choose a password there if none is given here. Raises Duplicate,
+    InvalidParameter.
     """
     operator = Operator(username=username, email=email, role=role, is_staff=True)
+    operator.language = language or operator.language
     operator.email_verified_at = db_now() if email_verified else None
-    _set_password(operator, password)
+    if password or email_verified:
+        _set_password(operator, password)
+    else:
+        operator.set_unusable_password()
     _save(operator)
+    if not email_verified:
+        order_mail(operator, Letter.VERIFY)
     record("CREATE_OPERATOR", actor=actor, subject=f"operator/{operator.pk}", username=username, email=email, role=role)
     return operator
 
 
 @transaction.atomic
 def update_operator(operator: Operator, *, actor: Actor, **fields: Any) -> Operator:
-    """Change username, email, role, is_active, email_verified or password.
+    """Change username, email, role, is_active, email_verified, language or password.
 
-    Another e-mail address is not verified unless the caller says so. Raises Duplicate, InvalidParameter, LastMaster,
-    NotFound.
+    Another e-mail address is not verified unless the caller says so: a mail with a link goes to it. Whoever loses
+    rights, or gets another password, loses all access tokens. Raises Duplicate, InvalidParameter, LastMaster, NotFound.
     """
     locked = _lock_all(operator)
-    was_master = locked.role == Role.MASTER
+    before = (Role(locked.role), locked.email, locked.may_enter)
     told = {name: value for name, value in fields.items() if name != "password"}
+    ends = "password" in fields
     if "password" in fields:
         _set_password(locked, fields.pop("password"))
         told["password"] = "changed"  # noqa: S105 - that it was changed, not to what
@@ -47,10 +66,56 @@ def update_operator(operator: Operator, *, actor: Actor, **fields: Any) -> Opera
     for name, value in fields.items():
         setattr(locked, name, value)
     _save(locked)
-    if was_master:
-        _require_master()
     record("UPDATE_OPERATOR", actor=actor, subject=f"operator/{operator.pk}", **told)
+    _follow_up(locked, *before, ends=ends, actor=actor)
     return locked
+
+
+def _follow_up(operator: Operator, role: Role, email: str, entered: bool, *, ends: bool, actor: Actor) -> None:
+    """Keep a Master, end what is no longer allowed, and have a new address verified."""
+    if role == Role.MASTER:
+        _require_master()
+    if ends or RANK[Role(operator.role)] < RANK[role] or (entered and not operator.may_enter):
+        end_all_access(operator, actor=actor)
+    if operator.email != email and operator.email_verified_at is None and operator.is_active:
+        order_mail(operator, Letter.VERIFY)
+
+
+@transaction.atomic
+def invite_again(operator: Operator, *, actor: Actor) -> None:
+    """Send the mail that verifies the address again. Raises AlreadyVerified, NotFound."""
+    locked = _lock_all(operator)
+    if locked.email_verified_at is not None:
+        raise AlreadyVerified
+    order_mail(locked, Letter.VERIFY)
+    record("INVITE_OPERATOR", actor=actor, subject=f"operator/{operator.pk}", email=locked.email)
+
+
+@transaction.atomic
+def ask_reset(email: str) -> None:
+    """Send a mail with a link to choose a new password to whoever may enter with this address, if anybody does."""
+    for operator in Operator.objects.filter(email__iexact=email, is_active=True, is_staff=True).order_by("pk"):
+        if operator.may_enter:
+            order_mail(operator, Letter.RESET)
+
+
+@transaction.atomic
+def follow_link(letter: Letter, key: str, password: str, *, address: str) -> Operator:
+    """Do what the link in a mail is for: verify the address, or choose a password; it works once.
+
+    A first password is chosen with the link that verifies. Raises LinkEnded, InvalidParameter.
+    """
+    found = read_link(letter, key)
+    operator = read_link(letter, key, _lock_all(found)) if found else None
+    if operator is None:
+        raise LinkEnded
+    fields: dict[str, Any] = {}
+    if letter == Letter.RESET or not operator.has_usable_password():
+        fields["password"] = password
+        forget_attempts(operator)
+    if letter == Letter.VERIFY:
+        fields["email_verified"] = True
+    return update_operator(operator, actor=Actor(operator.username, "mail", address), **fields)
 
 
 @transaction.atomic

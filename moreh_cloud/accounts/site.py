@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest
 from django.urls import reverse
@@ -7,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
+from moreh_cloud.accounts.login import LoginForm
 from moreh_cloud.accounts.services import update_operator
 from moreh_cloud.events.actor import Actor
 
@@ -27,6 +29,12 @@ class OperatorSite(UnfoldAdminSite):
     """The admin, whose every write goes through a service."""
 
     index_title = _("Home")
+    login_form = LoginForm
+    login_template = "accounts/login.html"
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        provider = reverse("oidc_authentication_init") if settings.MOREH_OIDC_ISSUER else ""
+        return {**super().each_context(request), "oidc_login": provider}
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         request.current_app = self.name

@@ -2,6 +2,7 @@
 
 from .core import *
 from .security import *
+from .oidc import *
 from .database import *
 from .broker import *
 from .beat import *
@@ -9,6 +10,7 @@ from .rest import *
 from .polling import *
 from .openapi import *
 from .admin import *
+from .mail import *
 from .logging import *
 from .grpc import *
 from .scheduler import *

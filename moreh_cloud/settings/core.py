@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "knox",
+    "axes",
     "django_celery_beat",
     "moreh_cloud",
     "moreh_cloud.accounts",
@@ -39,6 +40,7 @@ INSTALLED_APPS = [
     "moreh_cloud.console",
 ]
 MIDDLEWARE = [
+    "moreh_cloud.lib.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 AUTH_USER_MODEL = "accounts.Operator"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

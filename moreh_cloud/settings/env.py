@@ -65,7 +65,7 @@ def path(name: str, default: Path | None = None) -> Path | None:
     return Path(value).expanduser().absolute() if value else default
 
 
-def networks(name: str, default: str) -> tuple[Network, ...]:
+def networks(name: str, default: str = "") -> tuple[Network, ...]:
     """Read IP networks in CIDR form, separated by commas."""
     try:
         return tuple(ip_network(word) for word in words(name, default))

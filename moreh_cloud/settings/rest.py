@@ -10,6 +10,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["moreh_cloud.accounts.api.entry.RoleAllows"],
+    "DEFAULT_THROTTLE_CLASSES": ["moreh_cloud.accounts.api.throttle.PerOperator"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
         "rest_framework.parsers.JSONParser",
@@ -25,7 +26,11 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "moreh_cloud.lib.api.openapi.WireSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+MOREH_REST_RATE = env.number("MOREH_REST_RATE", 50, least=1)
+MOREH_REST_BURST = env.number("MOREH_REST_BURST", 300, least=1)
+KNOX_TOKEN_MODEL = "accounts.AccessToken"  # noqa: S105 - the name of a table
 REST_KNOX = {
+    "TOKEN_MODEL": KNOX_TOKEN_MODEL,
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_TTL": timedelta(hours=env.number("MOREH_ACCESS_TOKEN_HOURS", 10, least=1)),
 }

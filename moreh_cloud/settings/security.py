@@ -1,6 +1,7 @@
 """Keys, hosts and cookies. Keys that are not given are made once and kept in the data folder."""
 
 import secrets
+from datetime import timedelta
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -34,7 +35,24 @@ X_FRAME_OPTIONS = "DENY"
 # Both would bind the whole domain of the installation, not only this host: that is its owner's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-AUTHENTICATION_BACKENDS = ["moreh_cloud.accounts.login.OperatorBackend"]
+# Only these may say for whom they speak (X-Forwarded-For).
+MOREH_TRUSTED_PROXIES = env.networks("MOREH_TRUSTED_PROXIES")
+
+# The first one lets nobody in: it counts attempts and stands in the way when there were too many.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "moreh_cloud.accounts.login.OperatorBackend",
+]
+AXES_HANDLER = "moreh_cloud.accounts.lockout.CountFirst"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "moreh_cloud.accounts.lockout.site_of"
+AXES_LOCKOUT_CALLABLE = "moreh_cloud.accounts.lockout.answer_locked_out"
+AXES_FAILURE_LIMIT = env.number("MOREH_LOGIN_ATTEMPTS", 5, least=1)
+AXES_COOLOFF_TIME = env.seconds("MOREH_LOCKOUT_SECONDS", 900)
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+PASSWORD_RESET_TIMEOUT = int(timedelta(hours=env.number("MOREH_LINK_HOURS", 24, least=1)).total_seconds())
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from knox.models import AuthToken
+from moreh_cloud.accounts.models import AccessToken
 from rest_framework.test import APIClient
 
 from moreh_cloud.accounts.choices import Role
@@ -46,8 +46,8 @@ def test_a_program_logs_in_renews_and_leaves() -> None:
 
 def test_access_is_not_stored_and_ends_in_time() -> None:
     access = log_in(make.operator())["access"]
-    assert access not in str(list(AuthToken.objects.values()))
-    AuthToken.objects.update(expiry=db_now() - timedelta(seconds=1))
+    assert access not in str(list(AccessToken.objects.values()))
+    AccessToken.objects.update(expiry=db_now() - timedelta(seconds=1))
     assert refused(bearer(access).get(f"{V2}/token")) == (401, "UNAUTHENTICATED", [])
 
 
@@ -68,7 +68,7 @@ def test_log_in_is_refused_with(case: str) -> None:
     Operator.objects.filter(pk=operator.pk).update(**{k: v for k, v in wrong.items() if k not in asked})
     answer = APIClient().post(URL, {"id": operator.username, "password": PASSWORD, **asked})
     assert refused(answer) == (401, "UNAUTHENTICATED", [])
-    assert (AuthToken.objects.count(), Event.objects.filter(action="OPEN_ACCESS").count()) == (0, 0)
+    assert (AccessToken.objects.count(), Event.objects.filter(action="OPEN_ACCESS").count()) == (0, 0)
 
 
 def test_log_in_names_what_is_missing() -> None:

@@ -3,19 +3,33 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.utils.translation import gettext_lazy as _
 from knox.auth import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from moreh_cloud.accounts.access import note_use
 from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
+from moreh_cloud.accounts.models import AccessToken, Operator
+from moreh_cloud.accounts.queries import live_access
 from moreh_cloud.events.actor import Actor
+from moreh_cloud.lib.clock import db_now
 
 WRITERS = (Role.MASTER, Role.GENERAL)
 
 
 class Bearer(TokenAuthentication):
     """`Authorization: Bearer <access>`."""
+
+    def authenticate_credentials(self, token: bytes) -> tuple[Operator, AccessToken]:
+        """Find who presents an access token; knox would read all tokens of theirs. Raises AuthenticationFailed."""
+        now = db_now()
+        found = live_access(token.decode("latin-1"), now)
+        if found is None or not found.user.may_enter:
+            raise AuthenticationFailed(_("The access token is not valid, or has ended."))
+        note_use(found, now)
+        return found.user, found
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme."""

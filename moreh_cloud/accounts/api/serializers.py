@@ -13,6 +13,20 @@ class AccessSerializer(serializers.Serializer[Any]):
     expiresAt = At()
 
 
+class OpenAccessSerializer(serializers.Serializer[Any]):
+    """An access token of one's own, without its value."""
+
+    id = serializers.UUIDField()
+    createdAt = At()
+    expiresAt = At()
+    lastUsedAt = At(allow_null=True, help_text="To the minute.")
+    current = serializers.BooleanField(help_text="Whether it is the one that asks.")
+
+
+class Which(Parameters):
+    id = serializers.UUIDField(help_text="One of one's own access tokens.")
+
+
 class Login(Parameters):
     id = Text(max_length=150, source="username")
     password = Text(max_length=1024, trim_whitespace=False)

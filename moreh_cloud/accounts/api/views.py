@@ -2,22 +2,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth import authenticate
-from django.utils.translation import gettext_lazy as _
+from django.contrib.auth.signals import user_logged_in
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
-from knox.models import AuthToken
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from moreh_cloud.accounts.access import Access, close_access, open_access, renew_access
+from moreh_cloud.accounts.access import Access, close_access, open_access, renew_access, revoke_access
 from moreh_cloud.accounts.api.entry import Bearer, MayEnter
 from moreh_cloud.accounts.api.operators import OperatorView
-from moreh_cloud.accounts.api.serializers import AccessSerializer, Login, Nothing
-from moreh_cloud.accounts.models import Operator
+from moreh_cloud.accounts.api.serializers import AccessSerializer, Login, Nothing, OpenAccessSerializer, Which
+from moreh_cloud.accounts.lockout import is_locked_out, seconds_to_wait
+from moreh_cloud.accounts.models import AccessToken, Operator
+from moreh_cloud.accounts.queries import access_of
 from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.api.schema import writes
+from moreh_cloud.lib.api.schema import reads, writes
 from moreh_cloud.lib.api.times import iso
 from moreh_cloud.lib.api.views import success
+from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Unauthenticated
 
 
@@ -43,8 +47,11 @@ class AccessView(OperatorView):
         """Log in: give an access token for `Authorization: Bearer`."""
         given = self.given(Login)
         operator = authenticate(request._request, **given)
+        if is_locked_out(request._request):
+            raise Throttled(detail=_("Too many wrong passwords; try again later."), wait=seconds_to_wait())
         if not isinstance(operator, Operator):
             raise Unauthenticated(_("The id or the password is wrong."))
+        user_logged_in.send(Operator, request=request._request, user=operator)
         actor = Actor(operator.get_username(), "rest", request.META.get("REMOTE_ADDR", ""))
         return _answer(open_access(operator, actor=actor))
 
@@ -58,6 +65,7 @@ class AccessView(OperatorView):
 
 @extend_schema(tags=["auth"])
 class RefreshView(OperatorView):
+    repeatable = False
     authentication_classes = (Bearer,)
     permission_classes = (MayEnter,)
 
@@ -68,9 +76,44 @@ class RefreshView(OperatorView):
         return _answer(renew_access(_presented(request), actor=self.actor))
 
 
-def _presented(request: Request) -> AuthToken:
+@extend_schema(tags=["auth"])
+class OwnAccessView(OperatorView):
+    queryset = AccessToken.objects.none()
+    filter_backends = ()
+    permission_classes = (MayEnter,)
+
+    @reads(OpenAccessSerializer)
+    def list(self, request: Request) -> Response:
+        """List one's own access tokens, without their values, oldest first."""
+        rows = list(access_of(_operator(request), db_now()))
+        return self.listed([_card(row, current=row == request.auth) for row in self.cut(rows)])
+
+    @writes(Which)
+    def destroy(self, request: Request) -> Response:
+        """End one of one's own access tokens."""
+        revoke_access(_operator(request), self.given(Which)["id"], actor=self.actor)
+        return success()
+
+
+def _operator(request: Request) -> Operator:
+    """Give who asks: nobody else came in."""
+    assert isinstance(request.user, Operator)
+    return request.user
+
+
+def _card(row: AccessToken, *, current: bool) -> dict[str, Any]:
+    return {
+        "id": str(row.number),
+        "createdAt": iso(row.created),
+        "expiresAt": iso(row.expiry),
+        "lastUsedAt": iso(row.last_used_at),
+        "current": current,
+    }
+
+
+def _presented(request: Request) -> AccessToken:
     """Give the access token that the request came with: Bearer lets nobody in without one."""
-    assert isinstance(request.auth, AuthToken)
+    assert isinstance(request.auth, AccessToken)
     return request.auth
 
 
