@@ -16,6 +16,8 @@ NEEDED: dict[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "nodejs": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("npm"),
+    "curl": lambda: shutil.which("curl"),
+    "jq": lambda: shutil.which("jq"),
 }
 
 

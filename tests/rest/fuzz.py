@@ -112,7 +112,7 @@ def described() -> dict[str, Any]:
     schema: dict[str, Any] = safe_load(COMMITTED.read_text())
     operations = [operation for methods in schema["paths"].values() for operation in methods.values()]
     for content in [operation["requestBody"]["content"] for operation in operations if "requestBody" in operation]:
-        content |= dict.fromkeys(FORMS, content["application/json"])
+        content.update(dict.fromkeys(FORMS, content["application/json"]))
     return schema
 
 
