@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from moreh_cloud.accounts.models import AccessToken
 from rest_framework.test import APIClient
 
 from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
+from moreh_cloud.accounts.models import AccessToken, Operator
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from tests import make

@@ -189,7 +189,7 @@ def test_a_part_of_a_value_finds_jobs_only_for_those_who_see_values(api: APIClie
     assert client(Role.READ_ONLY).get(HISTORY, {"token": part}).json()["totalCount"] == 0
 
 
-BAD_HISTORY = {
+BAD_HISTORY: dict[str, tuple[dict[str, str | list[str]], list[str]]] = {
     "a day that does not exist": ({"endtimeTo": "2020-02-30 00:00"}, ["endtimeTo"]),
     "the end of time": ({"endtimeTo": "9999-12-31T23:59:59-12:00"}, ["endtimeTo"]),
     "a time given twice": ({"endtimeTo": ["2020-01-01 00:00", "2020-01-02 00:00"]}, ["endtimeTo"]),
