@@ -22,7 +22,7 @@ from tests.admin_world import address, client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 PASSWORD = "three green birds"
-FIELDS = {"username": "lee", "email": "lee@example.com", "role": "GENERAL", "email_verified": "on"}
+FIELDS = {"username": "lee", "email": "lee@example.com", "role": "GENERAL", "language": "en", "email_verified": "on"}
 
 
 @pytest.fixture
