@@ -1,5 +1,7 @@
 """schemathesis over the whole schema: one round of cases against the real application, on a world of its own."""
 
+import gc
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import schemathesis
+from django.db import connections
 from schemathesis.auths import AuthContext
 from schemathesis.config import (
     ChecksConfig,
@@ -52,7 +55,9 @@ def provider_for(operator: Operator) -> type[Any]:
     """Make what sends an access token with each case; cases that end it get one of their own."""
 
     def opened() -> str:
-        return open_access(operator, actor=make.ACTOR).value
+        value = open_access(operator, actor=make.ACTOR).value
+        connections.close_all()  # schemathesis asks from threads of its own
+        return value
 
     shared = opened()
 
@@ -101,9 +106,13 @@ def _run(
     schema = schemathesis.openapi.from_dict(described(), config=config)
     schema.app = application
     schema.auth(refresh_interval=None)(provider_for(operator))
-    found = Found()
+    found, before = Found(), set(threading.enumerate())
     for event in from_schema(schema.include(lambda context: chosen(context.operation))).execute():
         note(event, found)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)  # seconds; when its time is over a round leaves its last request to a thread
+    connections.close_all()
+    gc.collect()  # the WSGI client leaves files of large bodies open: not to the next test
     return found
 
 
