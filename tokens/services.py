@@ -10,6 +10,7 @@ from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.crypto import digest, new_secret
 from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
+from moreh_cloud.lib.tombstone import hold
 from tokens.errors import TokenGroupNotEmpty
 from tokens.models import Token, TokenGroup
 
@@ -92,6 +93,7 @@ def update_token_group(
     group: TokenGroup, *, actor: Actor, tokens: Iterable[Token] | None = None, **fields: Any
 ) -> TokenGroup:
     """Change name, description, index or the tokens of a user group. Raises Duplicate."""
+    hold(group)
     for name, value in fields.items():
         setattr(group, name, value)
     _save_group(group)
@@ -104,6 +106,7 @@ def update_token_group(
 @transaction.atomic
 def delete_token_group(group: TokenGroup, *, actor: Actor, force: bool = False) -> None:
     """Leave a tombstone. Raises TokenGroupNotEmpty unless `force`, which takes the tokens out first."""
+    hold(group)
     if group.tokens.exists() and not force:
         raise TokenGroupNotEmpty(group=group.pk)
     group.tokens.clear()
@@ -114,7 +117,9 @@ def delete_token_group(group: TokenGroup, *, actor: Actor, force: bool = False) 
 
 @transaction.atomic
 def add_token_to_group(token: Token, group: TokenGroup, *, actor: Actor) -> None:
-    """Put a token into a user group; twice is once."""
+    """Put a token into a user group; twice is once. Raises Conflict when either was deleted meanwhile."""
+    hold(group, "group")
+    hold(token, "token_id")
     group.tokens.add(token)
     record("ADD_TOKEN_TO_GROUP", actor=actor, subject=f"usergroup/{group.pk}", token_id=token.pk)
 

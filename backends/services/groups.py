@@ -11,6 +11,7 @@ from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Conflict, Duplicate, NotFound
+from moreh_cloud.lib.tombstone import hold
 
 
 @transaction.atomic
@@ -32,6 +33,7 @@ def update_backend_group(
 
     Backends that are no longer named go to the default group.
     """
+    hold(group)
     for name, value in fields.items():
         setattr(group, name, value)
     _save(group)
@@ -50,6 +52,7 @@ def delete_backend_group(group: BackendGroup, *, actor: Actor, force: bool = Fal
     """
     if group.pk == DEFAULT_GROUP:
         raise DefaultGroup(id=group.pk)
+    hold(group)
     inside = list(Backend.objects.live().filter(group=group))
     if inside and not force:
         raise GroupNotEmpty(id=group.pk, backends=len(inside))
@@ -67,8 +70,9 @@ def move_backend(
 ) -> Backend:
     """Put a backend into another group; its running jobs stay.
 
-    Raises Conflict if it is not in one of the groups `come_from` (when given) any more.
+    Raises Conflict if it is not in one of the groups `come_from` (when given) any more, or the group was deleted.
     """
+    hold(group, "group")
     movable = Backend.objects.live().filter(pk=backend.pk)
     if come_from is not None:
         movable = movable.filter(group__in=come_from)

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
-from backends.choices import HELD, UNDER_WAY, BackendStatus, Why
+from backends.choices import HELD, UNDER_WAY, BackendStatus, DeviceStatus, Why
 from backends.errors import ActionUnderWay, BackendInUse
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, EnrolmentKey, PowerAction
 from backends.models.nodes import MAX_DEVICES
@@ -18,6 +18,7 @@ from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.crypto import digest, new_secret
 from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound, Unauthenticated
+from moreh_cloud.lib.tombstone import hold
 
 WIRE_NAMES = {"name": "label", "ip": "workerip", "port": "port", "type": "type", "description": "description"}
 BMC_FIELDS = ("ip", "port", "user", "password", "driver")
@@ -44,6 +45,7 @@ def create_backend(
     """
     if not 0 <= devices <= MAX_DEVICES:
         raise InvalidParameter(_("A node has 0 to 32 devices."), parameter="devices")
+    hold(group, "group")
     key = new_secret()
     backend = Backend(name=name, ip=ip, group=group, key_digest=digest(key), **fields)
     _save(backend)
@@ -102,7 +104,11 @@ def delete_backend(backend: Backend, *, actor: Actor, force: bool = False) -> No
 
     Whoever forces it has ended the jobs before (`scheduler.services` does).
     """
-    if Device.objects.filter(backend=backend, status__in=HELD).exists():
+    # A tick that has planned for these devices locks them, and finds them no longer IDLE; or it was first.
+    devices = Device.objects.filter(backend=backend)
+    free = devices.exclude(status__in=HELD)
+    free.update(status=DeviceStatus.SHUTDOWN, why=Why.OPERATOR, drain_to="", cleaner=None, since=db_now())
+    if devices.filter(status__in=HELD).exists():
         raise BackendInUse(id=backend.pk)
     if not force and PowerAction.objects.filter(backend=backend, state__in=UNDER_WAY).exists():
         raise ActionUnderWay(id=backend.pk)

@@ -2,9 +2,12 @@
 
 from typing import Any, Self
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.lib.errors import Conflict
 
 LIVE = Q(deleted_at__isnull=True)
 
@@ -24,3 +27,16 @@ class Tombstoned(models.Model):
 
     class Meta:
         abstract = True
+
+
+def hold(row: Tombstoned, name: str = "id") -> None:
+    """Read a row again and let nobody else change or delete it until the transaction ends.
+
+    `name` is the parameter that Conflict names. Raises Conflict when the row was deleted meanwhile.
+    """
+    # Not FOR UPDATE, for which every new row that points here would have to wait.
+    mine = type(row).objects.live().select_for_update(no_key=True)
+    try:
+        row.refresh_from_db(from_queryset=mine)
+    except ObjectDoesNotExist as error:
+        raise Conflict(**{name: row.pk}) from error

@@ -62,7 +62,8 @@ def submit_job(token: Token, ask: Ask, *, actor: Actor) -> Job:
     if job := known.first():
         return job
     sda = get_sda(token, ask.sda_id or None)
-    Sda.objects.select_for_update().get(pk=sda.pk)
+    if Sda.objects.live().select_for_update().filter(pk=sda.pk).first() is None:
+        raise NotFound(sda_id=sda.pk)  # deleted since it was looked up
     try:
         with transaction.atomic():
             job = _new_job(token, sda, ask, actor)

@@ -9,6 +9,7 @@ from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
+from moreh_cloud.lib.tombstone import hold
 from sda.errors import ModelInUse, SdaGroupInUse
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
 from tokens.models import TokenGroup
@@ -28,6 +29,7 @@ def create_sda_model(*, name: str, num_devices: int, actor: Actor, description: 
 @transaction.atomic
 def update_sda_model(model: SdaModel, *, actor: Actor, **fields: Any) -> SdaModel:
     """Change name, description or open. The number of devices stays: jobs and usage were counted with it."""
+    hold(model)
     for name, value in fields.items():
         setattr(model, name, value)
     _save(model)
@@ -51,6 +53,7 @@ def create_sda_model_group(
     *, name: str, backend_group: BackendGroup, actor: Actor, models: Iterable[SdaModel] = (), **fields: Any
 ) -> SdaModelGroup:
     """Make a model group bound to a backend group; `fields` may be description, index. Raises Duplicate."""
+    hold(backend_group, "groupId")
     group = SdaModelGroup(name=name, backend_group=backend_group, **fields)
     _save(group)
     record("CREATE_SDAMODEL_GROUP", actor=actor, subject=f"sdamodelgroup/{group.pk}", name=name, group=backend_group.pk)
@@ -64,6 +67,9 @@ def update_sda_model_group(
     group: SdaModelGroup, *, actor: Actor, models: Iterable[SdaModel] | None = None, **fields: Any
 ) -> SdaModelGroup:
     """Change name, description, index, backend_group, or exactly which models are in it. Raises Duplicate."""
+    hold(group)
+    if "backend_group" in fields:
+        hold(fields["backend_group"], "groupId")
     for name, value in fields.items():
         setattr(group, name, value)
     _save(group)
@@ -81,6 +87,7 @@ def update_sda_model_group(
 @transaction.atomic
 def delete_sda_model_group(group: SdaModelGroup, *, actor: Actor, force: bool = False) -> None:
     """Leave a tombstone. Raises SdaGroupInUse while SDAs came through it or, unless `force`, while it has members."""
+    hold(group)
     if Sda.objects.live().filter(model_group=group).exists():
         raise SdaGroupInUse(id=group.pk)
     if not force and (group.memberships.exists() or group.sda_models.exists()):
@@ -94,7 +101,12 @@ def delete_sda_model_group(group: SdaModelGroup, *, actor: Actor, force: bool = 
 
 @transaction.atomic
 def add_model_to_group(model: SdaModel, group: SdaModelGroup, *, actor: Actor) -> None:
-    """Put a model into a group; its first grouping ends its being open. Twice is once."""
+    """Put a model into a group; its first grouping ends its being open. Twice is once.
+
+    Raises Conflict when either was deleted meanwhile.
+    """
+    hold(group, "group")
+    hold(model, "sdamodel")
     if not group.sda_models.filter(pk=model.pk).exists():
         if not model.groups.exists():
             SdaModel.objects.filter(pk=model.pk).update(open=False)
@@ -115,7 +127,12 @@ def remove_model_from_group(model: SdaModel, group: SdaModelGroup, *, actor: Act
 
 @transaction.atomic
 def create_membership(token_group: TokenGroup, model_group: SdaModelGroup, *, actor: Actor) -> Membership:
-    """Give the tokens of a user group the models of a model group. Raises Duplicate."""
+    """Give the tokens of a user group the models of a model group.
+
+    Raises Duplicate, and Conflict when either was deleted meanwhile.
+    """
+    hold(token_group, "parentId")
+    hold(model_group, "childId")
     membership = Membership(token_group=token_group, model_group=model_group)
     try:
         with transaction.atomic():

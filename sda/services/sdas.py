@@ -4,6 +4,7 @@ from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import NotFound
+from moreh_cloud.lib.tombstone import hold
 from sda.errors import MaxSdaReached
 from sda.models import Sda, SdaModel, SdaModelGroup
 from sda.queries import require_access
@@ -28,6 +29,9 @@ def create_sda(
     """
     way = require_access(token, model, group)
     _lock(token)
+    if way.group:
+        hold(way.group, "group")
+    hold(model, "model")
     owned = list(Sda.objects.live().filter(token=token).values_list("current", flat=True))
     if len(owned) >= token.max_sda_count:
         raise MaxSdaReached(token=token.description, maxSdaCount=token.max_sda_count)
@@ -43,6 +47,9 @@ def create_sda(
 def switch_model(sda: Sda, model: SdaModel, *, actor: Actor, group: SdaModelGroup | None = None) -> Sda:
     """Give an SDA another model. Raises ModelNotAllowed. `scheduler.services` refuses it while in use."""
     way = require_access(sda.token, model, group)
+    if way.group:
+        hold(way.group, "group")
+    hold(model, "model")
     if not Sda.objects.live().filter(pk=sda.pk).update(model=model, model_group=way.group):
         raise NotFound(sdaId=sda.pk)
     record("UPDATE_SDA", actor=actor, subject=f"sda/{sda.pk}", token_id=sda.token_id, model=model.name)
