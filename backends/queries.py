@@ -118,3 +118,9 @@ def bmc_counts() -> BmcCounts:
     )
     rest = found["all"] - found["on"] - found["off"]
     return BmcCounts(found["on"], found["off"], rest, 0 < found["all"] == found["lost"], found["latest"])
+
+
+def bmcs_to_probe(most: int) -> list[Bmc]:
+    """Give some BMCs that answer and of which it is not known whether they let strangers in."""
+    unknown = Bmc.objects.filter(weak=None, error="", backend__deleted_at__isnull=True)
+    return list(unknown.exclude(status=PowerStatus.UNKNOWN).order_by("pk")[:most])

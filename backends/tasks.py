@@ -19,6 +19,12 @@ def sweep_power() -> None:
 
 
 @shared_task(ignore_result=True)
+def probe_bmcs() -> None:
+    """Look which BMCs would let a stranger in."""
+    work.probe_bmcs()
+
+
+@shared_task(ignore_result=True)
 def pick_up_power() -> None:
     """Ring again for power actions that nobody is at: their bell was lost, or their worker."""
     for action_id in due_actions(db_now()):

@@ -1,6 +1,7 @@
 import atexit
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -12,19 +13,22 @@ from backends.power.driver import BmcAddress, BmcLogin, PowerCommand, PowerError
 from backends.power.logins import recent_wrong, require_login_allowed
 from backends.power.patience import GAP, Outcome, Patience, Verdict, after_crash
 from backends.power.pool import DriverPool, PooledBmc
-from backends.queries import bmcs_to_check
+from backends.queries import bmcs_to_check, bmcs_to_probe
 from backends.services.power import (
     Claim,
     LeaseLost,
     Sight,
     claim_action,
     end_action,
+    forget_weakness,
     note_sights,
+    note_weakness,
     note_wrong_login,
     record_sent,
 )
 from moreh_cloud.lib.clock import db_now, to_ms
 
+PROBES = 20  # BMCs looked at for weakness in one go
 NAP = 5.0  # seconds; long pauses are slept in pieces, so that the lease is kept
 
 
@@ -71,6 +75,8 @@ def _carry_out(claim: Claim, action: PowerAction) -> Outcome:
 def _settle(claim: Claim, action: PowerAction, outcome: Outcome) -> None:
     if outcome.state is not PowerState.UNKNOWN:
         note_sights({action.backend_id: Sight(PowerStatus(outcome.state))})
+    if action.command == PowerVerb.RECONNECT:
+        forget_weakness(action.backend.bmc)
     if outcome.verdict is Verdict.CONFIRMED:
         end_action(claim, ActionState.SUCCEEDED)
         return
@@ -138,3 +144,10 @@ def _look_at(stale: dict[int, Bmc], sights: dict[int, Sight]) -> Iterator[tuple[
         except PowerError as error:
             sights[pk] = Sight(PowerStatus.UNKNOWN, error.code)
     return pool().sweep(logins, settings.MOREH_POWER_DEADLINE.total_seconds())
+
+
+def probe_bmcs() -> None:
+    """Look which BMCs would let a stranger in, a few at a time: each once, and again after a reconnect."""
+    for bmc in bmcs_to_probe(PROBES):
+        with suppress(PowerError):
+            note_weakness(bmc, weak=pool().accepts_weak_auth(_login(bmc)))

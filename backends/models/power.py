@@ -25,7 +25,9 @@ class Bmc(models.Model):
     error = models.CharField(_("error"), max_length=255, blank=True)
     commanded_at = models.DateTimeField(_("last command"), null=True)
     wrong_logins = models.JSONField(_("wrong logins"), default=list, help_text=_("Times (ms) of the last ones."))
-    weak = models.BooleanField(_("weak"), default=False, help_text=_("It lets strangers in (cipher suite 0)."))
+    weak = models.BooleanField(
+        _("weak"), null=True, help_text=_("It lets strangers in (cipher suite 0); unknown until it was looked at.")
+    )
 
     class Meta:
         verbose_name = _("BMC")

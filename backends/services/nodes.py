@@ -165,8 +165,8 @@ def _update_bmc(bmc: Bmc, changes: dict[str, Any]) -> None:
         if name in changes:
             setattr(bmc, name, changes[name])
     _check_bmc(bmc)
-    bmc.wrong_logins = []
-    bmc.save(update_fields=[*changes, "wrong_logins"])
+    bmc.wrong_logins, bmc.weak = [], None
+    bmc.save(update_fields=[*changes, "wrong_logins", "weak"])
 
 
 def _save(backend: Backend) -> None:

@@ -174,6 +174,23 @@ def note_wrong_login(backend_id: int, keep: Iterable[datetime]) -> None:
     Bmc.objects.filter(backend=backend_id).update(wrong_logins=times)
 
 
+@transaction.atomic
+def note_weakness(bmc: Bmc, *, weak: bool) -> None:
+    """Flag a BMC that lets anyone in over cipher suite 0, with an alert; or take the flag off."""
+    Bmc.objects.filter(pk=bmc.pk).update(weak=weak)
+    subject = f"backend/{bmc.pk}"
+    if weak:
+        content = f"BMC {bmc} carries out commands without a password (cipher suite 0)."
+        raise_alert(Category.BMC_WEAK, subject=subject, content=content, level=Level.CRITICAL)
+    else:
+        clear_alert(Category.BMC_WEAK, subject=subject)
+
+
+def forget_weakness(bmc: Bmc) -> None:
+    """Have it looked at again whether the BMC lets strangers in."""
+    Bmc.objects.filter(pk=bmc.pk).update(weak=None)
+
+
 def _advance(claim: Claim, state: ActionState) -> None:
     come_from = [before for before, after in ACTION_EDGES.items() if state in after]
     if not claim.rows().filter(state__in=come_from).update(state=state):

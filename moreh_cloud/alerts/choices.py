@@ -10,6 +10,7 @@ class Category(models.TextChoices):
     NODE_LOST = "NODE_LOST", _("node lost")
     NODE_CLAIMED_TWICE = "NODE_CLAIMED_TWICE", _("node claimed twice")
     BMC_UNREACHABLE = "BMC_UNREACHABLE", _("BMC unreachable")
+    BMC_WEAK = "BMC_WEAK", _("BMC lets strangers in")
     POWER_UNKNOWN = "POWER_UNKNOWN", _("power action of unknown outcome")
     INCONSISTENCY = "INCONSISTENCY", _("inconsistency repaired")
 

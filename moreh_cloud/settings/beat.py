@@ -11,6 +11,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 20, "queue": "power"},
     },
+    "power-probe": {
+        "task": "backends.tasks.probe_bmcs",
+        "schedule": 60.0,
+        "options": {"expires": 60, "queue": "power"},
+    },
     "power-pick-up": {"task": "backends.tasks.pick_up_power", "schedule": 5.0, "options": {"expires": 10}},
     "mail": {"task": "moreh_cloud.accounts.tasks.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},

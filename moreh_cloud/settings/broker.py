@@ -45,7 +45,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_QUEUES = (Queue("celery"), Queue("power"))
-CELERY_TASK_ROUTES = {f"backends.tasks.{task}": {"queue": "power"} for task in ("drive_power", "sweep_power")}
+CELERY_TASK_ROUTES = {
+    f"backends.tasks.{task}": {"queue": "power"} for task in ("drive_power", "sweep_power", "probe_bmcs")
+}
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

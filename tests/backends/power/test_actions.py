@@ -147,6 +147,20 @@ def test_the_sweep_sees_every_bmc_and_names_what_is_wrong_with_each(fleet: Fleet
     assert Bmc.objects.get(backend=nodes[0]).checked_at == checked  # still fresh
 
 
+def test_a_bmc_that_lets_strangers_in_is_flagged_until_it_no_longer_does(fleet: Fleet) -> None:
+    strong, weak = fleet.one(), fleet.one().fails(weak_auth=True)
+    nodes = [_node(strong), _node(weak)]
+    work.sweep_power()
+    work.probe_bmcs()
+    assert [Bmc.objects.get(backend=node).weak for node in nodes] == [False, True]
+    assert Alert.objects.get(category="BMC_WEAK").subject == f"backend/{nodes[1].pk}"
+    weak.fails(weak_auth=False)
+    assert _drive(nodes[1], PowerVerb.RECONNECT).state == ActionState.SUCCEEDED
+    work.probe_bmcs()
+    assert Bmc.objects.get(backend=nodes[1]).weak is False
+    assert Alert.objects.get(category="BMC_WEAK").cleared_at is not None
+
+
 @pytest.mark.parametrize("address", ["8.8.8.8", "169.254.169.254"])
 def test_a_bmc_outside_the_allowed_networks_is_refused_at_the_door(address: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
