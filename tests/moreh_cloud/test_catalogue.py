@@ -1,0 +1,60 @@
+"""Every text that our code or a template marks for translation has a Korean one."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation.template import templatize
+
+from tests.moreh_cloud.test_admin_korean import CATALOGUE, written
+
+ROOT = Path(settings.BASE_DIR)
+OWN = ("moreh_cloud", "backends", "scheduler", "sda", "tokens", "usage")
+FUZZY = re.compile(r'^#,.*\bfuzzy\b.*\n(?:#.*\n)*msgid ((?:".*"\n)+)', re.MULTILINE)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Give the names under which a module knows gettext and its kin."""
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [name for node in froms if node.module == "django.utils.translation" for name in node.names]
+    return {name.asname or name.name for name in names if "gettext" in name.name}
+
+
+def marked(code: str, known: set[str] | None = None) -> Iterator[tuple[int, str]]:
+    """Give line and text of every call of gettext; a text that is computed is given as its code."""
+    tree = ast.parse(code)
+    names = known or imported(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+            text = node.args[0]
+            yield node.lineno, str(text.value) if isinstance(text, ast.Constant) else ast.unparse(text)
+
+
+def in_template(template: str) -> Iterator[str]:
+    """Give every text of a template that is marked."""
+    for call in re.findall(r"gettext\(u?(?:'(?:\\.|[^'])*'|\"(?:\\.|[^\"])*\")", templatize(template)):
+        yield from (text for _, text in marked(f"{call})", {"gettext"}))
+
+
+def everything() -> Iterator[tuple[str, str]]:
+    for path in (path for folder in OWN for path in sorted((ROOT / folder).rglob("*.py"))):
+        yield from ((f"{path.relative_to(ROOT)}:{line}", text) for line, text in marked(path.read_text("utf-8")))
+    for path in sorted((ROOT / "templates").rglob("*.*")):
+        yield from ((str(path.relative_to(ROOT)), text) for text in in_template(path.read_text("utf-8")))
+
+
+def test_every_marked_text_is_in_the_catalogue() -> None:
+    korean, found = written(), list(everything())
+    assert [f"{place} {text!r}" for place, text in found if text not in korean] == []
+    assert {place.rpartition(".")[2].partition(":")[0] for place, _ in found} == {"py", "html"}
+
+
+def test_no_translation_is_a_guess() -> None:
+    fuzzy = FUZZY.findall(CATALOGUE.read_text("utf-8"))
+    assert ["".join(ast.literal_eval(line) for line in lines.split("\n") if line) for lines in fuzzy] == []
+
+
+def test_nothing_is_translated_that_no_one_says() -> None:
+    assert sorted(set(written()) - {text for _, text in everything()}) == []
