@@ -11,6 +11,7 @@ import django
 import pytest
 import redis
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.utils import translation
@@ -18,6 +19,8 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests import services
 
+# A slow hash protects passwords; those of tests are known, and hashing them took a quarter of the run.
+FAST_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 STOPPING = pytest.StashKey[ExitStack]()
 RESTORE = pytest.StashKey[Callable[[], None]]()
 
@@ -37,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["DJANGO_SETTINGS_MODULE"] = "moreh_cloud.settings"
         (folder / "static").mkdir()  # whitenoise warns about a folder that is not there
         django.setup()
+        settings.PASSWORD_HASHERS = [FAST_HASHER]
         config.stash[STOPPING] = stack.pop_all()
 
 

@@ -228,14 +228,14 @@ def test_a_mail_that_nobody_needs_any_more_is_not_sent() -> None:
     assert (len(mail.outbox), Mail.objects.count()) == (0, 0)
 
 
-def test_a_mail_server_that_is_away_loses_nothing(settings: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_mail_server_that_is_away_loses_nothing(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     invited()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     work.send_waiting()
     work.send_waiting()  # too soon for another try
     assert Mail.objects.values_list("tries", "sent_at").get() == (1, None)
-    log = capfd.readouterr().err
+    log = caplog.text
     assert "mail_not_sent" in log
     assert "key=" not in log
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

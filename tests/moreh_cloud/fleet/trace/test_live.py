@@ -100,7 +100,7 @@ def test_fifty_jobs_on_nodes_of_their_own(manager: Server, tmp_path: Path) -> No
     assert prove().differences == []
     assert reconcile() == []
     assert set(Worker.objects.values_list("state", flat=True)) == {"GONE"}
-    assert set(Device.objects.values_list("status", flat=True)) == {"IDLE"}
+    assert set(Device.objects.values_list("status", "why")) == {("SHUTDOWN", "OPERATOR")}  # their nodes are deleted
     assert (Backend.objects.live().count(), Backend.objects.count(), Alert.objects.count()) == (0, 3, 0)
     assert Bmc.objects.values("port").distinct().count() == 3
 
