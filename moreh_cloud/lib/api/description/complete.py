@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from moreh_cloud.lib.api.description.conventions import JSON, KEPT, REPLAYED, add_answers, add_parameters
 from moreh_cloud.lib.api.description.links import links_of
 from moreh_cloud.lib.api.description.words import FAILURES, TAGS, WORDS
 from moreh_cloud.lib.api.failures import STATUS
@@ -12,9 +13,7 @@ ALWAYS = (429, 500, 503)  # what any address of v2 may answer
 RETRY = {
     "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 0}}
 }
-TOTAL = {"X-Total-Count": {"description": "How many there are in all.", "schema": {"type": "integer", "minimum": 0}}}
 RETRIED = (429, 503)
-JSON = "application/json"
 
 
 def complete(result: Part, **_how: Any) -> Part:
@@ -30,9 +29,11 @@ def complete(result: Part, **_how: Any) -> Part:
     for name, (path, method, operation) in operations.items():
         if body := operation.get("requestBody"):
             body["content"] = {JSON: body["content"][JSON]}  # generated clients cannot choose between three
+        add_parameters(path, method, operation)
         _complete_parameters(name, operation)
         _complete_failures(path, operation)
-        _complete_answers(operation, components, listing=method == "get" and path.startswith("/api/v2"))
+        _complete_answers(operation, components)
+        add_answers(path, method, operation)
         if links := links_of(name, bodies):
             operation["responses"]["200"]["links"] = links
     return result
@@ -61,7 +62,8 @@ def _complete_parameters(operation_id: str, operation: Part) -> None:
         choices = parameter["schema"].get("items", parameter["schema"]).get("enum")
         if example is None and choices:
             example = [choices[-1]] if parameter["schema"]["type"] == "array" else choices[0]
-        parameter["example"] = example
+        if example is not None:
+            parameter["example"] = example
         if parameter["schema"]["type"] == "array":
             parameter |= {"style": "form", "explode": False}  # with commas
 
@@ -90,7 +92,8 @@ def _failure(status: int) -> Part:
     content: Part = {"schema": {"$ref": "#/components/schemas/Failure"}}
     content["examples"] = {code: {"value": body} for code, body in bodies.items()}
     answer: Part = {"description": ", ".join(codes), "content": {JSON: content}}
-    return {**answer, "headers": RETRY} if status in RETRIED else answer
+    headers = (RETRY if status in RETRIED else {}) | (REPLAYED if status in KEPT else {})
+    return {**answer, "headers": headers} if headers else answer
 
 
 def _complete_failures(path: str, operation: Part) -> None:
@@ -111,7 +114,7 @@ def _shape(answer: Mapping[str, Any]) -> Part:
     return shape
 
 
-def _complete_answers(operation: Part, components: Part, *, listing: bool) -> None:
+def _complete_answers(operation: Part, components: Part) -> None:
     for status, answer in operation["responses"].items():
         if "$ref" in answer:
             continue
@@ -120,8 +123,6 @@ def _complete_answers(operation: Part, components: Part, *, listing: bool) -> No
         name = _name(shape)
         components["examples"][name] = {"value": example_of(shape, components["schemas"])}
         answer["content"][JSON]["examples"] = {"example": {"$ref": f"#/components/examples/{name}"}}
-        if listing and "usage" not in operation["tags"]:
-            answer["headers"] = {**answer.get("headers", {}), **TOTAL}
 
 
 def _sentence(status: str) -> str:

@@ -10,7 +10,13 @@ VALUE = "moreh-4f9c2ad17be04c06b6d3"
 AT = "2026-11-23T01:02:03.456Z"
 NUMBER = "3f0b8f0e-7c0e-4a58-9a5a-1f6f3f3f9f10"
 DEVICES = '{"device_info": [{"host": "gpu-01", "devices": [0, 1, 2, 3]}]}'
+REPEATABLE = (
+    "Any text of the caller's, best a random UUID: within 24 hours the same request with the same key gives the first "
+    "answer again, and nothing is done twice."
+)
 WORDS: Mapping[str, tuple[str, Any]] = {
+    "Idempotency-Key": (REPEATABLE, None),  # an example would be sent by everybody who tries the page of the API
+    "If-None-Match": ("The ETag of the answer that the caller has.", 'W/"1.0f8d1c3b5a79e2460f8d1c3b5a79e246"'),
     "access": ("The access token, shown this one time.", "8d6b0c2f4e1a…"),
     "accessLevel": ("What the token's programs may do.", None),
     "action": ("What was done.", "CREATE_SDA"),

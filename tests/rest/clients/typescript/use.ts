@@ -21,6 +21,7 @@ deepStrictEqual([token.description, token.priority, token.env], ["Vision team", 
 
 const found = await api.GET("/api/v2/token", { params: { query: { token: token.value } } });
 deepStrictEqual(found.data, [token]);
+deepStrictEqual(found.data?.map((one) => one.value), [token.value]); // a list to the compiler as well
 deepStrictEqual(found.response.headers.get("x-total-count"), "1");
 
 const gone = await api.DELETE("/api/v2/token", { params: { query: { token: token.value } } });
