@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -99,6 +100,7 @@ def measure(options: argparse.Namespace) -> None:
             )
         _compare("20,000 tokens", client.rate("/api/v2/token", seconds), floor)
         _pages(client, seconds, options.history // 2)
+        _year(client)
 
 
 def _pages(client: Client, seconds: float, depth: int) -> None:
@@ -109,6 +111,16 @@ def _pages(client: Client, seconds: float, depth: int) -> None:
     deep = client.rate(f"/api/v2/scheduler/history?limit=500&after={last}", seconds)
     print(f"{'history, first page':<28}{first:>10.1f}/s")
     print(f"{'history, page at half':<28}{deep:>10.1f}/s{first / deep:>8.2f} x the first page's time")
+
+
+def _year(client: Client) -> None:
+    """The usage of a whole year, once: out of the intervals."""
+    now = datetime.now(UTC)
+    span = f"starttime={now - timedelta(days=365):%Y-%m-%dT%H:%M:%SZ}&endtime={now:%Y-%m-%dT%H:%M:%SZ}"
+    begun = time.perf_counter()
+    status, _body, _tag = client.get(f"/api/v2/usage?{span}")
+    assert status == 200, status
+    print(f"{'usage of a year':<28}{time.perf_counter() - begun:>10.2f} s")
 
 
 def _compare(what: str, rate: float, floor: float) -> None:
