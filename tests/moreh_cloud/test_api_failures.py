@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import DataError, IntegrityError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,6 +31,7 @@ def test_every_error_of_the_domain_has_a_status() -> None:
 
 ERRORS = {
     "the database is away": (OperationalError("password=s3cret"), 503, "DATABASE_ERROR"),
+    "a connection broke": (InterfaceError("the connection is closed"), 503, "DATABASE_ERROR"),
     "the broker is away": (redis.ConnectionError("s3cret"), 503, "BROKER_ERROR"),
     "somebody else was first": (IntegrityError("s3cret"), 409, "CONFLICT"),
     "a value that no column holds": (DataError("s3cret"), 400, "INVALID_PARAMETER"),

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
@@ -67,6 +67,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (IntegrityError, "CONFLICT"),
     (DataError, "INVALID_PARAMETER"),
     (DatabaseError, "DATABASE_ERROR"),
+    (InterfaceError, "DATABASE_ERROR"),  # a connection that broke while it was used; no DatabaseError for Django
     (redis.RedisError, "BROKER_ERROR"),
 )
 
