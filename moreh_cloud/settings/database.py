@@ -27,7 +27,8 @@ def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
 
 def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
     # A pool, because one process has more threads than it needs connections; checked, so that a restart is not felt.
-    pool = {"min_size": 0, "max_size": MOREH_DB_POOL_SIZE, "timeout": 10, "max_idle": 300}
+    # It tries to connect in ever longer pauses, for five minutes unless told, and callers cannot make it try sooner.
+    pool = {"min_size": 0, "max_size": MOREH_DB_POOL_SIZE, "timeout": 5, "reconnect_timeout": 2, "max_idle": 300}
     given = config.get("OPTIONS", {})
     options = {"connect_timeout": 5, "options": IDLE_IN_TRANSACTION, **given, "pool": pool}
     return {**config, "OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
