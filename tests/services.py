@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -65,24 +66,59 @@ def redis_server(folder: Path) -> Iterator[str]:
 BROKERS = {"valkey": valkey, "redis": redis_server}
 
 
+class PostgresServer:
+    """A new PostgreSQL in `folder`, never as root, which can be killed and started again on what it had written."""
+
+    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+        binaries = postgres_bin()
+        if binaries is None:
+            raise ServiceFailed("PostgreSQL 15 or later is not installed (Debian: apt-get install postgresql).")
+        password, port = secrets.token_hex(16), free_port()
+        data, words, self._log = folder / "pgdata", folder / "pgpassword", folder / "postgres.log"
+        words.write_text(password)
+        _give_to_postgres(folder, words)
+        _check([*_unprivileged(), str(binaries / "initdb"), "-D", str(data), "-U", "moreh", "-A", "scram-sha-256",
+                "--pwfile", str(words), "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])  # fmt: skip
+        self._command = [*_unprivileged(), str(binaries / "postgres"), "-D", str(data), "-p", str(port),
+                         "-h", "127.0.0.1", "-k", str(folder), *options]  # fmt: skip
+        self.url = f"postgresql://moreh:{password}@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        """Start it and wait until it lets callers in. Raises ServiceFailed."""
+        self._process = _start(self._command, self._log)
+        _wait_until(lambda: _accepts(self.url), "PostgreSQL", self._log)
+
+    def stop(self) -> None:
+        """Shut it down in order, whoever is connected."""
+        _stop(self._process)
+
+    def back_ends(self) -> list[int]:
+        """Give the processes that serve callers."""
+        return [pid for pid in self._children() if b" 127.0.0.1(" in _command_line(pid)]
+
+    def kill(self) -> None:
+        """kill -9 of all its processes."""
+        children = self._children()
+        self._process.kill()  # first, so that nobody mourns the others
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self._process.wait()
+
+    def _children(self) -> list[int]:
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 @contextmanager
 def postgresql(folder: Path, options: tuple[str, ...] = POSTGRES_FOR_TESTS) -> Iterator[str]:
-    """Run a new PostgreSQL in `folder`, never as root; yields the URL of its superuser's database."""
-    binaries = postgres_bin()
-    if binaries is None:
-        raise ServiceFailed("PostgreSQL 15 or later is not installed (Debian: apt-get install postgresql).")
-    password, port = secrets.token_hex(16), free_port()
-    data, words, log = folder / "pgdata", folder / "pgpassword", folder / "postgres.log"
-    words.write_text(password)
-    _give_to_postgres(folder, words)
-    _check([*_unprivileged(), str(binaries / "initdb"), "-D", str(data), "-U", "moreh", "-A", "scram-sha-256",
-            "--pwfile", str(words), "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])  # fmt: skip
-    command = [*_unprivileged(), str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1",
-               "-k", str(folder), *options]  # fmt: skip
-    url = f"postgresql://moreh:{password}@127.0.0.1:{port}/postgres"
-    with _running(command, log):
-        _wait_until(lambda: _accepts(url), "PostgreSQL", log)
-        yield url
+    """Run a new PostgreSQL in `folder`; yields the URL of its superuser's database."""
+    server = PostgresServer(folder, options)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -100,17 +136,25 @@ def database_of_its_own(server_url: str) -> Iterator[str]:
 
 @contextmanager
 def _running(command: list[str], log: Path) -> Iterator[None]:
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=log.parent)
+    process = _start(command, log)
     try:
         yield
     finally:
-        process.send_signal(2)  # PostgreSQL's fast shutdown; an ordinary one for Redis
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _stop(process)
+
+
+def _start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=log.parent)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown; an ordinary one for Redis
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until(ready: Callable[[], bool], name: str, log: Path) -> None:
@@ -144,6 +188,12 @@ def _give_to_postgres(*paths: Path) -> None:
     if os.geteuid() == 0:
         for path in paths:
             shutil.chown(path, "postgres", "postgres")
+
+
+def _command_line(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _check(command: list[str]) -> None:

@@ -3,7 +3,7 @@ import random
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,20 +17,27 @@ from tests.crash.world import NODES
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running installation with three nodes, on a database and a broker of its own."""
-    folder = tmp_path_factory.mktemp("s")
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MOREH_", "PYTEST_"))}
-    server = inherited.pop("DATABASE_URL", "")
-    env = {**inherited, "MOREH_DATA_DIR": str(folder), "MOREH_GRPC_PORT": str(services.free_port())}
     with ExitStack() as stack:
-        if server:
-            env["DATABASE_URL"] = stack.enter_context(services.database_of_its_own(server))
-        env["REDIS_URL"], broker = _broker(folder)
-        made = Site(folder, env, broker, [_free_udp_port() for _ in range(NODES)])
-        stack.callback(made.close)
-        for name in ("grpc", "worker", "power", "beat", *made.nodes):
-            made.start(name)
-        made.wait(lambda: not made.ask("restless"), within=60)
-        yield made
+        server = os.environ.get("DATABASE_URL", "")
+        url = stack.enter_context(services.database_of_its_own(server)) if server else ""
+        yield stack.enter_context(installation(tmp_path_factory.mktemp("s"), url))
+
+
+@contextmanager
+def installation(folder: Path, database_url: str = "") -> Iterator[Site]:
+    """Run all processes but the web server in `folder`; without a URL on SQLite."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MOREH_", "PYTEST_", "DATABASE_"))}
+    env |= {f"MOREH_{name}_PORT": str(services.free_port()) for name in ("GRPC", "HTTP")}
+    env |= {"MOREH_DATA_DIR": str(folder), **({"DATABASE_URL": database_url} if database_url else {})}
+    env["REDIS_URL"], broker = _broker(folder)
+    site = Site(folder, env, broker, [_free_udp_port() for _ in range(NODES)])
+    try:
+        for name in ("grpc", "worker", "power", "beat", *site.nodes):
+            site.start(name)
+        site.wait(lambda: not site.ask("restless"), within=60)
+        yield site
+    finally:
+        site.close()
 
 
 @pytest.fixture

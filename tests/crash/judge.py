@@ -7,7 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import django
 
@@ -16,23 +18,34 @@ if __name__ == "__main__":
     django.setup()
 
 from django.core.management import call_command
-from django.db.models import Count
+from django.db import close_old_connections
+from django.db.models import Count, Sum
 
 from backends.choices import OPEN_ORDERS, UNDER_WAY, DeviceStatus, PowerVerb
-from backends.models import Backend, BackendGroup, Device, Order, PowerAction
+from backends.models import Backend, BackendGroup, Device, ManagerPresence, Order, PowerAction
 from backends.services.nodes import create_backend
 from backends.services.power import request_power
+from moreh_cloud.accounts.access import open_access
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.accounts.models import Operator
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
 from scheduler.choices import LIVE, WorkerState
 from scheduler.models import Allocation, Job, Worker
 from scheduler.queries import OPEN
 from scheduler.reconcile import reconcile
+from sda.models import Sda
 from sda.services.models import create_sda_model
 from sda.services.sdas import create_sda
 from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
+from tokens.models import Token
 from tokens.services import create_token
+from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
+from usage.queries import first_start
+from usage.services import HOUR, settled_until
+from usage.tasks import roll_up
 
 TESTER = Actor("crash test", "test")
 
@@ -104,11 +117,15 @@ def broken(told: list[dict[str, Any]]) -> list[str]:
 
 
 def _events_of(job: Job) -> Iterator[str]:
-    actions = Event.objects.filter(subject=f"job/{job.pk}").order_by("pk").values_list("action", flat=True)
+    actions = _actions(f"job/{job.pk}")
     on_the_way = [("SUBMIT_JOB", job.submitted_at), ("START_JOB", job.started_at)]
     expected = ["CREATE_JOB", *(name for name, at in on_the_way if at), f"{job.status}_JOB"]
-    if list(actions) != expected:
-        yield f"job {job.pk} is {job.status} with the events {list(actions)}"
+    if actions != expected:
+        yield f"job {job.pk} is {job.status} with the events {actions}"
+
+
+def _actions(subject: str) -> list[str]:
+    return list(Event.objects.filter(subject=subject).order_by("pk").values_list("action", flat=True))
 
 
 def _word(line: dict[str, Any]) -> Iterator[str]:
@@ -131,18 +148,67 @@ def action(number: int) -> dict[str, Any]:
     return {"state": row.state, "sent": row.sent, "attempt": row.attempt}
 
 
+def access() -> str:
+    """Give an access token for REST."""
+    operator = Operator.objects.create(
+        username=uuid4().hex, role=Role.MASTER, is_staff=True, email_verified_at=db_now()
+    )
+    return open_access(operator, actor=TESTER).value
+
+
+def tokens(prefix: str) -> list[list[Any]]:
+    """Give description, value, priority and the events' actions of each token whose description begins so."""
+    rows = Token.objects.filter(description__startswith=prefix)
+    return [[row.description, row.value, row.priority, _actions(f"token/{row.pk}")] for row in rows]
+
+
+def presence() -> list[str]:
+    """Give since when a manager has been serving without a break, and the database's time."""
+    return [ManagerPresence.objects.get().since.isoformat(), db_now().isoformat()]
+
+
+def history(days: int) -> dict[str, int]:
+    """Let every customer have held a device, in pieces of 50 minutes; give each one's device-milliseconds."""
+    end = db_now().replace(minute=0, second=0, microsecond=0)
+    piece, sdas = timedelta(minutes=50), list(Sda.objects.order_by("pk"))
+    rows = [
+        Allocation(sda=sda, token_id=sda.token_id, device=device, started_at=at, ended_at=at + piece)
+        for sda, device in zip(sdas, Device.objects.order_by("pk"), strict=False)
+        for at in (end - number * piece for number in range(1, days * 24 * 60 // 50))
+    ]
+    Allocation.objects.bulk_create(rows)
+    held_ms = piece // timedelta(milliseconds=1)
+    return {str(sda.token_id): held_ms * (len(rows) // len(sdas)) for sda in sdas}
+
+
+def ring_roll_up() -> None:
+    """Ask for the roll-up as beat does, twice."""
+    for _time in range(2):
+        roll_up.delay()
+
+
+def hours() -> dict[str, Any]:
+    """Give how many hours are closed and not yet closed, and each customer's device-milliseconds in the closed ones."""
+    first, closed = first_start(), ClosedHour.objects.count()
+    assert first is not None
+    begun = first.replace(minute=0, second=0, microsecond=0)
+    sums = UsageHour.objects.order_by().values_list("token_id").annotate(Sum("device_ms"))
+    return {"closed": closed, "open": (settled_until() - begun) // HOUR - closed, "held": dict(sums)}
+
+
 def devices(node: str) -> list[list[str]]:
     """Give status and reason of a node's devices."""
     return [list(row) for row in Device.objects.filter(backend__name=node).values_list("status", "why")]
 
 
-VERBS: dict[str, Callable[..., Any]] = {
-    verb.__name__: verb for verb in (seed, job, jobs, restless, broken, power, action, devices)
-}
+ASKED = (seed, job, jobs, restless, broken, power, action, devices)
+ABOUT_OTHERS = (access, tokens, presence, history, ring_roll_up, hours)
+VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*ASKED, *ABOUT_OTHERS)}
 
 
 def main() -> None:
     for line in sys.stdin:
+        close_old_connections()  # the database may have been started again
         order = json.loads(line)
         print(json.dumps(VERBS[order.pop("do")](**order)), flush=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from moreh_cloud.supervisor.child import LEASH
-from moreh_cloud.supervisor.parts import BACKGROUND
+from moreh_cloud.supervisor.parts import BACKGROUND, WEB
 from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,8 @@ class Site:
         self.folder = folder
         self.env = {**env, **TIMES, "PYTHONPATH": str(ROOT), "CELERY_SKIP_CHECKS": "1"}
         self.server = f"127.0.0.1:{env['MOREH_GRPC_PORT']}"
-        self.commands = {"broker": broker, **BACKGROUND}
+        self.http_port = int(env["MOREH_HTTP_PORT"])
+        self.commands = {"broker": broker, "web": WEB, **BACKGROUND}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.told: list[Path] = []
         self.requests: list[str] = []
@@ -67,6 +68,11 @@ class Site:
         process = self.running.pop(name)
         process.kill()
         process.wait()
+
+    def kill_all_of(self, name: str) -> None:
+        """kill -9 of a process and all that it has started."""
+        os.killpg(self.running[name].pid, signal.SIGKILL)
+        self.running.pop(name).wait()
 
     def kill_and_start(self, name: str, down: float) -> None:
         """Let a process be away for `down` seconds."""

@@ -1,0 +1,33 @@
+"""kill -9 of the worker that closes hours. The lines are those of docs/adr/0001."""
+
+import random
+import subprocess
+import time
+
+import pytest
+
+from moreh_cloud.supervisor.parts import MANAGE
+from tests.crash.site import ROOT, Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+DAYS = 30
+KILLS = 3
+
+
+def test_line_22_the_worker_that_closes_hours(site: Site, chance: random.Random) -> None:
+    held = site.ask("history", days=DAYS)
+    for _time in range(KILLS):
+        before = site.ask("hours")
+        assert before["open"] > 0, "all was closed before the worker could be killed"
+        site.ask("ring_roll_up")
+        site.wait(lambda known=before["closed"]: site.ask("hours")["closed"] > known)  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 0.1))
+        site.kill_and_start("worker", down=0)
+    assert site.ask("hours")["open"] > 0
+    site.ask("ring_roll_up")
+    site.wait(lambda: site.ask("hours")["open"] == 0)
+    assert site.ask("hours")["held"] == held
+    proof = subprocess.run([*MANAGE, "prove"], env=site.env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (proof.returncode, proof.stderr) == (0, "")
+    assert site.settle() == []
