@@ -102,13 +102,18 @@ def test_line_23_a_database_that_somebody_else_writes_to(site: Site, chance: ran
     customers = site.load(chance)
     for _time in range(2):
         time.sleep(chance.uniform(0.2, 1))
-        with closing(sqlite3.connect(site.folder / "moreh.sqlite3", isolation_level=None)) as other:
+        with (
+            ThreadPoolExecutor() as pool,
+            closing(sqlite3.connect(site.folder / "moreh.sqlite3", isolation_level=None)) as other,
+        ):
             other.execute("BEGIN IMMEDIATE")
+            written = pool.submit(portal.call, "POST", "/api/v2/token", {"desc": "late"})
             begun = time.monotonic()
             assert portal.call("GET", "/api/v2/token").status == 200
             assert time.monotonic() - begun < 1
             time.sleep(chance.uniform(2, 4))
+            assert not written.done()
             other.execute("ROLLBACK")
-    assert portal.call("POST", "/api/v2/token", {"desc": "after"}).status == 200
+            assert written.result().status == 200
     assert site.settle(customers) == []
     assert site.statuses() == UNHARMED

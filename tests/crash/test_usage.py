@@ -12,7 +12,7 @@ from tests.crash.site import ROOT, Site
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 DAYS = 30
-KILLS = 3
+KILLS = 5
 
 
 def test_line_22_the_worker_that_closes_hours(site: Site, chance: random.Random) -> None:
