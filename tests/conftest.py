@@ -13,7 +13,7 @@ import redis
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import translation
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -21,6 +21,11 @@ from tests import services
 
 # A slow hash protects passwords; those of tests are known, and hashing them took a quarter of the run.
 FAST_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+# A connection of a server thread that is still ending would keep the test database from being dropped.
+END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 STOPPING = pytest.StashKey[ExitStack]()
 RESTORE = pytest.StashKey[Callable[[], None]]()
 
@@ -41,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
         (folder / "static").mkdir()  # whitenoise warns about a folder that is not there
         django.setup()
         settings.PASSWORD_HASHERS = [FAST_HASHER]
+        if pool := settings.DATABASES["default"].get("OPTIONS", {}).get("pool"):
+            pool["max_size"] = 40  # one test process holds servers, their clients and threads of its own
         config.stash[STOPPING] = stack.pop_all()
 
 
@@ -87,7 +94,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest) -> None:
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Remember the rows of a new installation; content types and permissions come back by themselves."""
     models = [model for model in apps.get_models() if model._meta.app_label not in ("contenttypes", "auth")]
     with django_db_blocker.unblock():
@@ -100,6 +109,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, r
         connections.close_all()
 
     request.config.stash[RESTORE] = restore
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(END_OTHERS)
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
