@@ -169,7 +169,7 @@ def presence() -> list[str]:
 
 def history(days: int) -> dict[str, int]:
     """Let every customer have held a device, in pieces of 50 minutes; give each one's device-milliseconds."""
-    end = db_now().replace(minute=0, second=0, microsecond=0)
+    end = settled_until()
     piece, sdas = timedelta(minutes=50), list(Sda.objects.order_by("pk"))
     rows = [
         Allocation(sda=sda, token_id=sda.token_id, device=device, started_at=at, ended_at=at + piece)
