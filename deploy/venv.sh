@@ -22,5 +22,7 @@ fi
 
 [ -x .venv/bin/pip ] || "$python" -m venv --clear .venv
 echo "Installing the pinned wheels of $requirements …"
+# The lock names everything that is needed. Left to look for dependencies, pip takes an extra that only a wheel asks for
+# (coverage[toml]) in its newest version, and refuses that for want of a hash as soon as it is not the pinned one.
 # Twice quiet: a warning about each configured place that lacks a wheel helps nobody; errors still show.
-.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements"
+.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$requirements"
