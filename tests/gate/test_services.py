@@ -28,7 +28,7 @@ def test_postgresql_ends_idle_transactions_and_uses_a_pool() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
         assert cursor.fetchone() == ("30s",)
-    assert connection.pool.get_stats()["pool_size"] >= 1
+    assert connection.pool.get_stats()["pool_size"] >= 1  # type: ignore[attr-defined]  # PostgreSQL's only
 
 
 def test_the_cache_and_the_broker_are_this_process_s_own_server(broker: redis.Redis) -> None:

@@ -189,5 +189,6 @@ def test_64_attempts_at_once_get_three_looks(live_server: LiveServer, settings: 
         codes = sorted(pool.map(attempt, range(64)))
     connection.close()
     assert len(Counting.looked) == 3
-    assert {401, 429} <= set(codes) <= {0, 401, 429}
+    assert 429 in codes
+    assert set(codes) <= {0, 401, 429}  # a look that ends when all three are used up is told so: even all may be 429
     assert codes.count(401) <= 2
