@@ -13,6 +13,7 @@ NEEDED: dict[str, Callable[[], object]] = {
     "redis-server": lambda: shutil.which("redis-server"),
     "ipmitool": lambda: shutil.which("ipmitool"),
     "openipmi": lambda: shutil.which("ipmi_sim"),
+    "freeipmi-tools": lambda: shutil.which("ipmipower", path="/usr/bin:/usr/sbin:/usr/local/bin"),
     "chromium": lambda: shutil.which("chromium"),
     "nodejs": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("npm"),
