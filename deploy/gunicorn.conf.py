@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moreh_cloud.settings")
 wsgi_app = "moreh_cloud.wsgi"
 bind = f"{settings.MOREH_HTTP_HOST}:{settings.MOREH_HTTP_PORT}"
 worker_class = "gthread"
-threads = 8
+threads = settings.MOREH_WEB_THREADS + settings.MOREH_LIVE_STREAMS  # a live page keeps one
 graceful_timeout = 30
 control_socket_disable = True  # it would lie in the home folder, shared by all installations of a user
 logconfig_dict: dict[str, Any] = dict(settings.LOGGING)
@@ -20,3 +20,10 @@ logconfig_dict["loggers"] = {
     # No access log: request lines may hold tokens, and the proxy in front writes one.
     "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
 }
+
+
+def post_worker_init(worker: Any) -> None:
+    """End the live streams when the worker is to end: it waits for every answer that is not complete."""
+    from moreh_cloud.console.live.views import watcher  # Django is set up only now
+
+    watcher.serve_while(lambda: worker.alive)

@@ -12,6 +12,7 @@ operators = user_passes_test(lambda user: bool(getattr(user, "may_enter", False)
 
 admin.autodiscover()
 urlpatterns = [
+    path("admin/console/", include("moreh_cloud.console.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("moreh_cloud.accounts.urls")),
     path("i18n/", include("django.conf.urls.i18n")),

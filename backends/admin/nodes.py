@@ -53,6 +53,7 @@ class BackendAdmin(ServiceAdmin):
     list_display = ("name", "group", "shown_status", "shown_power", "shown_devices", "address", "seen", "agent_version")
     list_filter = (Tombstones, "status", "why", "group", "bmc__status", "bmc__weak")
     list_select_related = ("group", "bmc", "agent")
+    live_topics = "nodes telemetry"
     search_fields = ("name", "description", "ip", "bmc__ip")
     search_help_text = _("Name, description, worker address or BMC address")
     ordering = ("name",)

@@ -10,6 +10,7 @@ from .rest import *
 from .polling import *
 from .openapi import *
 from .admin import *
+from .console import *
 from .mail import *
 from .logging import *
 from .grpc import *

@@ -1,11 +1,16 @@
 """The admin's looks and its menu."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+
+def _file(name: str) -> Callable[[Any], str]:
+    return lambda _request: static(f"console/{name}")
 
 
 def _item(title: Promise, model: str, icon: str) -> dict[str, Any]:
@@ -21,7 +26,9 @@ UNFOLD = {
     "SITE_HEADER": "Moreh Cloud",
     "SITE_SUBHEADER": _("GPU cloud control plane"),
     "SITE_SYMBOL": "memory",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("console/icon.svg")}],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
+    "STYLES": [_file("console.css")],
+    "SCRIPTS": [_file("live.js"), _file("charts.js")],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

@@ -87,6 +87,7 @@ class JobAdmin(GrowingAdmin):
         "group",
     )
     list_filter = (Phase, "status", "cause", "group", ByToken)
+    live_topics = "jobs"
     search_fields = ("id__exact", "token__description", "process_name")
     search_help_text = _("Number, customer's name or process")
     ordering = ("-id",)

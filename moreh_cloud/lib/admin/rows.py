@@ -47,6 +47,9 @@ class ServiceAdmin(ModelAdmin):
     wire_names: Mapping[str, str] = {}
     """Which form field a parameter of a DomainError is about, where the names differ."""
 
+    live_topics = ""
+    """What the list watches to keep itself up to date: topics of the console, separated by blanks."""
+
     actions_detail: Any = ()  # unfold's own annotation allows none
     form = RowForm
     list_per_page = 50

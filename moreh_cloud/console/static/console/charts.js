@@ -1,0 +1,83 @@
+// Draws <figure class="mc-chart" data-chart="ADDRESS" data-kind="line|bar"><canvas></canvas><p></p></figure> from JSON:
+// {"unit": "devices", "times": [ms, …] or "labels": ["…"], "series": [{"name": "…", "values": [n|null, …]}]}.
+// Colours come from the style sheet, so a chart follows the theme; data-live topics draw it anew.
+(() => {
+  "use strict";
+  const drawn = new Map();
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const zone = () => document.getElementById("mc-live")?.dataset.zone;
+  const language = () => document.documentElement.lang || "en";
+
+  function clock(times) {
+    const day = times[times.length - 1] - times[0] > 36 * 3600e3;
+    const shape = day ? { month: "2-digit", day: "2-digit" } : { hour: "2-digit", minute: "2-digit", hour12: false };
+    return (ms) => new Intl.DateTimeFormat(language(), { ...shape, timeZone: zone() }).format(ms);
+  }
+
+  function datasets(data, kind) {
+    return data.series.map((series, place) => {
+      const colour = css(`--mc-series-${(place % 6) + 1}`);
+      const values = data.times ? series.values.map((y, i) => ({ x: data.times[i], y })) : series.values;
+      return {
+        label: series.name, data: values, borderColor: colour, backgroundColor: kind === "bar" ? colour : colour + "22",
+        borderWidth: 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
+        fill: data.series.length === 1 && kind === "line",
+      };
+    });
+  }
+
+  function options(data, kind) {
+    const grid = { color: css("--mc-line") };
+    const ticks = { color: css("--mc-quiet"), maxRotation: 0, autoSkipPadding: 16 };
+    const x = data.times && kind === "line"
+      ? { type: "linear", min: data.times[0], max: data.times[data.times.length - 1], grid, ticks: { ...ticks, callback: clock(data.times) } }
+      : { grid: { display: false }, ticks };
+    const title = (items) => (data.times && kind === "line" ? new Date(items[0].parsed.x).toLocaleString(language(), { timeZone: zone() }) : items[0].label);
+    return {
+      animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false },
+      scales: { x, y: { beginAtZero: true, grid, ticks, title: { display: !!data.unit, text: data.unit, color: css("--mc-quiet") } } },
+      plugins: { legend: { display: data.series.length > 1, labels: { color: css("--mc-text") } }, tooltip: { callbacks: { title } } },
+    };
+  }
+
+  function paint(figure, data) {
+    const kind = figure.dataset.kind || "line";
+    drawn.get(figure)?.destroy();
+    const empty = !data.series.some((series) => series.values.some((value) => value !== null));
+    figure.dataset.state = empty ? "empty" : "drawn";
+    figure.querySelector("p").textContent = empty ? figure.dataset.empty || "" : "";
+    if (empty) return;
+    const bare = kind === "bar" && data.times ? { ...data, labels: data.times.map(clock(data.times)), times: null } : data;
+    const chart = new Chart(figure.querySelector("canvas"), { type: kind, data: { labels: bare.labels, datasets: datasets(bare, kind) }, options: options(bare, kind) });
+    drawn.set(figure, chart);
+  }
+
+  async function draw(figure) {
+    try {
+      const answer = await fetch(figure.dataset.chart, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error(answer.status);
+      figure.chartData = await answer.json();
+      paint(figure, figure.chartData);
+    } catch {
+      figure.dataset.state = "error";
+      figure.querySelector("p").textContent = figure.dataset.error || "";
+    }
+  }
+
+  const figures = (within = document) => within.querySelectorAll("figure[data-chart]");
+  function watch(figure) {
+    let next = 0;
+    for (const topic of (figure.dataset.topics || "").split(" ").filter(Boolean)) {
+      document.addEventListener("live:" + topic, () => {
+        if (next || !figure.isConnected) return;
+        next = setTimeout(() => { next = 0; if (!document.hidden) draw(figure); }, 10000);
+      });
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const figure of figures()) { draw(figure); watch(figure); }
+    new MutationObserver(() => { for (const [figure] of drawn) if (figure.isConnected) paint(figure, figure.chartData); })
+      .observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+  });
+})();

@@ -1,0 +1,110 @@
+// Keeps the parts of a page up to date: <section id="cards" data-live="nodes jobs" data-src="…"> is fetched again
+// when one of its topics has changed. Without data-src it is taken out of the page's own address.
+(() => {
+  "use strict";
+  const REST_MS = 2000; // between two refreshes of one part
+  const SILENCE_MS = 12000; // the server beats every 5 s
+  const POLL_MS = 5000;
+  const seen = {};
+  const dirty = new Set();
+  let heard = 0;
+  let source = null;
+  let polling = 0;
+
+  const parts = () => document.querySelectorAll("[data-live][id]:not(#mc-live)");
+  const mark = () => document.getElementById("mc-live");
+
+  function says(state) {
+    const shown = mark();
+    if (shown && shown.dataset.state !== state) {
+      shown.dataset.state = state;
+      shown.textContent = shown.dataset[state];
+    }
+  }
+
+  function take(pulse) {
+    heard = Date.now();
+    for (const [topic, sign] of Object.entries(pulse)) {
+      if (seen[topic] !== sign) {
+        for (const part of parts()) if (part.dataset.live.split(" ").includes(topic)) dirty.add(part.id);
+        document.dispatchEvent(new CustomEvent("live:" + topic));
+      }
+      seen[topic] = sign;
+    }
+  }
+
+  function busy(part) {
+    // What somebody is using stays as it is until it is left: a field with the cursor, ticked rows, an open menu.
+    const at = document.activeElement;
+    if (part.contains(at) && at.matches("input, select, textarea")) return true;
+    return part.querySelector("input[type=checkbox]:checked, [data-busy], details[open][data-hold]") !== null;
+  }
+
+  async function refresh(part) {
+    const address = part.dataset.src || location.href;
+    const answer = await fetch(address, { headers: { "X-Live-Part": part.id }, credentials: "same-origin" });
+    if (answer.redirected && new URL(answer.url).pathname.includes("/login")) return location.reload();
+    if (!answer.ok) throw new Error(answer.status);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(part.id);
+    if (!fresh || fresh.innerHTML === part.innerHTML) return;
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    part.replaceWith(fresh);
+    const boxes = fresh.querySelectorAll("tr input.action-select");
+    if (boxes.length && window.Actions) window.Actions(boxes); // Django's own, bound to the rows that are gone
+    if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    document.dispatchEvent(new CustomEvent("live:refreshed", { detail: fresh }));
+  }
+
+  async function work() {
+    for (const id of [...dirty]) {
+      const part = document.getElementById(id);
+      if (!part || document.hidden || busy(part)) continue;
+      dirty.delete(id);
+      try {
+        await refresh(part);
+      } catch {
+        dirty.add(id);
+        says("stale");
+      }
+    }
+    setTimeout(work, REST_MS);
+  }
+
+  async function poll() {
+    try {
+      const answer = await fetch(mark().dataset.pulse, { credentials: "same-origin" });
+      if (answer.ok) take(await answer.json());
+      says(answer.ok ? "polling" : "stale");
+    } catch {
+      says("stale");
+    }
+  }
+
+  function fallBack(on) {
+    if (on && !polling) polling = setInterval(poll, POLL_MS);
+    if (!on && polling) polling = clearInterval(polling) || 0;
+  }
+
+  function connect() {
+    source = new EventSource(mark().dataset.stream);
+    source.addEventListener("pulse", (event) => {
+      fallBack(false);
+      says("live");
+      take(JSON.parse(event.data));
+    });
+    source.onerror = () => {
+      fallBack(true);
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 30000);
+    };
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!mark()) return;
+    Object.assign(seen, JSON.parse(mark().dataset.known)); // as of just before the page was made
+    connect();
+    setInterval(() => Date.now() - heard > SILENCE_MS && says("stale"), 1000);
+    setTimeout(work, REST_MS);
+  });
+  addEventListener("pagehide", () => source && source.close());
+})();
