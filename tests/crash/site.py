@@ -33,6 +33,7 @@ TIMES = {
     "MOREH_POWER_FRESH": "2",
 }
 SETTLED_WITHIN = 30.0  # seconds
+ON_ITS_WAY_S = 1.5  # what a client sent before it was killed has reached the database by then
 
 
 class Site:
@@ -126,10 +127,17 @@ class Site:
             self.wait(lambda: self.running[customers].poll() is not None)
             assert self.running.pop(customers).returncode == 0, self.log_of(customers)
         with suppress(TimeoutError):
-            self.wait(lambda: not self.ask("restless"))
+            self.wait(lambda: self._rests(0 if customers else ON_ITS_WAY_S))
         problems = list(self.ask("broken", told=[line for file in self.told for line in _lines(file)]))
         problems += [problem for name in self.nodes for problem in _witnessed(name, self.witness(name))]
         return [*problems, self.logs()] if problems else []
+
+    def _rests(self, patience_s: float) -> bool:
+        """Tell whether nothing moves, now and after a while: what a killed client had sent may still arrive."""
+        if self.ask("restless"):
+            return False
+        time.sleep(patience_s)
+        return not (patience_s and self.ask("restless"))
 
     def witness(self, node: str) -> list[dict[str, Any]]:
         """Read what a node itself has written down."""
