@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from backends.choices import OPEN_ORDERS, UNDER_WAY, BackendStatus, DeviceStatus, PowerStatus
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, ManagerPresence, Order, PowerAction
@@ -32,7 +33,7 @@ def authenticate_node(key: str) -> Backend:
     """Find the node that presents this key. Raises Unauthenticated."""
     backend: Backend | None = Backend.objects.live().filter(key_digest=digest(key)).first()
     if backend is None:
-        raise Unauthenticated
+        raise Unauthenticated(_("This node key is not known."))
     return backend
 
 

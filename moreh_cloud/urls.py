@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import user_passes_test
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from moreh_cloud.lib.api.views import NoSuchAddress
@@ -12,6 +13,7 @@ operators = user_passes_test(lambda user: bool(getattr(user, "may_enter", False)
 
 admin.autodiscover()
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/console/", include("moreh_cloud.console.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("moreh_cloud.accounts.urls")),

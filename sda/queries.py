@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from backends.choices import DEFAULT_GROUP
 from backends.models import BackendGroup
@@ -65,7 +66,8 @@ def get_sda(token: Token, sda_id: int | None = None) -> Sda:
     wanted = live_sdas(token).filter(pk=sda_id) if sda_id else live_sdas(token).filter(current=True)
     sda = wanted.first()
     if sda is None:
-        raise NotFound(sdaId=sda_id or "current")
+        text = _("This token has no such SDA.") if sda_id else _("This token has no SDA yet: add one first.")
+        raise NotFound(text, sdaId=sda_id or "current")
     return sda
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import django
+import hypothesis
 import pytest
 import redis
 from django.apps import apps
@@ -26,6 +27,11 @@ END_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+# Laws are checked on busy machines too: how long an example takes to draw or to run says nothing of them.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("busy")
 STOPPING = pytest.StashKey[ExitStack]()
 RESTORE = pytest.StashKey[Callable[[], None]]()
 

@@ -1,4 +1,5 @@
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from moreh_cloud.lib.crypto import digest
 from moreh_cloud.lib.errors import NotFound, Unauthenticated
@@ -42,4 +43,4 @@ def authenticate_token(value: str) -> Token:
     try:
         return get_token(value)
     except NotFound:
-        raise Unauthenticated from None
+        raise Unauthenticated(_("This token is not known.")) from None

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from django.db.models import Count, F, Q, Sum
 
-from moreh_cloud.lib.clock import to_ms
+from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import OVER
 from scheduler.models import Allocation, Job
 from usage.models import ClosedHour, UsageHour
-from usage.queries import last_closed, overlapping, recomputed_hours
+from usage.queries import first_start, last_closed, overlapping, recomputed_hours, usage_of
 from usage.services import HOUR
 
 
@@ -21,6 +21,7 @@ class Proof:
     allocations: int = 0
     hours: int = 0
     device_ms: int = 0
+    device_ms_since: int = 0
     differences: list[str] = field(default_factory=list)
 
 
@@ -30,7 +31,15 @@ def prove() -> Proof:
     proof.device_ms = UsageHour.objects.aggregate(total=Sum("device_ms"))["total"] or 0
     for check in (_hours, _totals, _overlaps, _gangs, _open_ends):
         proof.differences.extend(check())
+    proof.device_ms_since = _since_the_last_hour()
     return proof
+
+
+def _since_the_last_hour() -> int:
+    """Measure the device-milliseconds that no closed hour holds yet."""
+    last = last_closed()
+    start = last.hour + HOUR if last else first_start()
+    return usage_of(start, db_now()).total.device_ms if start else 0
 
 
 def _hours() -> Iterator[str]:

@@ -56,7 +56,8 @@ def no_use() -> Sequence[pb.DeviceUse]:
 class JobClient:
     """A job's client, for any event loop: `async with JobClient(server, token) as job: await job.ready()`.
 
-    `use` is asked for the heartbeat's values. Leaving the block without `finish` cancels the job.
+    `use` is asked for the heartbeat's values; `outage` is told once why the server cannot be asked yet. Leaving the
+    block without `finish` cancels the job.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class JobClient:
         request: Request | None = None,
         *,
         use: Callable[[], Sequence[pb.DeviceUse]] = no_use,
+        outage: Callable[[str], None] = lambda _text: None,
         backoff: Backoff | None = None,
     ) -> None:
         self.server = server
@@ -76,6 +78,7 @@ class JobClient:
         self.connections = 0
         self._token = token
         self._use = use
+        self._outage = outage
         self._backoff = backoff or Backoff()
         self._resume_key = ""
         self._heartbeat = NO_HEARTBEAT
@@ -86,6 +89,7 @@ class JobClient:
         self._over = asyncio.Event()
         self._refusal: JobRefused | None = None
         self._deadline = 0.0
+        self._told = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "JobClient":
@@ -172,12 +176,18 @@ class JobClient:
         except grpc.aio.AioRpcError as error:
             if not is_transient(error) or self._out_of_patience:
                 raise JobRefused(code_of(error), explain(error, self.server)) from error
+            self._tell_outage(explain(error, self.server))
         except OSError as error:
             raise JobRefused("TLS_FILES", str(error)) from error
         if self.ended is None and self._out_of_patience:
             raise JobRefused("UNAVAILABLE", f"The server {self.server.address} ends every connection.")
         if self.ended is None:
             await asyncio.sleep(self._backoff.next())
+
+    def _tell_outage(self, text: str) -> None:
+        if not self.job_id and not self._told:
+            self._told = True
+            self._outage(text)
 
     @property
     def _out_of_patience(self) -> bool:

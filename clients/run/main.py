@@ -49,7 +49,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
 
 
 async def _run(server: Server, token: str, request: Request, command: list[str], say: Callable[[str], None]) -> int:
-    return await Session(JobClient(server, token, request), command, say).run()
+    job = JobClient(server, token, request, outage=lambda text: say(f"{text} Trying again for a minute."))
+    return await Session(job, command, say).run()
 
 
 def _say(as_json: bool) -> Callable[[str], None]:

@@ -1,10 +1,13 @@
 """The program beside which a job lives: its environment, its signals, its exit code."""
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 
 from protocol.v1 import jobs_pb2 as pb
@@ -68,6 +71,13 @@ def _typed_at_terminal(number: signal.Signals) -> bool:
     if number not in (signal.SIGINT, signal.SIGQUIT) or not sys.stdin or not sys.stdin.isatty():
         return False
     return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+
+
+def require_program(command: Sequence[str]) -> None:
+    """Look for the program before anything is asked for. Raises CannotStart."""
+    if shutil.which(command[0]) is None:
+        number = errno.EACCES if Path(command[0]).exists() else errno.ENOENT
+        raise CannotStart(command[0], OSError(number, os.strerror(number)))
 
 
 async def launch(command: Sequence[str], extra: Mapping[str, str]) -> asyncio.subprocess.Process:

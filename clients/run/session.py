@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from clients.run.client import JobClient, JobEnded, JobRefused
-from clients.run.program import CannotStart, Signals, end, environment, exit_code, launch
+from clients.run.program import CannotStart, Signals, end, environment, exit_code, launch, require_program
 from clients.run.progress import describe
 from protocol.v1 import jobs_pb2 as pb
 
@@ -27,6 +27,11 @@ class Session:
 
     async def run(self) -> int:
         """Ask, wait, run, give back. Returns the exit code for the shell."""
+        try:
+            require_program(self.command)
+        except CannotStart as error:
+            self.say(str(error))
+            return error.exit_code
         with self.signals:
             self.say("requesting…")
             self.job.start()

@@ -10,7 +10,8 @@ from pathlib import Path
 from clients.channel import Server
 from clients.patience import Backoff
 from clients.run import JobClient, JobEnded, JobRefused, Request
-from moreh_cloud.fleet.roster import Customer
+from moreh_cloud.fleet.roster import DEVICE_MEMORY, Customer
+from protocol.v1 import jobs_pb2 as pb
 
 SHORTEST, LONGEST = 5.0, 60.0  # seconds that a job runs
 AT_ONCE = 6  # jobs of one customer, waiting ones included: the queue is long sometimes, never endless
@@ -74,7 +75,7 @@ class Customers:
     async def _run(self, job: Job) -> None:
         request = Request(pid=job.pid, process_name=job.program, framework="pytorch 2.4", request_id=job.request_id)
         token = self._by_name[job.customer].token
-        client = JobClient(self._server, token, request, backoff=Backoff(longest=3.0))
+        client = JobClient(self._server, token, request, use=lambda: self._use(client), backoff=Backoff(longest=3.0))
         client.start()
         try:
             await self._follow(job, client)
@@ -87,6 +88,16 @@ class Customers:
             client.abandon()
         del self._live[job.request_id]  # not when cancelled: the next simulation takes it up
         self._remember()
+
+    def _use(self, client: JobClient) -> list[pb.DeviceUse]:
+        """Make up what a program that runs uses of its devices."""
+        workers = client.last.running.workers if client.last and client.last.HasField("running") else ()
+        return [self._device_use(worker.host, index) for worker in workers for index in worker.device_indexes]
+
+    def _device_use(self, host: str, index: int) -> pb.DeviceUse:
+        load = self._random.uniform(0.75, 1.0)
+        used = int(DEVICE_MEMORY * load * 0.8)
+        return pb.DeviceUse(host=host, index=index, used_memory_mib=used, utilization_percent=100 * load)
 
     async def _follow(self, job: Job, client: JobClient) -> None:
         running = await client.ready()

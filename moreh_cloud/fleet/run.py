@@ -19,7 +19,10 @@ async def run_fleet(data_dir: Path, server: Server, nodes: int, jobs: int) -> No
     folder = data_dir / "fleet"
     machines = [Node(seeded, server, folder) for seeded in roster.nodes[:nodes]]
     for machine in machines:
-        await machine.start_bmc(roster.bmc_user, roster.bmc_password)
+        try:
+            await machine.start_bmc(roster.bmc_user, roster.bmc_password)
+        except OSError as error:
+            raise SystemExit(f"The BMC of {machine.name} cannot listen ({error.strerror}); start again.") from error
     fitting = [customer for customer in roster.customers if customer.devices <= DEVICES * len(machines)]
     lives = [asyncio.create_task(machine.live()) for machine in machines]
     lives.append(asyncio.create_task(Customers(fitting, server, folder).live(jobs)))

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from tokens.models import Token, TokenGroup
 from tokens.services import create_token, create_token_group
 
 FLEET = Actor("simulated fleet", "internal")
-FIRST_BMC_PORT = 16_230
+# Below what systems give to clients. Each fleet begins at another one: of two that are started at once, both would
+# find the same ports free before either listens.
+BMC_PORTS = range(16_230, 32_000)
 LOOPBACK = "127.0.0.1"
 
 
@@ -80,7 +82,7 @@ def _backend_group(pool: Pool) -> BackendGroup:
 
 def _node(name: str, group: BackendGroup, roster: Roster) -> SeededNode:
     """Make a node, or take over one that an interrupted start has made."""
-    port = next(_free_ports({node.bmc_port for node in roster.nodes}))
+    port = next(_free_ports([node.bmc_port for node in roster.nodes]))
     known = Backend.objects.live().filter(name=name).first()
     if known:
         update_backend(known, actor=FLEET, bmc={"port": port, "password": roster.bmc_password})
@@ -139,19 +141,22 @@ def _customer(wish: Wish, users: TokenGroup, model: SdaModel) -> Customer:
 
 def _settle_bmc_ports(roster: Roster, count: int) -> None:
     """Give another port to BMCs whose port another program has taken since the last start."""
-    taken = {node.bmc_port for node in roster.nodes}
+    taken = [node.bmc_port for node in roster.nodes]
     for node in roster.nodes[:count]:
         if _is_free(node.bmc_port):
             continue
         node.bmc_port = next(_free_ports(taken))
-        taken.add(node.bmc_port)
+        taken.append(node.bmc_port)
         backend = Backend.objects.live().filter(name=node.name).first()
         if backend:
             update_backend(backend, actor=FLEET, bmc={"port": node.bmc_port})
 
 
-def _free_ports(taken: set[int]) -> Iterator[int]:
-    return (port for port in range(FIRST_BMC_PORT, 65_536) if port not in taken and _is_free(port))
+def _free_ports(taken: Sequence[int]) -> Iterator[int]:
+    """Give free ports behind the last one taken, round and round the range."""
+    first = taken[-1] + 1 - BMC_PORTS.start if taken else secrets.randbelow(len(BMC_PORTS))
+    around = (BMC_PORTS[(first + step) % len(BMC_PORTS)] for step in range(len(BMC_PORTS)))
+    return (port for port in around if port not in taken and _is_free(port))
 
 
 def _is_free(port: int) -> bool:

@@ -54,6 +54,12 @@ def port(name: str, default: int) -> int:
     return number(name, default, least=1, most=65_535)
 
 
+def host(name: str, default: str) -> str:
+    """Read a name or an address to listen on, as it stands in a URL: IPv6 in brackets."""
+    value = text(name, default).strip("[]")
+    return f"[{value}]" if ":" in value else value
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Read a list separated by commas."""
     return [word for part in text(name, default).split(",") if (word := part.strip())]

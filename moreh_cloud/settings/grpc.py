@@ -6,9 +6,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from . import env
 
-MOREH_GRPC_HOST = env.text("MOREH_GRPC_HOST", "127.0.0.1")
+MOREH_GRPC_HOST = env.host("MOREH_GRPC_HOST", "127.0.0.1")
 MOREH_GRPC_PORT = env.port("MOREH_GRPC_PORT", 50_052)
-MOREH_GRPC_CHECK_TARGET = env.text("MOREH_GRPC_CHECK_TARGET", f"127.0.0.1:{MOREH_GRPC_PORT}")
+_reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(MOREH_GRPC_HOST, MOREH_GRPC_HOST)  # noqa: S104
+MOREH_GRPC_CHECK_TARGET = env.text("MOREH_GRPC_CHECK_TARGET", f"{_reached}:{MOREH_GRPC_PORT}")
 MOREH_GRPC_CERT: Path | None = env.path("MOREH_GRPC_CERT")
 MOREH_GRPC_KEY: Path | None = env.path("MOREH_GRPC_KEY")
 MOREH_GRPC_CLIENT_CA: Path | None = env.path("MOREH_GRPC_CLIENT_CA")

@@ -15,7 +15,9 @@ def kept_key(file: Path, variable: str, make: Callable[[], str]) -> str:
             _keep(file, make())
         key = file.read_text().strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{variable} is not set and {file} cannot be used: {error.strerror}.") from None
+        raise ImproperlyConfigured(
+            f"{file} cannot be used ({error.strerror}). Choose another folder with MOREH_DATA_DIR, or set {variable}."
+        ) from None
     if not key:
         raise ImproperlyConfigured(f"{variable} is not set and {file} is empty.")
     return key

@@ -26,8 +26,7 @@ def _server() -> dict[str, object]:
 
 
 def _public_url() -> str:
-    host = f"[{MOREH_HTTP_HOST}]" if MOREH_HTTP_HOST.count(":") > 1 and "[" not in MOREH_HTTP_HOST else MOREH_HTTP_HOST
-    url = env.text("MOREH_PUBLIC_URL", f"http://{host}:{MOREH_HTTP_PORT}").rstrip("/")
+    url = env.text("MOREH_PUBLIC_URL", f"http://{MOREH_HTTP_HOST}:{MOREH_HTTP_PORT}").rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
         raise ImproperlyConfigured(f"MOREH_PUBLIC_URL must be like https://cloud.example.com, not {url!r}.")

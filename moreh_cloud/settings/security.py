@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from . import env
 from .core import MOREH_DATA_DIR
 from .keyfile import kept_key
+from .up import MOREH_HTTP_HOST
 
 SECRET_KEY = env.text("MOREH_SECRET_KEY") or kept_key(
     MOREH_DATA_DIR / "secret_key", "MOREH_SECRET_KEY", lambda: secrets.token_urlsafe(48)
@@ -25,6 +26,8 @@ except ValueError:
 
 MOREH_TLS = env.flag("MOREH_TLS", default=False)
 ALLOWED_HOSTS = env.words("MOREH_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+if MOREH_HTTP_HOST not in {"0.0.0.0", "[::]", *ALLOWED_HOSTS}:  # noqa: S104
+    ALLOWED_HOSTS.append(MOREH_HTTP_HOST)
 CSRF_TRUSTED_ORIGINS = env.words("MOREH_CSRF_TRUSTED_ORIGINS")
 SESSION_COOKIE_SECURE = MOREH_TLS
 CSRF_COOKIE_SECURE = MOREH_TLS

@@ -2,7 +2,7 @@
 
 from . import env
 
-MOREH_HTTP_HOST = env.text("MOREH_HTTP_HOST", "127.0.0.1")
+MOREH_HTTP_HOST = env.host("MOREH_HTTP_HOST", "127.0.0.1")
 MOREH_HTTP_PORT = env.port("MOREH_HTTP_PORT", 8000)
 MOREH_DEMO_NODES = env.number("MOREH_DEMO_NODES", 16, most=500)
 MOREH_DEMO_JOBS = env.number("MOREH_DEMO_JOBS", 30, most=6000)

@@ -15,6 +15,7 @@ from moreh_cloud.supervisor.console import Console
 ROOT = Path(__file__).resolve().parents[2]
 LEASH = Path(__file__).with_name("leash.py")
 REMEMBERED = 15  # lines shown again when a part dies
+NOISE = "Memory overcommit must be enabled"  # for a broker's snapshots on disk; ours takes none
 
 
 class Child:
@@ -76,5 +77,6 @@ class Child:
         return reader
 
     def _show(self, line: str) -> None:
-        self.last.append(line)
-        self._console.line(self.name, line)
+        if NOISE not in line:
+            self.last.append(line)
+            self._console.line(self.name, line)

@@ -41,14 +41,12 @@ def only_one(data_dir: Path) -> Iterator[None]:
 def require_room(site: Site) -> None:
     """Raises Refused when a port is taken or the broker's socket would have too long a name."""
     deadline = time.monotonic() + PORT_PATIENCE
-    for host, port, setting in (
-        (site.http_host, site.http_port, "MOREH_HTTP_PORT"),
-        (site.grpc_host, site.grpc_port, "MOREH_GRPC_PORT"),
-    ):
+    for host, port, name in ((site.http_host, site.http_port, "HTTP"), (site.grpc_host, site.grpc_port, "GRPC")):
+        _require_address(host, f"MOREH_{name}_HOST")
         while (problem := _problem(host, port)) and time.monotonic() < deadline:
             time.sleep(0.1)
         if problem:
-            raise Refused(f"Port {port} on {host} cannot be used ({problem}). Choose another with {setting}.")
+            raise Refused(f"Port {port} on {host} cannot be used ({problem}). Choose another with MOREH_{name}_PORT.")
     if site.http_port == site.grpc_port:
         raise Refused(f"MOREH_HTTP_PORT and MOREH_GRPC_PORT are both {site.http_port}. Choose another for one of them.")
     if site.own_broker and len(os.fsencode(site.data_dir / "valkey.sock")) > SOCKET_PATH:
@@ -63,6 +61,17 @@ def listens(address: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def _require_address(host: str, setting: str) -> None:
+    """Raises Refused when a host is no address of this machine."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+    except OSError as error:  # gaierror among them
+        raise Refused(
+            f"{host} is no address of this machine ({error.strerror}). Choose another with {setting}."
+        ) from None
 
 
 def _problem(host: str, port: int) -> str:

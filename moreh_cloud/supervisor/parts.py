@@ -41,7 +41,7 @@ def fleet(site: Site) -> list[str]:
     return [sys.executable, "-m", "moreh_cloud.fleet", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def environment() -> dict[str, str]:
+def environment(site: Site) -> dict[str, str]:
     """Give what every part inherits: no administrator's password, logs for people, little memory per thread."""
     inherited = {name: value for name, value in os.environ.items() if name != "MOREH_ADMIN_PASSWORD"}
     # Celery warns of root because pickled tasks could do anything; ours are JSON.
@@ -49,7 +49,13 @@ def environment() -> dict[str, str]:
     quiet = {"PYTHONWARNINGS": warnings, "MOREH_LOG_FORMAT": "console", "PYTHONUNBUFFERED": "1"}
     # Django's checks import every page of the web; the gate runs them, a worker need not at each start.
     small = {"MALLOC_ARENA_MAX": "2", "CELERY_SKIP_CHECKS": "1"}
-    return {**quiet, **small, **inherited}
+    return {**quiet, **small, **inherited, "no_proxy": _no_proxy(site)}
+
+
+def _no_proxy(site: Site) -> str:
+    """Keep a proxy that the environment names out of the parts' calls of each other: gRPC uses it on loopback too."""
+    ours = ("localhost", "127.0.0.1", "::1", site.http_host, site.grpc_host)
+    return ",".join([os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "", *ours]).lstrip(",")
 
 
 def given_password() -> str:

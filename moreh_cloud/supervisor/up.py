@@ -15,6 +15,7 @@ from moreh_cloud.supervisor.site import Site
 READY_PATIENCE = 120.0  # seconds until all must be green
 FLEET_PATIENCE, PART_PATIENCE, BROKER_PATIENCE = 4.0, 8.0, 2.0  # seconds to end after SIGTERM
 LOOK = 0.1  # seconds between two looks at the parts
+FOR_PEOPLE = "CommandError: "  # begins the last line of a command that knows why it cannot go on
 
 
 class Stopped(Exception):
@@ -44,7 +45,7 @@ class Supervisor:
 
     def __init__(self, site: Site, console: Console) -> None:
         self._site, self._console = site, console
-        self._env = parts.environment()
+        self._env = parts.environment(site)
         self._children: list[Child] = []
         self._stop = threading.Event()
         self._begun = time.monotonic()
@@ -125,16 +126,16 @@ class Supervisor:
                 raise PartDied(f"Not ready after {READY_PATIENCE:.0f} s: {missing}.")
 
     def _announce(self, prepared: dict[str, str], password: str) -> None:
-        known = "made now" if prepared["administrator"] == "made" else "as before: this data folder has it already"
-        shown = password if prepared["administrator"] == "made" else "(unchanged)"
-        site = self._site
+        site, username = self._site, prepared["username"]
+        kept = f"(unchanged; `manage.py create_operator {username}` gives another)"
+        shown = f"{password} (made now)" if prepared["administrator"] == "made" else kept
         self._console.say(
             f"\nMoreh Cloud is ready after {time.monotonic() - self._begun:.1f} s.\n"
             f"  admin     {site.web}/admin/\n"
             f"  REST      {site.web}/api-docs/\n"
             f"  gRPC      {site.grpc}\n"
-            f"  login     {prepared['username']}\n"
-            f"  password  {shown} ({known})\n"
+            f"  login     {username}\n"
+            f"  password  {shown}\n"
             f"  data      {site.data_dir}\n"
             f"Ctrl-C stops everything.\n"
         )
@@ -163,6 +164,8 @@ def _end(children: list[Child], patience: float) -> None:
 def _death(child: Child) -> PartDied:
     child.drain()
     code = child.exit_code
+    if code == 1 and child.last and child.last[-1].startswith(FOR_PEOPLE):
+        return PartDied(f"Not started: {child.last[-1].removeprefix(FOR_PEOPLE)}")
     how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
     last = "".join(f"\n  {line}" for line in child.last)
     return PartDied(f"{child.name} {how}. Its last lines:{last or ' none'}")

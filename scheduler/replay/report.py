@@ -95,11 +95,12 @@ def plot(path: Path, held: Steps, waiting: Steps, capacity: int) -> None:
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    above.step(*_hours(held), where="post", linewidth=0.8)
+    end_ms = max(held[-1][0], waiting[-1][0])
+    for panel, steps, label in ((above, held, f"devices held, of {capacity:,}"), (below, waiting, "jobs waiting")):
+        panel.step(*_hours([*steps, (end_ms, steps[-1][1])]), where="post", linewidth=0.8)
+        panel.set_ylabel(label)
+        panel.set_ylim(0, 1.1 * max(1, *(count for _at, count in steps)))  # an idle cluster's line is no bottom line
     above.axhline(capacity, color="grey", linestyle="--", linewidth=0.8)
-    above.set_ylabel(f"devices held, of {capacity:,}")
-    below.step(*_hours(waiting), where="post", linewidth=0.8)
-    below.set_ylabel("jobs waiting")
     below.set_xlabel("hours since the first submission")
     figure.savefig(path, format="png", dpi=120)
 

@@ -189,14 +189,57 @@ def test_an_outage_does_not_disturb_the_program() -> None:
     asyncio.run(tell())
 
 
-@pytest.mark.parametrize(("command", "code"), [("/no/such/command", 127), ("/etc/hostname", 126)])
-def test_a_command_that_cannot_run_gives_the_devices_back(command: str, code: int) -> None:
+CANNOT_RUN = {
+    "no-such-program": (127, "No such file or directory"),
+    "/no/such/program": (127, "No such file or directory"),
+    "/etc/passwd": (126, "Permission denied"),
+    "/etc": (126, "Permission denied"),
+}
+
+
+@pytest.mark.parametrize("command", CANNOT_RUN)
+def test_a_command_that_cannot_run_asks_for_nothing(command: str) -> None:
     async def tell() -> None:
-        async with running(command) as (served, process):
-            got, _output, errors = await end_of(process)
-            assert got == code
-            assert any(line.startswith(f"moreh-run: {command}: ") for line in errors)
+        async with manager() as (served, _):
+            code, why = CANNOT_RUN[command]
+            process = await run(served.port, command)
+            assert await end_of(process) == (code, "", [f"moreh-run: {command}: {why}"])
+            assert served.streams == 0
+
+    asyncio.run(tell())
+
+
+def test_a_command_that_goes_away_while_it_waits_gives_the_devices_back(tmp_path: Path) -> None:
+    async def tell() -> None:
+        command = tmp_path / "train"
+        command.write_text("#!/bin/sh")
+        command.chmod(0o755)
+        async with manager() as (served, _):
+            process = await run(served.port, str(command))
+            await served.hears("open")
+            command.unlink()
+            served.say(RUNNING)
+            code, _output, errors = await end_of(process)
+            assert (code, errors[-2]) == (127, f"moreh-run: {command}: No such file or directory")
             await served.hears("cancel")
+
+    asyncio.run(tell())
+
+
+def test_a_server_that_is_not_there_is_told_once_and_found_when_it_comes() -> None:
+    async def tell() -> None:
+        async with manager() as (served, _):
+            await served.close()
+            process = await run(served.port, *python("pass"))
+            assert process.stderr
+            said = [(await process.stderr.readline()).decode().strip() for _line in range(2)]
+            unreachable = f"moreh-run: The server 127.0.0.1:{served.port} cannot be reached. Trying again for a minute."
+            assert said == ["moreh-run: requesting…", unreachable]
+            await asyncio.sleep(1)
+            await served.open(served.port)
+            served.say(RUNNING)
+            code, _output, errors = await end_of(process)
+            assert (code, errors) == (0, ["moreh-run: ready: node01 [0,1], node02 [7]", "moreh-run: completed"])
 
     asyncio.run(tell())
 

@@ -13,7 +13,7 @@ from tests import make
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
 from usage.queries import usage_of
-from usage.services import HOUR, close_hours
+from usage.services import HOUR, close_hour, close_hours
 
 pytestmark = pytest.mark.django_db
 NINE = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=2)
@@ -83,7 +83,15 @@ def test_the_proof_holds_and_says_how_much(capsys: pytest.CaptureFixture[str]) -
     _held(0, 30)
     close_hours()
     call_command("prove")
-    assert "Usage adds up: 1 allocations" in capsys.readouterr().out
+    said = f"Usage adds up: 1 allocations, 1800000 device-ms rolled up in {ClosedHour.objects.count()} closed hours"
+    assert capsys.readouterr().out == f"{said}, 0 device-ms since.\n"
+
+
+def test_the_proof_tells_what_no_closed_hour_holds_yet() -> None:
+    _held(0, 90)
+    assert (prove().hours, prove().device_ms, prove().device_ms_since) == (0, 0, 5_400_000)
+    close_hour(NINE)
+    assert (prove().hours, prove().device_ms, prove().device_ms_since) == (1, 3_600_000, 1_800_000)
 
 
 def test_the_proof_notices_a_changed_hour_a_lost_one_and_an_overlap() -> None:

@@ -17,9 +17,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         site = Site(
             data_dir=settings.MOREH_DATA_DIR,
-            http_host=settings.MOREH_HTTP_HOST,
+            http_host=settings.MOREH_HTTP_HOST.strip("[]"),
             http_port=settings.MOREH_HTTP_PORT,
-            grpc_host=settings.MOREH_GRPC_HOST,
+            grpc_host=settings.MOREH_GRPC_HOST.strip("[]"),
             grpc_port=settings.MOREH_GRPC_PORT,
             demo_nodes=settings.MOREH_DEMO_NODES,
             demo_jobs=settings.MOREH_DEMO_JOBS,

@@ -16,10 +16,43 @@ from urllib.request import urlopen
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-READY_WITHIN = 60.0  # seconds on a busy machine; benchmarks/up.py measures the real limits
+READY_WITHIN = (
+    150.0  # seconds on a very busy machine; `up` itself gives up after 120; benchmarks/up.py measures the real limits
+)
 PASSWORD = "a-password-of-a-newcomer"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+NOT_STARTED: dict[str, tuple[dict[str, str], str]] = {
+    "a port that is no number": ({"MOREH_GRPC_PORT": "abc"}, "MOREH_GRPC_PORT must be a whole number, not 'abc'."),
+    "an address of another machine": (
+        {"MOREH_HTTP_HOST": "192.0.2.1"},
+        "192.0.2.1 is no address of this machine (Cannot assign requested address). "
+        "Choose another with MOREH_HTTP_HOST.",
+    ),
+    "a data folder that is a file": (
+        {"MOREH_DATA_DIR": str(Path(__file__).resolve())},
+        f"{Path(__file__).resolve()}/secret_key cannot be used (File exists). "
+        "Choose another folder with MOREH_DATA_DIR, or set MOREH_SECRET_KEY.",
+    ),
+    "a password that is too weak": (
+        {"MOREH_ADMIN_PASSWORD": "short"},
+        "MOREH_ADMIN_PASSWORD cannot be used: This password is too short. It must contain at least 10 characters.",
+    ),
+    "an administrator with a blank in the name": (
+        {"MOREH_ADMIN_USER": "kim lee"},
+        "MOREH_ADMIN_USER cannot be used: Enter a valid username. "
+        "This value may contain only letters, numbers, and @/./+/-/_ characters.",
+    ),
+    "a broker that is not there": (
+        {"REDIS_URL": "redis://127.0.0.1:1/0"},
+        "The broker cannot be used (Error 111 connecting to 127.0.0.1:1. Connection refused.). Look at REDIS_URL.",
+    ),
+    "a database that is not there": (
+        {"DATABASE_URL": "postgresql://moreh:pssst@127.0.0.1:1/moreh"},
+        "The database cannot be used (couldn't get a connection after 5.00 sec). Look at DATABASE_URL.",
+    ),
+}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Up:
@@ -86,7 +119,7 @@ def test_up_comes_up_green_stops_carries_on_and_says_what_died(site_env: dict[st
     with _up(site_env, tmp_path) as first:
         first.ready()
         assert set(first.check().values()) == {"ok"}
-        assert f"password  {PASSWORD}" in first.output
+        assert f"password  {PASSWORD} (made now)\n" in first.output
         with _up(site_env, tmp_path) as second:
             assert second.ended() == 1
             assert f"Another `up` (process {first.process.pid}) runs on" in second.output
@@ -96,7 +129,7 @@ def test_up_comes_up_green_stops_carries_on_and_says_what_died(site_env: dict[st
     jobs = set(re.findall(r"job (\d+) runs on", first.output))
     with _up(site_env, tmp_path) as again:
         again.ready()
-        assert "(unchanged)" in again.output
+        assert "password  (unchanged; `manage.py create_operator admin` gives another)\n" in again.output
         assert PASSWORD not in again.output
         again.wait_for(lambda: jobs & set(re.findall(r"job (\d+) (?:runs on|COMPLETED)", again.output)), 20)
         os.kill(_part(again, "grpc"), signal.SIGKILL)
@@ -126,10 +159,26 @@ def test_nothing_stays_when_it_is_killed_itself(site_env: dict[str, str], tmp_pa
         again.ready()
 
 
-def test_a_password_that_is_too_weak_is_said(site_env: dict[str, str], tmp_path: Path) -> None:
-    with _up(site_env, tmp_path, MOREH_ADMIN_PASSWORD="12345") as up:
+@pytest.mark.parametrize("case", NOT_STARTED)
+def test_what_cannot_be_started_is_said_with_the_setting_and_without_secrets(
+    site_env: dict[str, str], tmp_path: Path, case: str
+) -> None:
+    settings, reason = NOT_STARTED[case]
+    with _up(site_env, tmp_path, MOREH_DEMO_NODES="0", **settings) as up:
         assert up.ended() == 1
-        assert "This password is too short." in up.output
+        assert f"Not started: {reason}\n" in up.output
+        assert "Traceback" not in up.output
+        assert "pssst" not in up.output
+
+
+def test_up_listens_on_any_address_of_the_machine_whatever_proxy_there_is(
+    site_env: dict[str, str], tmp_path: Path
+) -> None:
+    hosts = {"MOREH_HTTP_HOST": "127.0.0.2", "MOREH_GRPC_HOST": "[::1]", "http_proxy": "http://127.0.0.1:1"}
+    with _up(site_env, tmp_path, MOREH_DEMO_NODES="1", **hosts) as up:
+        up.ready()
+        assert f"admin     http://127.0.0.2:{up.env['MOREH_HTTP_PORT']}/admin/\n" in up.output
+        assert f"gRPC      [::1]:{up.env['MOREH_GRPC_PORT']}\n" in up.output
 
 
 def _part(up: Up, name: str) -> int:

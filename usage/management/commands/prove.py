@@ -12,7 +12,8 @@ class Command(BaseCommand):
         proof = prove()
         for difference in proof.differences:
             self.stderr.write(difference)
-        seen = f"{proof.allocations} allocations, {proof.hours} closed hours, {proof.device_ms} device-ms rolled up"
+        closed = f"{proof.device_ms} device-ms rolled up in {proof.hours} closed hours"
+        seen = f"{proof.allocations} allocations, {closed}, {proof.device_ms_since} device-ms since"
         if proof.differences:
             raise CommandError(f"{len(proof.differences)} differences in {seen}.")
         self.stdout.write(f"Usage adds up: {seen}.")

@@ -1,3 +1,4 @@
+import getpass
 import os
 import sys
 from typing import Any
@@ -24,13 +25,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--email", default="", help="default: <username>@localhost.localdomain")
+        parser.add_argument("--email", default="", help="default: the username, else <username>@localhost.localdomain")
         parser.add_argument("--role", choices=Role.values, default=Role.MASTER)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         username, role = options["username"], Role(options["role"])
-        email = options["email"] or f"{username}@localhost.localdomain"
-        password = os.environ.get("MOREH_ADMIN_PASSWORD") or sys.stdin.readline().rstrip("\n")
+        email = options["email"] or (username if "@" in username else f"{username}@localhost.localdomain")
+        password = os.environ.get("MOREH_ADMIN_PASSWORD") or _typed_password()
         known = Operator.objects.filter(username=username).first()
         try:
             if known is None:
@@ -41,3 +42,7 @@ class Command(BaseCommand):
             details = "; ".join(f"{name}: {value}" for name, value in refusal.details.items())
             raise CommandError(f"{refusal} {details}") from refusal
         self.stdout.write(f"{username}: {'known' if known else 'created'}")
+
+
+def _typed_password() -> str:
+    return getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
