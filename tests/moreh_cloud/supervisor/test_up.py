@@ -16,9 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-READY_WITHIN = (
-    150.0  # seconds on a very busy machine; `up` itself gives up after 120; benchmarks/up.py measures the real limits
-)
+READY_WITHIN = 150.0  # seconds: `up` itself gives up after 120; benchmarks/up.py measures the real limits
 PASSWORD = "a-password-of-a-newcomer"
 
 NOT_STARTED: dict[str, tuple[dict[str, str], str]] = {
