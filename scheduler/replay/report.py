@@ -99,7 +99,8 @@ def plot(path: Path, held: Steps, waiting: Steps, capacity: int) -> None:
     for panel, steps, label in ((above, held, f"devices held, of {capacity:,}"), (below, waiting, "jobs waiting")):
         panel.step(*_hours([*steps, (end_ms, steps[-1][1])]), where="post", linewidth=0.8)
         panel.set_ylabel(label)
-        panel.set_ylim(0, 1.1 * max(1, *(count for _at, count in steps)))  # an idle cluster's line is no bottom line
+        top = max(1, *(count for _at, count in steps))
+        panel.set_ylim(-0.02 * top, 1.1 * top)  # an idle cluster's line is no bottom line
     above.axhline(capacity, color="grey", linestyle="--", linewidth=0.8)
     below.set_xlabel("hours since the first submission")
     figure.savefig(path, format="png", dpi=120)

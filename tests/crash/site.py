@@ -32,7 +32,7 @@ TIMES = {
     "MOREH_POWER_LEASE": "4",
     "MOREH_POWER_FRESH": "2",
 }
-SETTLED_WITHIN = 30.0  # seconds
+SETTLED_WITHIN = 90.0  # seconds, on a busy machine
 ON_ITS_WAY_S = 1.5  # what a client sent before it was killed has reached the database by then
 
 

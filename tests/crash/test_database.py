@@ -20,7 +20,7 @@ from tests.crash.portal import Portal
 from tests.crash.site import TIMES, Site
 from tests.crash.test_kills import UNHARMED
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 DURABLE = ("-c", "max_connections=200")  # with fsync, as in production
 # Longer than every grace that would count.

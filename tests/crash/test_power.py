@@ -11,7 +11,7 @@ import pytest
 
 from tests.crash.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ENDED = ("SUCCEEDED", "FAILED", "UNKNOWN")
 POWERED_OFF = [["SHUTDOWN", "POWERED_OFF"]]

@@ -11,7 +11,7 @@ import pytest
 from tests.crash.site import ROOT, Site
 from tests.crash.world import DEVICES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_line_4_moreh_run_with_its_program_running(site: Site, chance: random.Random, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.crash.portal import Portal
 from tests.crash.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 PORTALS = 4
 KILLS = 3

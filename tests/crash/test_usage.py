@@ -9,7 +9,7 @@ import pytest
 from moreh_cloud.supervisor.parts import MANAGE
 from tests.crash.site import ROOT, Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 DAYS = 30
 KILLS = 5
