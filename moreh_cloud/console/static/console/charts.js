@@ -40,7 +40,25 @@
     };
   }
 
+  // "As a table": the same figures, written when somebody opens it.
+  function tabulate(figure) {
+    const box = document.querySelector(`details[data-of="${CSS.escape(figure.id)}"]`);
+    if (!box?.open || !figure.chartData) return;
+    const { times, labels, series, stepped } = figure.chartData;
+    const table = box.querySelector("table");
+    const when = (ms) => new Date(ms).toLocaleString(language(), { timeZone: zone(), dateStyle: "short", timeStyle: "short" });
+    const names = times ? times.map(when) : labels;
+    const line = (kind, cells) => { const row = document.createElement("tr"); row.append(...cells.map((text, i) => written(i ? "mc-number" : "", kind, text))); return row; };
+    const head = document.createElement("thead"), body = document.createElement("tbody");
+    head.append(line("th", [table.dataset.when || "", ...series.map((one) => one.name)]));
+    const last = stepped ? names.length - 1 : names.length; // the last point of a stepped line only ends it
+    for (let i = 0; i < last; i++) body.append(line("td", [names[i], ...series.map((one) => one.values[i]?.toLocaleString(language()) ?? "–")]));
+    table.replaceChildren(head, body);
+  }
+  const written = (name, kind, text) => Object.assign(document.createElement(kind), { className: name, textContent: text });
+
   function paint(figure, data) {
+    tabulate(figure);
     const kind = figure.dataset.kind || "line";
     drawn.get(figure)?.destroy();
     const empty = !data.series.some((series) => series.values.some((value) => value !== null));
@@ -77,6 +95,8 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const figure of figures()) { draw(figure); watch(figure); }
+    for (const box of document.querySelectorAll("details[data-of]"))
+      box.addEventListener("toggle", () => tabulate(document.getElementById(box.dataset.of)));
     new MutationObserver(() => { for (const [figure] of drawn) if (figure.isConnected) paint(figure, figure.chartData); })
       .observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
   });
