@@ -100,8 +100,8 @@ def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
     return {
         "over": over,
         "report": found,
-        "lines": _lines(wish, rows),
-        "top": [] if wish.token else _lines(wish, found.rows[:SHOWN_TOP]),
+        "lines": _lines(wish, over, rows),
+        "top": [] if wish.token else _lines(wish, over, found.rows[:SHOWN_TOP]),
         "top_title": TOPS[wish.by],
         "who": HEADS[wish.by],
         "jobs": jobs,
@@ -137,22 +137,23 @@ def _stay(row: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the table: whose it is, and where more of it is seen."""
+    """A row of the table: whose it is, where more of it is seen, and its devices averaged over the range."""
 
     name: Message
     address: str
     gone: bool
     row: Row
+    average: float
 
 
-def _lines(wish: Wish, rows: Sequence[Row]) -> list[Line]:
-    return [_line(wish, row) for row in queries.named(wish.by, rows)]
+def _lines(wish: Wish, over: Span, rows: Sequence[Row]) -> list[Line]:
+    return [_line(wish, row, row.device_ms / over.ms) for row in queries.named(wish.by, rows)]
 
 
-def _line(wish: Wish, row: Row) -> Line:
+def _line(wish: Wish, row: Row, average: float) -> Line:
     if row.who is None:
-        return Line(REST_NAMES[wish.by], "", False, row)
-    return Line(str(row.who), _more(wish, row), row.who.deleted_at is not None, row)
+        return Line(REST_NAMES[wish.by], "", False, row, average)
+    return Line(str(row.who), _more(wish, row), row.who.deleted_at is not None, row, average)
 
 
 def _more(wish: Wish, row: Row) -> str:

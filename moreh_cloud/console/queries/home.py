@@ -90,7 +90,8 @@ def first_steps() -> Steps:
         "jobs": Job.objects.all(),
     }
     always = BackendGroup.objects.filter(pk=DEFAULT_GROUP)
-    return Steps(**always.values(**{name: Exists(some) for name, some in rows.items()}).get())
+    found = always.values(**{f"has_{name}": Exists(some) for name, some in rows.items()}).get()
+    return Steps(**{name: found[f"has_{name}"] for name in rows})
 
 
 @dataclass(frozen=True, slots=True)
