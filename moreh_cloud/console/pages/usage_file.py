@@ -1,5 +1,7 @@
 """The table of the usage page as a file: every row, with the same filters, in whole device-milliseconds."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -14,9 +16,12 @@ from moreh_cloud.console.queries import usage as queries
 from moreh_cloud.console.queries.spans import Span, span
 from moreh_cloud.console.queries.usage import REST, Report, Row
 from moreh_cloud.lib import sheets
+from tokens.models import Token
 from usage.metering import HOUR_MS, Held
 
-COLUMNS = ("id", "name", "min", "max", "average", "device_ms", "device_hours", "share_percent")
+FIGURES = ("min", "max", "average", "device_ms", "device_hours", "share_percent")
+COLUMNS = ("id", "name", *FIGURES)
+JOB_COLUMNS = ("job", "sda", "process", "devices", "from", "until", "device_ms", "device_hours", "share_percent")
 Line = tuple[Any, ...]
 
 
@@ -28,49 +33,57 @@ def file(request: HttpRequest, kind: str) -> HttpResponseBase:
     if not (wish.start and wish.end):
         problems = [str(problem) for errors in wish.form.errors.values() for problem in errors]
         return HttpResponse("\n".join(problems), status=400, content_type="text/plain; charset=utf-8")
-    over = span(wish.start, wish.end)
-    found = queries.report(over, wish.by, wish.scope)
+    found = queries.report(span(wish.start, wish.end), wish.by, wish.scope)
     rows, everybody = queries.measured(found, found.rows)
-    lines = [_line(row, found, wish) for row in queries.named(wish.by, rows)]
-    lines += [_again(found)] if found.twice_ms else []
-    answer = _csv(lines) if kind == "csv" else _json(lines, found, everybody)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{_name(wish, over)}.{kind}"'
+    names, lines = (JOB_COLUMNS, _jobs(found, wish.token)) if wish.token else (COLUMNS, _lines(found, rows))
+    answer = _csv(names, lines) if kind == "csv" else _json(names, lines, found, everybody)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{_name(wish, found.over)}.{kind}"'
     return answer
 
 
-def _csv(lines: list[Line]) -> HttpResponseBase:
-    text = chain([sheets.head(COLUMNS)], map(sheets.line, lines))
+def _csv(names: Line, lines: Iterable[Line]) -> HttpResponseBase:
+    text = chain([sheets.head(names)], map(sheets.line, lines))
     return StreamingHttpResponse(text, content_type="text/csv; charset=utf-8; header=present")
 
 
-def _json(lines: list[Line], found: Report, everybody: Held | None) -> HttpResponseBase:
-    rows = [dict(zip(COLUMNS, line, strict=True)) for line in lines]
-    total = _figures(found.total_ms, everybody, found)
-    times = {"from": _shown(found.over.start), "to": _shown(found.over.end)}
-    return JsonResponse({**times, "by": found.by, "total": dict(zip(COLUMNS[2:], total, strict=True)), "rows": rows})
+def _json(names: Line, lines: Iterable[Line], found: Report, everybody: Held | None) -> HttpResponseBase:
+    total = (*_extremes(everybody), found.total_ms / found.over.ms, *_time(found.total_ms, found))
+    head = {"from": _shown(found.over.start), "to": _shown(found.over.end), "by": found.by}
+    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    return JsonResponse({**head, "total": dict(zip(FIGURES, total, strict=True)), "rows": rows})
 
 
-def _line(row: Row, found: Report, wish: Wish) -> Line:
-    name = str(row.who or REST_NAMES[wish.by])
-    return (None if row.key == REST else row.key, name, *_figures(row.device_ms, row.held, found))
+def _lines(found: Report, rows: list[Row]) -> list[Line]:
+    lines = [_line(row, found) for row in queries.named(found.by, rows)]
+    if found.twice_ms:  # take away what tokens in several user groups have had counted more than once
+        lines.append((None, _now("Counted in several user groups"), None, None, None, *_time(-found.twice_ms, found)))
+    return lines
 
 
-def _again(found: Report) -> Line:
-    """Take away what tokens in several user groups have had counted more than once."""
-    ms = -found.twice_ms
-    return (None, _now("Counted in several user groups"), None, None, *_figures(ms, None, found)[2:])
+def _line(row: Row, found: Report) -> Line:
+    who = (None if row.key == REST else row.key, str(row.who or REST_NAMES[found.by]))
+    return (*who, *_extremes(row.held), row.device_ms / found.over.ms, *_time(row.device_ms, found))
 
 
-def _figures(ms: int, held: Held | None, found: Report) -> Line:
-    extremes = (held.minimum, held.maximum) if held else (None, None)
-    share = round(100 * ms / found.total_ms, 4) if found.total_ms else None
-    return (*extremes, round(ms / found.over.ms, 6), ms, round(ms / HOUR_MS, 6), share)
+def _jobs(found: Report, token: Token) -> Iterable[Line]:
+    for row in queries.jobs_of(found.over, token):
+        until = None if row["open"] else row["until"]
+        about = (row["job"], row["sda"], row["job__process_name"], row["devices"], _shown(row["begun"]), _shown(until))
+        yield (*about, *_time(row["held"] // queries.MILLISECOND, found))
+
+
+def _extremes(held: Held | None) -> Line:
+    return (held.minimum, held.maximum) if held else (None, None)
+
+
+def _time(ms: int, found: Report) -> Line:
+    return ms, ms / HOUR_MS, 100 * ms / found.total_ms if found.total_ms else None
 
 
 def _name(wish: Wish, over: Span) -> str:
-    days = [f"{timezone.localtime(at):%Y%m%d-%H%M}" for at in (over.start, over.end)]
-    return f"usage-{wish.by}-{'-to-'.join(days)}"
+    whose = f"token-{wish.token.pk}" if wish.token else wish.by
+    return f"usage-{whose}-{'-to-'.join(f'{timezone.localtime(at):%Y%m%d-%H%M}' for at in (over.start, over.end))}"
 
 
-def _shown(at: Any) -> str:
-    return timezone.localtime(at).isoformat(timespec="milliseconds")
+def _shown(at: datetime | None) -> str | None:
+    return timezone.localtime(at).isoformat(timespec="milliseconds") if at else None

@@ -11,7 +11,19 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Count, DateTimeField, DurationField, ExpressionWrapper, Max, Min, Q, QuerySet, Sum, Value
+from django.db.models import (
+    Count,
+    DateTimeField,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Max,
+    Min,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+)
 from django.db.models.functions import Coalesce, Greatest, Least
 
 from backends.models import BackendGroup
@@ -146,4 +158,4 @@ def jobs_of(over: Span, token: Token) -> Any:
         "until": Max("ended_at"),
         "open": Count("pk", filter=Q(ended_at__isnull=True)),
     }
-    return mine.annotate(**figures).order_by("-held", "job", "sda")
+    return mine.annotate(**figures).order_by("-held", F("job").asc(nulls_last=True), "sda")

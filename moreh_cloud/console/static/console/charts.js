@@ -14,13 +14,27 @@
     return (ms) => new Intl.DateTimeFormat(language(), { ...shape, timeZone: zone() }).format(ms);
   }
 
+  // Marks at whole hours or days of the installation's clocks.
+  const STEPS = [10, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((minutes) => minutes * 60e3);
+  function marks(axis) {
+    const step = STEPS.find((one) => (axis.max - axis.min) / one <= 9) || STEPS.at(-1);
+    const ahead = offset(axis.min);
+    axis.ticks = [];
+    for (let at = Math.ceil((axis.min + ahead) / step) * step - ahead; at <= axis.max; at += step) axis.ticks.push({ value: at });
+  }
+  function offset(ms) {
+    const parts = Object.fromEntries(new Intl.DateTimeFormat("en", { timeZone: zone(), hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" })
+      .formatToParts(ms).map((part) => [part.type, +part.value]));
+    return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute) - Math.floor(ms / 60e3) * 60e3;
+  }
+
   function datasets(data, kind) {
     return data.series.map((series, place) => {
       const colour = css(`--mc-series-${(place % 6) + 1}`);
       const values = data.times ? series.values.map((y, i) => ({ x: data.times[i], y })) : series.values;
       return {
         label: series.name, data: values, borderColor: colour, backgroundColor: kind === "bar" ? colour : colour + "22",
-        borderWidth: 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
+        borderWidth: kind === "bar" ? 0 : 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
         fill: data.series.length === 1 && kind === "line",
       };
     });
@@ -30,7 +44,7 @@
     const grid = { color: css("--mc-line") };
     const ticks = { color: css("--mc-quiet"), maxRotation: 0, autoSkipPadding: 16 };
     const x = data.times && kind === "line"
-      ? { type: "linear", min: data.times[0], max: data.times[data.times.length - 1], grid, ticks: { ...ticks, callback: clock(data.times) } }
+      ? { type: "linear", min: data.times[0], max: data.times[data.times.length - 1], grid, afterBuildTicks: marks, ticks: { ...ticks, callback: clock(data.times) } }
       : { grid: { display: false }, ticks };
     const title = (items) => (data.times && kind === "line" ? new Date(items[0].parsed.x).toLocaleString(language(), { timeZone: zone() }) : items[0].label);
     return {
