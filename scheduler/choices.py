@@ -45,3 +45,11 @@ class WorkerState(models.TextChoices):
     RUNNING = "RUNNING", _("running")
     STOPPING = "STOPPING", _("stopping")
     GONE = "GONE", _("gone")
+
+
+class Use(models.TextChoices):
+    """What a node or a device is good for now; each is in exactly one of these."""
+
+    IN_USE = "in-use", _("in use")
+    AVAILABLE = "available", _("available")
+    UNAVAILABLE = "unavailable", _("unavailable")

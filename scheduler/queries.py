@@ -3,14 +3,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet, Window
+from django.db.models import Case, CharField, F, Q, QuerySet, Value, When, Window
 from django.db.models.functions import RowNumber
 
-from backends.choices import DeviceStatus
-from backends.models import Bmc, Device
-from backends.queries import grace_start
+from backends.choices import BackendStatus, DeviceStatus
+from backends.models import Backend, Bmc, Device
+from backends.queries import grace_start, heard
 from moreh_cloud.answers.watching import count_rows
-from scheduler.choices import HOLDING, LIVE, OVER, JobStatus
+from scheduler.choices import HOLDING, LIVE, OVER, JobStatus, Use
 from scheduler.models import WAITING, Allocation, Job, Worker
 from tokens.models import Token
 
@@ -149,6 +149,37 @@ def powered_off_backends() -> list[int]:
     )
     awake = off.filter(Q(backend__status="ACTIVE") | ~Q(backend__devices__status=DeviceStatus.SHUTDOWN))
     return list(awake.order_by("pk").values_list("pk", flat=True).distinct())
+
+
+def node_use(now: datetime) -> Case:
+    """Tell, as an expression on Backend, its Use.
+
+    In use: one of its devices is held by a job or a reserved SDA, whatever else is true of the node. Available: not in
+    use, ACTIVE, heard from, and with an idle device. Unavailable: every other.
+    """
+    held = Q(pk__in=Allocation.objects.filter(OPEN).values("device__backend"))
+    idle = Q(pk__in=Device.objects.filter(status=DeviceStatus.IDLE).values("backend"))
+    return _use(held, Q(heard(now), idle, status=BackendStatus.ACTIVE))
+
+
+def device_use(now: datetime) -> Case:
+    """Tell, as an expression on Device, its Use.
+
+    In use: held by a job or a reserved SDA. Available: idle, on an ACTIVE node that is heard from, so a job may get it
+    now. Unavailable: every other: shut down, cleaning, kept out, or on a node that is silent or takes no jobs.
+    """
+    held = Q(pk__in=Allocation.objects.filter(OPEN).values("device"))
+    serving = Backend.objects.live().filter(heard(now), status=BackendStatus.ACTIVE)
+    return _use(held, Q(status=DeviceStatus.IDLE, backend__in=serving.values("pk")))
+
+
+def _use(held: Q, ready: Q) -> Case:
+    return Case(
+        When(held, then=Value(Use.IN_USE.value)),
+        When(ready, then=Value(Use.AVAILABLE.value)),
+        default=Value(Use.UNAVAILABLE.value),
+        output_field=CharField(),
+    )
 
 
 def _listened_since(cutoff: datetime, now: datetime) -> bool:

@@ -1,9 +1,10 @@
 """Device-time from intervals, as exact integers of milliseconds; every interval and range is [start, end)."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 HOUR_MS = 3_600_000
@@ -71,6 +72,23 @@ def held(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Held:
     ends = [at for at, _ in steps[1:]] + [end_ms]
     total = sum((end - at) * devices for (at, devices), end in zip(steps, ends, strict=True))
     return Held(min(counts), max(counts), total, end_ms - start_ms)
+
+
+def held_between(intervals: Iterable[Interval[K]], bounds: Sequence[int]) -> list[Held]:
+    """Measure each piece between two neighbouring bounds (ms, rising) in one walk over all of them."""
+    steps = profile(intervals, bounds[0], bounds[-1])
+    ends = [at for at, _ in steps[1:]] + [bounds[-1]]
+    place, pieces = 0, []
+    for start, end in pairwise(bounds):
+        first = place
+        while ends[place] < end:
+            place += 1
+        here = range(first, place + 1)
+        total = sum((min(ends[i], end) - max(steps[i][0], start)) * steps[i][1] for i in here)
+        levels = [steps[i][1] for i in here]
+        pieces.append(Held(min(levels), max(levels), total, end - start))
+        place = min(place + (ends[place] == end), len(steps) - 1)
+    return pieces
 
 
 def profile(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> list[tuple[int, int]]:

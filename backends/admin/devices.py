@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from backends.admin.forms import DeviceStatusForm
 from backends.admin.node_tables import holder
 from backends.admin.tones import device_badge
+from backends.admin.use import DeviceUse
 from backends.choices import DeviceStatus
 from backends.models import Device
 from moreh_cloud.events.admin import actor_of
@@ -30,7 +31,7 @@ class DeviceAdmin(ServiceAdmin):
         "use",
         "since",
     )
-    list_filter = ("status", "why", "model", "backend__group")
+    list_filter = (DeviceUse, "status", "why", "model", "backend__group")
     search_fields = ("backend__name", "model")
     search_help_text = _("Name of the backend, or model")
     ordering = ("backend_id", "index")

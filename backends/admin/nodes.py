@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from backends.admin.forms import BackendForm, DeviceStatusForm, MoveForm, PowerForm
 from backends.admin.node_tables import device_table, order_table, power_table
 from backends.admin.tones import DEVICE, backend_badge, power_badge
+from backends.admin.use import NodeUse
 from backends.choices import BackendStatus, DeviceStatus, PowerVerb
 from backends.models import Backend
 from backends.services.groups import move_backend
@@ -51,7 +52,7 @@ def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) ->
 class BackendAdmin(ServiceAdmin):
     form = BackendForm
     list_display = ("name", "group", "shown_status", "shown_power", "shown_devices", "address", "seen", "agent_version")
-    list_filter = (Tombstones, "status", "why", "group", "bmc__status", "bmc__weak")
+    list_filter = (Tombstones, NodeUse, "status", "why", "group", "bmc__status", "bmc__weak")
     list_select_related = ("group", "bmc", "agent")
     live_topics = "nodes telemetry"
     search_fields = ("name", "description", "ip", "bmc__ip")

@@ -1,10 +1,19 @@
 from django.urls import path
 
 from moreh_cloud.console.live import views as live
+from moreh_cloud.console.pages import home, usage, usage_file
 from moreh_cloud.console.pages.frame import for_operators
 
 app_name = "console"
 urlpatterns = [
     path("live/stream", for_operators(live.stream), name="live-stream"),
     path("live/pulse", for_operators(live.pulse), name="live-pulse"),
+    path("home/cards", for_operators(home.cards), name="home-cards"),
+    path("home/alerts", for_operators(home.alerts), name="home-alerts"),
+    path("home/top", for_operators(home.top), name="home-top"),
+    path("home/devices", for_operators(home.devices_chart), name="home-devices"),
+    path("home/queue", for_operators(home.queue_chart), name="home-queue"),
+    path("usage/", for_operators(usage.page), name="usage"),
+    path("usage/chart", for_operators(usage.chart), name="usage-chart"),
+    path("usage/file.<str:kind>", for_operators(usage_file.file), name="usage-file"),
 ]

@@ -35,7 +35,7 @@ UNFOLD = {
     "SHOW_BACK_BUTTON": True,
     "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "6px",
-    "DASHBOARD_CALLBACK": "moreh_cloud.console.home.home",
+    "DASHBOARD_CALLBACK": "moreh_cloud.console.pages.home.dashboard",
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.6)",
@@ -79,6 +79,7 @@ UNFOLD = {
                 _item(_("SDAs"), "sda_sda", "memory_alt"),
                 _item(_("SDA models"), "sda_sdamodel", "category"),
                 _item(_("SDA model groups"), "sda_sdamodelgroup", "folder_special"),
+                {"title": _("Usage"), "icon": "bar_chart", "link": reverse_lazy("console:usage")},
                 _item(_("Hourly usage"), "usage_usagehour", "schedule"),
                 _item(_("Closed hours"), "usage_closedhour", "event_available"),
             ),

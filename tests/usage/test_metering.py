@@ -1,11 +1,23 @@
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage.metering import HOUR_MS, Held, Interval, clip, device_ms, device_ms_by_hour, held, percentage, profile
+from usage.metering import (
+    HOUR_MS,
+    Held,
+    Interval,
+    clip,
+    device_ms,
+    device_ms_by_hour,
+    held,
+    held_between,
+    percentage,
+    profile,
+)
 
 CLIPS = {
     "inside": ((20, 30), [(20, 30)]),
@@ -115,3 +127,9 @@ def test_a_range_cut_in_two_loses_nothing(world: list[Interval[str]], cuts: tupl
     start, middle, end = sorted(cuts)
     parts = Counter(device_ms(world, start, middle)) + Counter(device_ms(world, middle, end))
     assert dict(parts) == device_ms(world, start, end)
+
+
+@given(intervals, st.lists(times, min_size=2, max_size=8, unique=True))
+def test_pieces_of_a_range_are_measured_as_if_each_was_alone(world: list[Interval[str]], cuts: list[int]) -> None:
+    bounds = sorted(cuts)
+    assert held_between(world, bounds) == [held(world, start, end) for start, end in pairwise(bounds)]

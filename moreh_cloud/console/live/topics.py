@@ -20,6 +20,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "sda_sda",
     ),
     "events": ("events_event",),
+    "alerts": ("alerts_alert",),
 }
 
 Pulse = Mapping[str, str]

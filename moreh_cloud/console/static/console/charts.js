@@ -14,13 +14,27 @@
     return (ms) => new Intl.DateTimeFormat(language(), { ...shape, timeZone: zone() }).format(ms);
   }
 
+  // Marks at whole hours or days of the installation's clocks.
+  const STEPS = [10, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((minutes) => minutes * 60e3);
+  function marks(axis) {
+    const step = STEPS.find((one) => (axis.max - axis.min) / one <= 9) || STEPS.at(-1);
+    const ahead = offset(axis.min);
+    axis.ticks = [];
+    for (let at = Math.ceil((axis.min + ahead) / step) * step - ahead; at <= axis.max; at += step) axis.ticks.push({ value: at });
+  }
+  function offset(ms) {
+    const parts = Object.fromEntries(new Intl.DateTimeFormat("en", { timeZone: zone(), hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" })
+      .formatToParts(ms).map((part) => [part.type, +part.value]));
+    return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute) - Math.floor(ms / 60e3) * 60e3;
+  }
+
   function datasets(data, kind) {
     return data.series.map((series, place) => {
       const colour = css(`--mc-series-${(place % 6) + 1}`);
       const values = data.times ? series.values.map((y, i) => ({ x: data.times[i], y })) : series.values;
       return {
         label: series.name, data: values, borderColor: colour, backgroundColor: kind === "bar" ? colour : colour + "22",
-        borderWidth: 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
+        borderWidth: kind === "bar" ? 0 : 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
         fill: data.series.length === 1 && kind === "line",
       };
     });
@@ -30,7 +44,7 @@
     const grid = { color: css("--mc-line") };
     const ticks = { color: css("--mc-quiet"), maxRotation: 0, autoSkipPadding: 16 };
     const x = data.times && kind === "line"
-      ? { type: "linear", min: data.times[0], max: data.times[data.times.length - 1], grid, ticks: { ...ticks, callback: clock(data.times) } }
+      ? { type: "linear", min: data.times[0], max: data.times[data.times.length - 1], grid, afterBuildTicks: marks, ticks: { ...ticks, callback: clock(data.times) } }
       : { grid: { display: false }, ticks };
     const title = (items) => (data.times && kind === "line" ? new Date(items[0].parsed.x).toLocaleString(language(), { timeZone: zone() }) : items[0].label);
     return {
@@ -40,7 +54,25 @@
     };
   }
 
+  // "As a table": the same figures, written when somebody opens it.
+  function tabulate(figure) {
+    const box = document.querySelector(`details[data-of="${CSS.escape(figure.id)}"]`);
+    if (!box?.open || !figure.chartData) return;
+    const { times, labels, series, stepped } = figure.chartData;
+    const table = box.querySelector("table");
+    const when = (ms) => new Date(ms).toLocaleString(language(), { timeZone: zone(), dateStyle: "short", timeStyle: "short" });
+    const names = times ? times.map(when) : labels;
+    const line = (kind, cells) => { const row = document.createElement("tr"); row.append(...cells.map((text, i) => written(i ? "mc-number" : "", kind, text))); return row; };
+    const head = document.createElement("thead"), body = document.createElement("tbody");
+    head.append(line("th", [table.dataset.when || "", ...series.map((one) => one.name)]));
+    const last = stepped ? names.length - 1 : names.length; // the last point of a stepped line only ends it
+    for (let i = 0; i < last; i++) body.append(line("td", [names[i], ...series.map((one) => one.values[i]?.toLocaleString(language()) ?? "–")]));
+    table.replaceChildren(head, body);
+  }
+  const written = (name, kind, text) => Object.assign(document.createElement(kind), { className: name, textContent: text });
+
   function paint(figure, data) {
+    tabulate(figure);
     const kind = figure.dataset.kind || "line";
     drawn.get(figure)?.destroy();
     const empty = !data.series.some((series) => series.values.some((value) => value !== null));
@@ -77,6 +109,8 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const figure of figures()) { draw(figure); watch(figure); }
+    for (const box of document.querySelectorAll("details[data-of]"))
+      box.addEventListener("toggle", () => tabulate(document.getElementById(box.dataset.of)));
     new MutationObserver(() => { for (const [figure] of drawn) if (figure.isConnected) paint(figure, figure.chartData); })
       .observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
   });

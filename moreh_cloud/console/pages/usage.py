@@ -1,0 +1,162 @@
+"""Usage over any range: a table by token, user group or backend group, its chart, and a token's jobs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.http import HttpRequest, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from moreh_cloud.console.calendar import Unit, bounds, unit_for
+from moreh_cloud.console.pages.frame import show
+from moreh_cloud.console.pages.usage_wish import FREE, Wish, read_wish
+from moreh_cloud.console.queries import usage as queries
+from moreh_cloud.console.queries.spans import Span, span, sums_between
+from moreh_cloud.console.queries.usage import By, Row
+from moreh_cloud.lib.clock import to_ms
+from moreh_cloud.lib.errors import Message
+from tokens.models import Token
+from usage.metering import HOUR_MS
+from usage.queries import total_devices
+
+PER_PAGE = 50
+SHOWN_TOP = 8
+RANGES: Mapping[str, Message] = {
+    "today": _("Today"),
+    "7d": _("7 days"),
+    "month": _("This month"),
+    "last-month": _("Last month"),
+}
+WAYS: Mapping[By, Message] = {
+    By.TOKEN: _("By token"),
+    By.GROUP: _("By user group"),
+    By.BACKENDS: _("By backend group"),
+}
+REST_NAMES: Mapping[By, Message] = {
+    By.TOKEN: "",
+    By.GROUP: _("In no user group"),
+    By.BACKENDS: _("Reserved SDAs, whose backend group is not recorded"),
+}
+UNITS: Mapping[Unit, Message] = {
+    Unit.HOUR: _("Device-hours by hour"),
+    Unit.DAY: _("Device-hours by day"),
+    Unit.MONTH: _("Device-hours by month"),
+}
+TOPS: Mapping[By, Message] = {
+    By.TOKEN: _("Top users"),
+    By.GROUP: _("Top user groups"),
+    By.BACKENDS: _("Top backend groups"),
+}
+HEADS: Mapping[By, Message] = {By.TOKEN: _("token"), By.GROUP: _("user group"), By.BACKENDS: _("backend group")}
+LABELS = {Unit.HOUR: "%m-%d %H:%M", Unit.DAY: "%m-%d", Unit.MONTH: "%Y-%m"}
+
+
+def page(request: HttpRequest) -> TemplateResponse:
+    """Show the usage that the address asks for."""
+    wish = read_wish(request)
+    context = {"wish": wish, "ranges": _ranges(wish), "ways": _ways(wish), "free": wish.named == FREE}
+    context |= {"query": wish.query(), "everybody_query": wish.query(token=None, group=None, by=_back(wish))}
+    if wish.start and wish.end:
+        context |= _figures(request, wish, span(wish.start, wish.end))
+    return show(request, "console/usage/page.html", _("Usage"), is_fullwidth="1", **context)
+
+
+def chart(request: HttpRequest) -> JsonResponse:
+    """Give the device-hours of each hour, day or month of the range."""
+    wish = read_wish(request)
+    if not (wish.start and wish.end):
+        return JsonResponse({}, status=400)
+    unit, zone = unit_for(wish.start, wish.end), timezone.get_default_timezone()
+    cuts = bounds(wish.start, wish.end, unit, zone)
+    sums = sums_between(span(wish.start, wish.end), [to_ms(cut) for cut in cuts], wish.scope)
+    labels = [f"{cut.astimezone(zone):{LABELS[unit]}}" for cut in cuts[:-1]]
+    series = {"name": _now("device-hours"), "values": [round(ms / HOUR_MS, 3) for ms in sums]}
+    return JsonResponse({"unit": series["name"], "labels": labels, "series": [series] if any(sums) else []})
+
+
+def _ranges(wish: Wish) -> list[tuple[Message, str, bool]]:
+    change = {"start": None, "end": None, "by": wish.by}
+    return [(title, wish.query(range=name, **change), wish.named == name) for name, title in RANGES.items()]
+
+
+def _ways(wish: Wish) -> list[tuple[Message, str, bool]]:
+    return [(title, wish.query(by=by), wish.by == by) for by, title in WAYS.items()]
+
+
+def _back(wish: Wish) -> By:
+    return By.GROUP if wish.group and not wish.token else By.TOKEN
+
+
+def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
+    found = queries.report(over, wish.by, wish.scope)
+    shown = Paginator(found.rows, PER_PAGE).get_page(request.GET.get("page"))
+    rows, everybody = queries.measured(found, list(shown))
+    jobs = _jobs(request, over, wish.token) if wish.token else None
+    return {
+        "over": over,
+        "report": found,
+        "lines": _lines(wish, over, rows),
+        "top": [] if wish.token else _lines(wish, over, found.rows[:SHOWN_TOP]),
+        "top_title": TOPS[wish.by],
+        "who": HEADS[wish.by],
+        "jobs": jobs,
+        "stays": [_stay(row) for row in jobs] if jobs else [],
+        "everybody": everybody,
+        "average": found.total_ms / over.ms,
+        "devices": total_devices(),
+        "pages": shown,
+        "unit": UNITS[unit_for(over.start, over.end)],
+        "most": queries.MOST_ALLOCATIONS,
+    }
+
+
+def _jobs(request: HttpRequest, over: Span, token: Token) -> Page[Any]:
+    return Paginator(queries.jobs_of(over, token), PER_PAGE).get_page(request.GET.get("page"))
+
+
+def _stay(row: dict[str, Any]) -> dict[str, Any]:
+    """Name a job, or the reserved SDA that held devices without one."""
+    job, sda = row["job"], row["sda"]
+    name = f"#{job}" if job else _now("reserved SDA #%(number)s") % {"number": sda}
+    page, number = ("scheduler_job", job) if job else ("sda_sda", sda)
+    return {
+        "name": name,
+        "address": reverse(f"admin:{page}_change", args=[number]),
+        "process": row["job__process_name"],
+        "devices": row["devices"],
+        "begun": row["begun"],
+        "until": None if row["open"] else row["until"],
+        "device_ms": row["held"] // queries.MILLISECOND,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the table: whose it is, where more of it is seen, and its devices averaged over the range."""
+
+    name: Message
+    address: str
+    gone: bool
+    row: Row
+    average: float
+
+
+def _lines(wish: Wish, over: Span, rows: Sequence[Row]) -> list[Line]:
+    return [_line(wish, row, row.device_ms / over.ms) for row in queries.named(wish.by, rows)]
+
+
+def _line(wish: Wish, row: Row, average: float) -> Line:
+    if row.who is None:
+        return Line(REST_NAMES[wish.by], "", False, row, average)
+    return Line(str(row.who), _more(wish, row), row.who.deleted_at is not None, row, average)
+
+
+def _more(wish: Wish, row: Row) -> str:
+    if wish.by == By.BACKENDS:
+        return reverse("admin:backends_backendgroup_change", args=[row.key])
+    return wish.query(by=By.TOKEN, **{wish.by: row.key})

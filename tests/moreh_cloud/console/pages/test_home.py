@@ -1,0 +1,161 @@
+"""The first page: what it shows to whom, where its cards lead, and what it costs."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from backends.choices import BackendStatus
+from backends.services.nodes import set_backend_status
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.alerts.choices import Category
+from moreh_cloud.alerts.services import raise_alert
+from moreh_cloud.lib.clock import db_now
+from scheduler.choices import Cause
+from scheduler.models import Job
+from scheduler.services.jobs import cancel_job
+from tests import make
+from tests.admin_world import client_of
+from tests.moreh_cloud.console.world import HOUR, hold
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+PARTS = ("cards", "alerts", "top")
+ROW = re.compile(r'<dt><a href="([^"]+)">([^<]+)</a></dt><dd>([\d,]+)')
+
+
+def page(browser: Client, address: str = "/admin/") -> str:
+    answer = browser.get(address)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def world() -> None:
+    """Make nodes of every use, jobs of several fates, and an alert."""
+    node = make.ready_backend(2)
+    make.running_job(node)
+    set_backend_status(make.ready_backend(2), BackendStatus.SHUTDOWN, actor=make.ACTOR)
+    make.ready_backend(1)
+    make.job(num_devices=8)
+    cancel_job(make.job(num_devices=8), cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    old = make.job(num_devices=8)
+    cancel_job(old, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    day = timedelta(hours=25)
+    Job.objects.filter(pk=old.pk).update(ended_at=db_now() - day, requested_at=db_now() - 2 * day)
+    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="A GPU fell off the bus.")
+
+
+def test_every_part_of_a_card_leads_to_exactly_the_rows_that_it_counts() -> None:
+    world()
+    browser = client_of(Role.READ_ONLY)
+    rows = [(unescape(address), int(number)) for address, _label, number in ROW.findall(page(browser))]
+    lists = [(address, number) for address, number in rows if not address.startswith("/admin/console/")]
+    assert len(lists) == 3 + 3 + 2 + 3 + 3 + 3
+    assert sum(number > 0 for _address, number in lists) == 3 + 3 + 2 + 2 + 1 + 1
+    for address, number in lists:
+        answer: Any = browser.get(address)
+        assert (answer.status_code, len(answer.context["cl"].result_list)) == (200, number), address
+
+
+def test_the_cards_say_numbers_and_percentages() -> None:
+    world()
+    shown = page(client_of(Role.READ_ONLY), "/admin/console/home/cards")
+    found = [(label, number) for _address, label, number in ROW.findall(shown)]
+    assert found[:8] == [
+        ("in use", "1"), ("available", "1"), ("unavailable", "1"),
+        ("in use", "1"), ("available", "2"), ("unavailable", "2"),
+        ("devices in use", "1"), ("devices in service", "3"),
+    ]  # fmt: skip
+    assert re.findall(r"<small>(\d+ %)</small>", shown) == ["33 %", "33 %", "33 %", "20 %", "40 %", "40 %"]
+    assert '<p class="mc-figure">33 % <small>now</small></p>' in shown
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_role_sees_all_parts(role: Role) -> None:
+    world()
+    browser = client_of(role)
+    shown = page(browser)
+    for part in PARTS:
+        assert f'id="home-{part}"' in shown
+        assert f'id="home-{part}"' in page(browser, f"/admin/console/home/{part}")
+    checked = re.findall(r'data-part="(\w+)"', shown)
+    assert checked == ["api", "db", "broker", "grpc", "ipmi"]
+    assert "A GPU fell off the bus." in shown
+
+
+@pytest.mark.parametrize("address", ["cards", "alerts", "top", "devices", "queue"])
+def test_strangers_are_led_to_the_login(address: str) -> None:
+    answer = Client().get(f"/admin/console/home/{address}")
+    assert (answer.status_code, answer["Location"]) == (302, f"/admin/login/?next=/admin/console/home/{address}")
+
+
+def test_an_empty_installation_says_how_to_begin_and_only_who_may_is_shown_the_way() -> None:
+    add = ["/admin/backends/backend/add/", "/admin/sda/sdamodel/add/", "/admin/tokens/token/add/"]
+    shown = page(client_of(Role.GENERAL))
+    assert "To the first job" in shown
+    assert [way in shown for way in add] == [True, True, True]
+    assert "Nothing needs a look." in shown
+    assert "No token has held a device in the last 7 days." in shown
+    assert "data-begin" in shown
+    looking = page(client_of(Role.READ_ONLY))
+    assert "To the first job" in looking
+    assert [way in looking for way in add] == [False, False, False]
+
+
+def test_the_first_steps_are_gone_with_the_first_job() -> None:
+    make.ready_backend(1)
+    browser = client_of(Role.GENERAL)
+    assert "mc-done" in page(browser)
+    assert "data-begin" not in page(browser)
+    make.job()
+    assert "To the first job" not in page(browser)
+
+
+def test_the_page_speaks_korean() -> None:
+    world()
+    browser = client_of(Role.GENERAL)
+    browser.defaults["HTTP_ACCEPT_LANGUAGE"] = "ko"
+    shown = page(browser)
+    for text in ("서비스 효율", "7일 평균 사용", "사용 불가", "브로커", "토큰별 사용량", "대기열 길이"):
+        assert text in shown
+    assert browser.get("/admin/console/home/devices").json()["series"][0]["name"] == "평균"
+
+
+def test_the_charts_follow_devices_and_queue() -> None:
+    make.job(num_devices=8)
+    hold(make.token(), make.backend(1), db_now() - HOUR, None)
+    browser = client_of(Role.READ_ONLY)
+    devices, queue = [browser.get(f"/admin/console/home/{name}").json() for name in ("devices", "queue")]
+    assert (devices["unit"], queue["unit"]) == ("devices", "jobs")
+    for course in (devices, queue):
+        assert [one["name"] for one in course["series"]] == ["average", "highest"]
+        assert {len(one["values"]) for one in course["series"]} == {len(course["times"])}
+    assert devices["series"][1]["values"][-1] == 1
+    assert queue["series"][1]["values"][-1] == 2  # the second job is what `hold` asked for
+
+
+def queries(browser: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as seen:
+        browser.get(address)
+    return len([query for query in seen.captured_queries if "clock_timestamp" not in query["sql"]])
+
+
+QUERIES = {
+    "/admin/": 21,
+    "/admin/console/home/cards": 15,
+    "/admin/console/home/alerts": 3,
+    "/admin/console/home/top": 6,
+    "/admin/console/home/devices": 5,
+    "/admin/console/home/queue": 5,
+}
+
+
+def test_the_queries_do_not_grow_with_the_rows() -> None:
+    browser = client_of(Role.MASTER)
+    for _ in range(2):
+        world()
+        assert {address: queries(browser, address) for address in QUERIES} == QUERIES

@@ -1,0 +1,161 @@
+"""The figures of the first page, each against rows that were made for it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+
+from backends.choices import BackendStatus, DeviceStatus
+from backends.models import Agent, Backend, Device, ManagerPresence
+from backends.services.nodes import set_backend_status
+from moreh_cloud.console.queries import home
+from moreh_cloud.console.queries.spans import floor_hour
+from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now, to_ms
+from scheduler.choices import Cause, JobStatus, Use
+from scheduler.models import Job
+from scheduler.services.jobs import cancel_job
+from tests import make
+from tests.moreh_cloud.console.world import HOUR, MINUTE, hold
+from usage.metering import HOUR_MS, Held
+from usage.services import close_hour
+
+pytestmark = pytest.mark.django_db
+
+
+def _silent(node: Backend) -> None:
+    """Let a node be silent for a day, while a manager listened."""
+    ManagerPresence.objects.update(since=F("since") - timedelta(days=2))
+    Agent.objects.filter(backend=node).update(last_seen=F("last_seen") - timedelta(days=1))
+
+
+def test_each_node_and_device_is_in_use_available_or_unavailable() -> None:
+    busy = make.ready_backend(2)
+    make.running_job(busy, 2)
+    ready, silent, shut = [make.ready_backend(2) for _ in range(3)]
+    Device.objects.filter(backend=ready, index=0).update(status=DeviceStatus.CLEANING)
+    set_backend_status(shut, BackendStatus.SHUTDOWN, actor=make.ACTOR)
+    make.backend(1)
+    _silent(silent)
+    counts = home.counts(db_now())
+    assert counts.nodes == {Use.IN_USE: 1, Use.AVAILABLE: 1, Use.UNAVAILABLE: 3}
+    assert sum(counts.devices.values()) == 9
+    assert counts.devices == {Use.IN_USE: 2, Use.AVAILABLE: 1, Use.UNAVAILABLE: 6}
+    assert counts.in_service == 3
+
+
+def test_a_node_in_use_stays_so_when_it_goes_silent_and_its_other_devices_do_not() -> None:
+    node = make.ready_backend(2)
+    make.running_job(node)
+    _silent(node)
+    counts = home.counts(db_now())
+    assert (counts.nodes, counts.devices) == ({Use.IN_USE: 1}, {Use.IN_USE: 1, Use.UNAVAILABLE: 1})
+
+
+def test_jobs_count_by_what_they_do_and_how_they_ended_in_a_day() -> None:
+    node = make.ready_backend(2)
+    make.running_job(node)
+    make.job(num_devices=8)
+    done, old = make.job(num_devices=8), make.job(num_devices=8)
+    for job in (done, old):
+        cancel_job(job, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    now = db_now()
+    Job.objects.filter(pk=old.pk).update(ended_at=now - timedelta(hours=24, minutes=1), requested_at=now - 30 * HOUR)
+    counts = home.counts(now)
+    assert counts.live_jobs == {JobStatus.RUNNING: 1, JobStatus.WAITING: 1}
+    assert counts.ended_jobs == {JobStatus.CANCELED: 1}
+
+
+def _born(at: datetime) -> None:
+    """Let the installation have begun at this time."""
+    first = Event.objects.order_by("pk").first()
+    assert first
+    Event.objects.filter(pk=first.pk).update(event_time=at)
+
+
+def test_the_week_is_averaged_from_closed_hours_and_the_open_one() -> None:
+    now = floor_hour(db_now()) + 30 * MINUTE
+    node, token = make.backend(2), make.token()
+    _born(now - timedelta(days=30))
+    hold(token, node, now - timedelta(days=8), now - timedelta(days=7) + HOUR, index=0)
+    hold(token, node, now - 90 * MINUTE, None, index=1)
+    for hours in (168, 167, 1):
+        close_hour(floor_hour(now) - hours * HOUR)
+    week = home.last_week(now)
+    assert week.start == now - timedelta(days=7, minutes=30)
+    assert week.device_ms == 90 * 60_000 + 90 * 60_000
+    assert week.average == pytest.approx(3 / 168.5)
+
+
+def test_a_younger_installation_is_measured_from_its_first_event() -> None:
+    now = floor_hour(db_now()) + 30 * MINUTE
+    token, node = make.token(), make.backend(1)
+    _born(now - 50 * MINUTE)
+    hold(token, node, now - 25 * MINUTE, None)
+    week = home.last_week(now)
+    assert (week.start, week.device_ms, week.average) == (now - 50 * MINUTE, 25 * 60_000, 0.5)
+
+
+def test_an_installation_of_this_moment_has_an_average_of_nothing() -> None:
+    now = db_now()
+    assert (home.last_week(now).device_ms, home.last_week(now).average) == (0, 0.0)
+
+
+def test_the_top_tokens_are_those_of_the_last_week() -> None:
+    now = floor_hour(db_now()) + 10 * MINUTE
+    node = make.backend(8)
+    tokens = [make.token() for _ in range(10)]
+    for index, token in enumerate(tokens[:8]):
+        hold(token, node, now - (index + 1) * MINUTE, now, index=index)
+    hold(tokens[8], node, now - timedelta(days=9), now - timedelta(days=8), index=0)
+    hold(tokens[9], node, now - 2 * HOUR, now - 1 * HOUR, index=0)
+    found, total = home.top_tokens(now)
+    assert [one.token for one in found] == [tokens[9], *reversed(tokens[1:8])]
+    assert (found[0].device_ms, found[0].length, total) == (HOUR_MS, 100.0, (60 + 36) * 60_000)
+
+
+def test_devices_in_use_are_followed_in_pieces_of_ten_minutes() -> None:
+    now = floor_hour(db_now()) + 25 * MINUTE
+    node, token = make.backend(2), make.token()
+    _born(now - 3 * HOUR)
+    hold(token, node, now - 20 * MINUTE, now - 10 * MINUTE, index=0)
+    hold(token, node, now - 15 * MINUTE, None, index=1)
+    course = home.devices_in_use(now)
+    assert (len(course.bounds), len(course.pieces)) == (146, 145)
+    assert (course.bounds[0], course.bounds[-1]) == (
+        to_ms(floor_hour(now) + 20 * MINUTE - timedelta(days=1)),
+        to_ms(now),
+    )
+    ten, five = 600_000, 300_000
+    assert course.pieces[-3:] == [Held(0, 1, five, ten), Held(1, 2, five + ten, ten), Held(1, 1, five, five)]
+    known = [piece is not None for piece in course.pieces]
+    assert (known.count(True), known.index(True)) == (18 + 1, 145 - 19)
+
+
+def test_the_queue_counts_who_waits_until_placed_ended_or_now() -> None:
+    now = floor_hour(db_now()) + 30 * MINUTE
+    placed, given_up, waiting = [make.job(num_devices=8) for _ in range(3)]
+    cancel_job(given_up, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    _born(now - timedelta(days=3))
+    rows = Job.objects.all()
+    rows.filter(pk=placed.pk).update(requested_at=now - 30 * MINUTE, submitted_at=now - 25 * MINUTE, status="RUNNING")
+    rows.filter(pk=given_up.pk).update(requested_at=now - 28 * HOUR, ended_at=now - 20 * MINUTE)
+    rows.filter(pk=waiting.pk).update(requested_at=now - 10 * MINUTE)
+    pieces = home.queue_length(now).pieces
+    assert pieces[0] == Held(1, 1, 600_000, 600_000)
+    assert pieces[-3:] == [Held(1, 2, 900_000, 600_000), Held(0, 0, 0, 600_000), Held(1, 1, 600_000, 600_000)]
+
+
+def test_the_first_steps_are_seen_one_by_one() -> None:
+    assert home.first_steps() == home.Steps(nodes=False, agents=False, models=False, tokens=False, jobs=False)
+    make.backend(1)
+    assert home.first_steps() == home.Steps(nodes=True, agents=False, models=False, tokens=False, jobs=False)
+    node = make.ready_backend(1)
+    make.running_job(node)
+    assert home.first_steps() == home.Steps(nodes=True, agents=True, models=True, tokens=True, jobs=True)
+
+
+def test_first_steps_are_one_query(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        home.first_steps()

@@ -1,0 +1,151 @@
+"""Reports by token, user group and backend group: exact figures, and rows that add up to the total."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import Q
+
+from backends.services.groups import create_backend_group
+from moreh_cloud.console.queries import usage
+from moreh_cloud.console.queries.spans import Span, span
+from moreh_cloud.console.queries.usage import REST, By, jobs_of, measured, named, report
+from sda.services.models import add_model_to_group, create_membership, create_sda_model_group
+from sda.services.sdas import create_sda
+from tests import make
+from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
+from tokens.models import Token, TokenGroup
+from tokens.services import create_token_group
+from usage.metering import Held
+from usage.services import close_hour
+
+pytestmark = pytest.mark.django_db
+MIN = 60_000
+OVER = (NINE + 30 * MINUTE, NINE + 150 * MINUTE)
+
+
+def world() -> tuple[Token, Token]:
+    """Make a token with 30 + 60 minutes of a device and 20 of another, and one that holds three devices for an hour."""
+    node, first, second = make.backend(8), make.token(), make.token()
+    hold(first, node, NINE, NINE + HOUR, index=0)
+    hold(first, node, NINE + 90 * MINUTE, NINE + 300 * MINUTE, index=0)
+    hold(first, node, NINE + 100 * MINUTE, NINE + 120 * MINUTE, index=1)
+    for index in (2, 3, 4):
+        hold(second, node, NINE + HOUR, NINE + 2 * HOUR, index=index)
+    return first, second
+
+
+def over() -> Span:
+    close_hour(NINE)
+    close_hour(NINE + HOUR)
+    return span(*OVER)
+
+
+def figures(found: usage.Report) -> list[tuple[int, int]]:
+    return [(row.key, row.device_ms) for row in found.rows]
+
+
+def test_tokens_come_by_their_device_time_and_add_up() -> None:
+    first, second = world()
+    found = report(over(), By.TOKEN)
+    assert figures(found) == [(second.pk, 180 * MIN), (first.pk, 110 * MIN)]
+    assert (found.total_ms, found.twice_ms) == (290 * MIN, 0)
+    rows, everybody = measured(found, named(By.TOKEN, found.rows))
+    assert [row.who for row in rows] == [second, first]
+    span_ms = 120 * MIN
+    assert [row.held for row in rows] == [Held(0, 3, 180 * MIN, span_ms), Held(0, 2, 110 * MIN, span_ms)]
+    assert everybody == Held(1, 5, 290 * MIN, span_ms)
+
+
+def test_one_token_alone_is_measured_alone() -> None:
+    first, _second = world()
+    found = report(over(), By.TOKEN, Q(token=first))
+    assert figures(found) == [(first.pk, 110 * MIN)]
+    assert measured(found, found.rows)[1] == Held(0, 2, 110 * MIN, 120 * MIN)
+
+
+def _group(name: str, *tokens: Token) -> TokenGroup:
+    return create_token_group(name=name, actor=make.ACTOR, tokens=tokens)
+
+
+def test_what_a_token_in_two_groups_counts_twice_is_taken_off() -> None:
+    first, second = world()
+    one, two = _group("one", first, second), _group("two", second)
+    found = report(over(), By.GROUP)
+    assert figures(found) == [(one.pk, 290 * MIN), (two.pk, 180 * MIN)]
+    assert (found.total_ms, found.twice_ms) == (290 * MIN, 180 * MIN)
+    assert sum(row.device_ms for row in found.rows) - found.twice_ms == found.total_ms
+    rows, everybody = measured(found, found.rows)
+    assert [row.held for row in rows] == [Held(1, 5, 290 * MIN, 120 * MIN), Held(0, 3, 180 * MIN, 120 * MIN)]
+    assert everybody == Held(1, 5, 290 * MIN, 120 * MIN)
+
+
+def test_tokens_in_no_group_have_a_row_of_their_own() -> None:
+    first, second = world()
+    group = _group("one", first)
+    found = report(over(), By.GROUP)
+    assert figures(found) == [(REST, 180 * MIN), (group.pk, 110 * MIN)]
+    assert [row.who for row in named(By.GROUP, found.rows)] == [None, group]
+    assert figures(report(over(), By.TOKEN, Q(token__groups=group))) == [(first.pk, 110 * MIN)]
+    assert second.groups.count() == 0
+
+
+def test_a_deleted_group_is_no_group_any_more() -> None:
+    first, _second = world()
+    group = _group("one", first)
+    TokenGroup.objects.filter(pk=group.pk).update(deleted_at=NINE)
+    assert figures(report(over(), By.GROUP)) == [(REST, 290 * MIN)]
+
+
+def test_backend_groups_are_those_of_the_jobs_and_reserved_sdas_have_none() -> None:
+    first, _second = world()
+    far = create_backend_group(name="far", actor=make.ACTOR)
+    node = make.backend(2, group=far)
+    models = create_sda_model_group(name="models", backend_group=far, actor=make.ACTOR)
+    model = make.sda_model()
+    add_model_to_group(model, models, actor=make.ACTOR)
+    create_membership(_group("one", first), models, actor=make.ACTOR)
+    first.max_sda_count = 3
+    first.save()
+    hold(create_sda(first, model, actor=make.ACTOR), node, NINE, NINE + 40 * MINUTE)
+    hold(make.sda(), node, NINE + 35 * MINUTE, None, index=1, with_job=False)
+    found = report(over(), By.BACKENDS)
+    assert figures(found) == [(0, 290 * MIN), (REST, 115 * MIN), (far.pk, 10 * MIN)]
+    assert found.total_ms == report(over(), By.TOKEN).total_ms == 415 * MIN
+    rows, _everybody = measured(found, named(By.BACKENDS, found.rows))
+    assert [str(row.who) for row in rows] == ["default_backend_group", "None", "far"]
+    assert rows[1].held == Held(0, 1, 115 * MIN, 120 * MIN)
+
+
+def test_too_many_allocations_leave_lowest_and_highest_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    world()
+    found = report(over(), By.TOKEN)
+    monkeypatch.setattr(usage, "MOST_ALLOCATIONS", 5)
+    rows, everybody = measured(found, found.rows)
+    assert ([row.held for row in rows], everybody) == ([None, None], None)
+    monkeypatch.setattr(usage, "MOST_ALLOCATIONS", 6)
+    assert measured(found, found.rows)[1] is not None
+
+
+def test_the_jobs_of_a_token_add_up_to_it() -> None:
+    first, second = world()
+    hold(first, make.backend(1), NINE + 140 * MINUTE, None, with_job=False)
+    found = list(jobs_of(over(), first))
+    assert [row["held"] for row in found] == [timedelta(minutes=minutes) for minutes in (60, 30, 20, 10)]
+    assert [(bool(row["job"]), row["open"], row["devices"]) for row in found] == [
+        (True, 0, 1), (True, 0, 1), (True, 0, 1), (False, 1, 1)
+    ]  # fmt: skip
+    total = sum((row["held"] for row in found), timedelta())
+    assert total // timedelta(milliseconds=1) == report(over(), By.TOKEN, Q(token=first)).total_ms
+    assert [row["devices"] for row in jobs_of(over(), second)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("by", By)
+def test_the_queries_do_not_grow_with_the_rows(by: By, django_assert_num_queries: Any) -> None:
+    queries = {By.TOKEN: 6, By.GROUP: 8, By.BACKENDS: 4}[by]
+    for _ in range(2):
+        world()
+        cut = over()
+        with django_assert_num_queries(queries):
+            found = report(cut, by)
+            measured(found, named(by, found.rows))
