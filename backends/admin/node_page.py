@@ -92,4 +92,3 @@ def _steps(actions: Sequence[PowerAction]) -> dict[str, Any] | None:
         sent = ", ".join(str(PowerVerb(verb).label) for verb in action.sent)
         steps.append(Step(_now("sent to the BMC: %(commands)s") % {"commands": sent or "…"}, bool(sent)))
     return {"action": action, "steps": [*steps, Step(_("confirmed"), False)]}
-

@@ -50,6 +50,7 @@ def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) ->
 @admin.register(Backend)
 class BackendAdmin(ServiceAdmin):
     form = BackendForm
+    change_form_outer_before_template = None  # the page has a template of its own
     list_display = ("name", "group", "shown_status", "shown_power", "shown_devices", "address", "seen", "agent_version")
     list_filter = (
         Tombstones,

@@ -1,14 +1,15 @@
 """A large installation, written straight into PostgreSQL; every call adds to what is there.
 
-    fill_nodes(10_000)    nodes with eight devices, telemetry and BMCs, in ten groups
-    fill_tokens(20_000)   customers with an SDA each
-    fill_live_jobs(2_000) jobs on the devices, until seven of ten are held, and so many that wait
-    fill_history(1_000_000) jobs that are over, with their allocations, in the last 30 days
+fill_nodes(10_000)    nodes with eight devices, telemetry and BMCs, in ten groups
+fill_tokens(20_000)   customers with an SDA each
+fill_live_jobs(2_000) jobs on the devices, until seven of ten are held, and so many that wait
+fill_history(1_000_000) jobs that are over, with their allocations, in the last 30 days
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import cycle
+from itertools import cycle, groupby
+from operator import itemgetter
 
 from django.db import connection
 
@@ -18,7 +19,7 @@ from moreh_cloud.alerts.models import Alert
 from moreh_cloud.lib.bulk import insert_rows, reserve_ids
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.crypto import digest, new_secret
-from scheduler.models import Allocation, Job
+from scheduler.models import Allocation, Job, Worker
 from sda.models import Sda, SdaModel
 from tokens.models import Token
 
@@ -71,7 +72,9 @@ def fill_nodes(count: int) -> None:
     )  # fmt: skip
     _devices(nodes, now)
     Alert.objects.bulk_create(
-        Alert(category=Category.GPU_ERROR, level=Level.WARNING, subject=f"backend/{node.pk}", content="ECC", raised_at=now)
+        Alert(
+            category=Category.GPU_ERROR, level=Level.WARNING, subject=f"backend/{node.pk}", content="ECC", raised_at=now
+        )
         for node in nodes[::200]
     )
     _analyze()
@@ -81,7 +84,7 @@ def _groups() -> list[BackendGroup]:
     names = [f"pool-{number:02}" for number in range(1, GROUPS)]
     for name in names:
         BackendGroup.objects.get_or_create(name=name)
-    return list(BackendGroup.objects.filter(name__in=names).order_by("name")) + [BackendGroup.objects.get(pk=0)]
+    return [*BackendGroup.objects.filter(name__in=names).order_by("name"), BackendGroup.objects.get(pk=0)]
 
 
 def _devices(nodes: Iterable[Backend], now: datetime) -> None:
@@ -116,34 +119,38 @@ def fill_tokens(count: int) -> None:
 
 
 def fill_live_jobs(waiting: int) -> None:
-    """Let jobs of the tokens run on seven of ten devices that are idle, and so many more wait."""
+    """Let jobs of the tokens run on most devices that are idle, and so many more wait."""
     now = db_now()
     sdas = cycle(Sda.objects.order_by("pk").values_list("pk", "token_id")[:10_000])
     idle = Device.objects.filter(status="IDLE", backend__status="ACTIVE").order_by("backend_id", "index")
-    parts = list(_parts(list(idle.values_list("pk", "backend__group"))))
+    parts = list(_parts(list(idle.values_list("pk", "index", "backend_id", "backend__group"))))
     ids = iter(reserve_ids(Job, len(parts) + waiting))
-    jobs, allocations = [], []
-    for devices, group in parts:
+    jobs, allocations, workers = [], [], []
+    for devices in parts:
         (sda, token), job = next(sdas), next(ids)
         begun = now - timedelta(minutes=job % 5000)
-        jobs.append(_job(job, sda, token, group, len(devices), "RUNNING", begun))
-        allocations += [(job, sda, token, device, begun, None) for device in devices]
-    jobs += [_job(job, *next(sdas), 0, 1 + job % 8, "WAITING", now) for job in ids]
+        jobs.append(_job(job, (sda, token, devices[0][3]), len(devices), "RUNNING", begun))
+        allocations += [(job, sda, token, device[0], begun, None) for device in devices]
+        for node, here in groupby(devices, key=itemgetter(2)):
+            workers.append((job, 1, node, [index for _pk, index, *_rest in here], "RUNNING", "", ""))
+    jobs += [_job(job, (*next(sdas), 0), 1 + job % 8, "WAITING", now) for job in ids]
     insert_rows(Job, JOB, jobs)
     insert_rows(Allocation, ("job_id", "sda_id", "token_id", "device_id", "started_at", "ended_at"), allocations)
-    held = [device for devices, _group in parts for device in devices]
+    insert_rows(Worker, ("job_id", "attempt", "backend_id", "devices", "state", "address", "error"), workers)
+    held = [device[0] for devices in parts for device in devices]
     Device.objects.filter(pk__in=held).update(status="PROCESSING")
     Device.objects.filter(pk__in=held[::50]).update(drain_to="SHUTDOWN")
     _analyze()
 
 
-def _parts(idle: list[tuple[int, int]]) -> Iterator[tuple[list[int], int]]:
+def _parts(idle: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    """Give devices (number, index, node, group) job by job; a job stays inside a group."""
     place, sizes = 0, cycle(SIZES)
     while place < len(idle):
         size = next(sizes)
         chosen = idle[place : place + size]
-        if len({group for _pk, group in chosen}) == 1:
-            yield [pk for pk, _group in chosen], chosen[0][1]
+        if len({device[3] for device in chosen}) == 1:
+            yield chosen
         place += size + (size > 2) * 3  # the gap stays idle
 
 
@@ -155,7 +162,9 @@ JOB = (
 )  # fmt: skip
 
 
-def _job(pk: int, sda: int, token: int, group: int, devices: int, status: str, at: datetime) -> tuple[object, ...]:
+def _job(pk: int, whose: tuple[int, int, int], devices: int, status: str, at: datetime) -> tuple[object, ...]:
+    """Give a job's row; `whose` holds SDA, token and backend group."""
+    sda, token, group = whose
     begun = at if status == "RUNNING" else None
     reason = "" if begun else "NOT_ENOUGH_DEVICES"
     return (

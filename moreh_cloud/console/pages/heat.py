@@ -14,6 +14,8 @@ from moreh_cloud.console.queries.heat import heat_holders, heat_nodes
 from moreh_cloud.console.queries.node_choice import chosen_nodes
 from moreh_cloud.console.queries.states import MEANINGS
 
+COMPACT = {"separators": (",", ":")}
+
 
 @gzip_page
 def heat_map(request: HttpRequest) -> HttpResponseBase:
@@ -41,14 +43,14 @@ def heat_map(request: HttpRequest) -> HttpResponseBase:
 @gzip_page
 def nodes(request: HttpRequest) -> JsonResponse:
     """Give the squares of the nodes that the filters choose."""
-    return JsonResponse(heat_nodes(chosen_nodes(wanted_by(request))))
+    return JsonResponse(heat_nodes(chosen_nodes(wanted_by(request))), json_dumps_params=COMPACT)
 
 
 @never_cache
 @gzip_page
 def holders(request: HttpRequest) -> JsonResponse:
     """Give who uses the nodes that the filters choose."""
-    return JsonResponse(heat_holders(chosen_nodes(wanted_by(request))))
+    return JsonResponse(heat_holders(chosen_nodes(wanted_by(request))), json_dumps_params=COMPACT)
 
 
 def _words() -> dict[str, object]:

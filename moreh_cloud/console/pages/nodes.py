@@ -52,8 +52,9 @@ def node_grid(request: HttpRequest) -> HttpResponseBase:
 
 def bulk_actions(request: HttpRequest) -> list[tuple[Message, list[tuple[str, Message]]]]:
     """Give the actions of the list of nodes that this operator may run, in groups."""
-    allowed = admin.site.get_model_admin(Backend).get_actions(request)
-    groups = [(title, [(name, allowed[name][2]) for name in names if name in allowed]) for title, names in BULK]
+    actions = admin.site.get_model_admin(Backend).get_actions(request)
+    allowed = {name: action[2] for name, action in actions.items() if action}
+    groups = [(title, [(name, allowed[name]) for name in names if name in allowed]) for title, names in BULK]
     return [(title, actions) for title, actions in groups if actions]
 
 
@@ -88,6 +89,4 @@ def _page(wish: str, nodes: int) -> tuple[int, int]:
 def _turns(wanted: Mapping[str, str], number: int, last: int) -> list[tuple[Message, str]]:
     """Give the ways to other pages, without an address where there is none."""
     ways = ((_("First"), 1), (_("Previous"), number - 1), (_("Next"), number + 1), (_("Last"), last))
-    return [
-        (word, query_of(wanted, p=page) if page != number and 1 <= page <= last else "") for word, page in ways
-    ]
+    return [(word, query_of(wanted, p=page) if page != number and 1 <= page <= last else "") for word, page in ways]

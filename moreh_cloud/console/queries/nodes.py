@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
@@ -43,6 +43,7 @@ class Holder:
 class Cell:
     """One device in a picture."""
 
+    holder: Holder | None
     pk: int
     index: int
     model: str
@@ -52,7 +53,6 @@ class Cell:
     temperature: float | None
     gpu: float | None
     memory: float | None
-    holder: Holder | None = None
 
     @property
     def meaning(self) -> str:
@@ -84,6 +84,8 @@ class Run:
 class Card:
     """One node with its devices."""
 
+    rows: Sequence[Sequence[Run]]
+    alerts: int
     pk: int
     name: str
     description: str
@@ -96,8 +98,6 @@ class Card:
     total_memory: int | None
     power: str | None
     power_target: str | None
-    alerts: int
-    rows: Sequence[Sequence[Run]]
 
     @property
     def shown_status(self) -> Message:
@@ -120,9 +120,9 @@ class Card:
 def cards(nodes: QuerySet[Backend]) -> list[Card]:
     """Give the cards of some nodes in their order, in four queries."""
     shown = list(nodes.values_list(*NODE))
-    pks = [values[0] for values in shown]
+    pks = [pk for pk, *_rest in shown]
     devices, alerts = cells(pks), open_alerts(pks)
-    made = [Card(*values, alerts.get(values[0], 0), rows_of(devices.get(values[0], ()))) for values in shown]
+    made = [Card(rows_of(devices.get(pk, ())), alerts.get(pk, 0), pk, *rest) for pk, *rest in shown]
     _join([row for card in made for row in card.rows])
     return made
 
@@ -130,9 +130,9 @@ def cards(nodes: QuerySet[Backend]) -> list[Card]:
 def cells(pks: Sequence[int]) -> Mapping[int, list[Cell]]:
     """Give the devices of some nodes with their telemetry and holders, by node, in two queries."""
     held = holders(pks)
-    found = defaultdict(list)
+    found: dict[int, list[Cell]] = defaultdict(list)
     for pk, backend, *rest in Device.objects.filter(backend__in=pks).order_by("backend", "index").values_list(*DEVICE):
-        found[backend].append(Cell(pk, *rest, holder=held.get(pk)))
+        found[backend].append(Cell(held.get(pk), pk, *rest))
     return found
 
 
@@ -168,6 +168,6 @@ def _run(cells: list[Cell]) -> Run:
 
 def _join(rows: Sequence[Sequence[Run]]) -> None:
     """Note where a run goes on at the beginning of the next row, of the same node or of the next."""
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         if row[-1].key is not None and row[-1].key == following[0].key:
             row[-1].after = following[0].before = True

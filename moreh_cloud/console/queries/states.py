@@ -21,7 +21,9 @@ class Meaning:
 MEANINGS: Mapping[str, Meaning] = {
     "used": Meaning(_("in use"), Q(status__in=HELD, drain_to="")),
     "idle": Meaning(_("idle"), Q(status=DeviceStatus.IDLE)),
-    "moving": Meaning(_("draining or cleaning"), Q(status=DeviceStatus.CLEANING) | Q(status__in=HELD) & ~Q(drain_to="")),
+    "moving": Meaning(
+        _("draining or cleaning"), Q(status=DeviceStatus.CLEANING) | Q(status__in=HELD) & ~Q(drain_to="")
+    ),
     "kept": Meaning(_("kept out"), Q(status=DeviceStatus.BUSY)),
     "out": Meaning(_("shut down"), Q(status=DeviceStatus.SHUTDOWN)),
 }

@@ -52,4 +52,3 @@ def _values(cell: Cell) -> str:
 def gib(mib: int) -> str:
     """Show an amount of memory."""
     return f"{mib / 1024:,.0f}"
-

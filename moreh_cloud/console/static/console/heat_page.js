@@ -7,6 +7,7 @@
   const map = new mcHeat.Squares(place);
   const REST_MS = 3000; // between two readings; more when the server is slow
   let holders = new Map(), owners = {}, current = 0;
+  let outdated = false; // who uses what is large, so it is only read again when somebody looks
   ring.className = "mc-ring";
   ring.hidden = true;
   place.append(ring);
@@ -34,6 +35,7 @@
     ring.hidden = tip.hidden = !group;
     if (!group) return;
     current = i;
+    if (outdated) changed.add("holders");
     tip.textContent = tell(i);
     if (aloud) told.textContent = tip.textContent;
     const [x, y] = map.at(i, group);
@@ -99,6 +101,7 @@
   const read = {
     nodes: (data) => { map.show(data); drawn(); },
     holders: (data) => {
+      outdated = false;
       owners = data.owners;
       holders = new Map();
       for (const row of data.held) holders.get(row[0])?.push(row) ?? holders.set(row[0], [row]);
@@ -128,7 +131,7 @@
   }
 
   for (const topic of ["nodes", "alerts"]) document.addEventListener(`live:${topic}`, () => changed.add("nodes"));
-  document.addEventListener("live:jobs", () => changed.add("holders"));
+  document.addEventListener("live:jobs", () => { outdated = true; });
   const again = () => { mcHeat.swatches(); if (map.data) { map.draw(); drawn(); point(-1); } };
   new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
   let width = place.clientWidth;
