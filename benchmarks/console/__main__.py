@@ -76,7 +76,7 @@ def _browser() -> Any:
     from moreh_cloud.accounts.models import Operator
     from tests import make
 
-    browser = Browser(headers={"accept-encoding": "gzip"})
+    browser = Browser(SERVER_NAME="localhost", headers={"accept-encoding": "gzip"})
     known = Operator.objects.filter(username="bench").first()
     browser.force_login(known or make.operator(Role.MASTER, username="bench"))
     return browser
@@ -106,7 +106,7 @@ def _page(client: Client, browser: Any, page: Page, rows: dict[str, int], runs: 
 
     address = page.address.format(**rows)
     with CaptureQueriesContext(connection) as seen:
-        browser.get(address)
+        assert browser.get(address).status_code == 200, address
     times = []
     for _run in range(runs + 1):
         begun = time.perf_counter()

@@ -12,6 +12,7 @@ from itertools import cycle, groupby
 from operator import itemgetter
 
 from django.db import connection
+from django.db.models import Count, Max, Min
 
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, Telemetry
 from moreh_cloud.alerts.choices import Category, Level
@@ -34,7 +35,7 @@ INSERT INTO scheduler_job (token_id, sda_id, group_id, num_devices, priority, st
     client_seen_at, used_memory, utilization, requested_at, submitted_at, started_at, ended_at, exit_code)
 SELECT s.token_id, s.id, 0, 1, 0, (array['COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED', 'CANCELED'])[1 + n %% 5],
     CASE WHEN n %% 5 = 3 THEN 'EXIT_CODE' ELSE '' END, '', 1, 4, '', 0, n, 'train.py', 'pytorch 2.3', '24.9', 'grpc',
-    '127.0.0.1', 'history-' || n, t.begun, 0, 0, t.begun - interval '40 s', t.begun - interval '9 s', t.begun,
+    '127.0.0.1', %(batch)s || n, t.begun, 0, 0, t.begun - interval '40 s', t.begun - interval '9 s', t.begun,
     t.begun + (60 + n %% 3600) * interval '1 s', 0
 FROM generate_series(1, %(count)s) AS n
 JOIN LATERAL (SELECT %(now)s - interval '2 h' - n * (interval '30 days' / %(count)s) AS begun) t ON true
@@ -42,9 +43,8 @@ JOIN (SELECT id, token_id, row_number() OVER () - 1 AS place FROM sda_sda) s ON 
 """
 ALLOCATIONS = """
 INSERT INTO scheduler_allocation (job_id, sda_id, token_id, device_id, started_at, ended_at)
-SELECT j.id, j.sda_id, j.token_id, (SELECT min(id) FROM backends_device) + j.pid %% %(devices)s,
-    j.submitted_at, j.ended_at
-FROM scheduler_job j WHERE j.request_id LIKE 'history-%%'
+SELECT j.id, j.sda_id, j.token_id, %(first)s + j.pid %% %(devices)s, j.submitted_at, j.ended_at
+FROM scheduler_job j WHERE starts_with(j.request_id, %(batch)s)
 """
 
 
@@ -128,7 +128,7 @@ def fill_live_jobs(waiting: int) -> None:
     jobs, allocations, workers = [], [], []
     for devices in parts:
         (sda, token), job = next(sdas), next(ids)
-        begun = now - timedelta(minutes=job % 5000)
+        begun = now - timedelta(minutes=job % 50)
         jobs.append(_job(job, (sda, token, devices[0][3]), len(devices), "RUNNING", begun))
         allocations += [(job, sda, token, device[0], begun, None) for device in devices]
         for node, here in groupby(devices, key=itemgetter(2)):
@@ -174,10 +174,13 @@ def _job(pk: int, whose: tuple[int, int, int], devices: int, status: str, at: da
 
 
 def fill_history(count: int) -> None:
-    """Add jobs that are over, of all the tokens' SDAs, each with the allocation of one device."""
+    """Add jobs that are over, each with the allocation of one device of the nodes that have no history yet."""
+    last = Allocation.objects.filter(ended_at__isnull=False).aggregate(last=Max("device"))["last"] or 0
+    devices = Device.objects.filter(pk__gt=last).aggregate(first=Min("pk"), devices=Count("pk"))
+    batch = {**devices, "batch": f"history-{last}-", "now": db_now(), "count": count, "sdas": Sda.objects.count()}
     with connection.cursor() as cursor:
-        cursor.execute(HISTORY, {"now": db_now(), "count": count, "sdas": Sda.objects.count()})
-        cursor.execute(ALLOCATIONS, {"devices": Device.objects.count()})
+        cursor.execute(HISTORY, batch)
+        cursor.execute(ALLOCATIONS, batch)
     _analyze()
 
 

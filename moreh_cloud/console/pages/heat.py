@@ -58,13 +58,12 @@ def _words() -> dict[str, object]:
     return {
         "states": [meaning.word for meaning in MEANINGS.values()],
         "levels": {level.value: level.label for level in Level},
-        "nodes": _("{number} nodes"),
+        "nodes": _("Nodes: {number}"),
         "off": _("shut down for new jobs"),
         "none": _("No devices"),
-        "job": _("job #{number} of {customer}: {devices} since {since}"),
-        "reserved": _("reserved for SDA #{number} of {customer}: {devices} since {since}"),
+        "job": _("job #{number} of {customer} since {since}, devices: {devices}"),
+        "reserved": _("reserved for SDA #{number} of {customer} since {since}, devices: {devices}"),
         "more": _("and {number} more"),
         "alert": _("alert, {level}: {category}, {content}"),
-        "devices": _("devices: {number}"),
         "failed": _("The map could not be read. It is tried again."),
     }

@@ -53,7 +53,7 @@ def node_grid(request: HttpRequest) -> HttpResponseBase:
 def bulk_actions(request: HttpRequest) -> list[tuple[Message, list[tuple[str, Message]]]]:
     """Give the actions of the list of nodes that this operator may run, in groups."""
     actions = admin.site.get_model_admin(Backend).get_actions(request)
-    allowed = {name: action[2] for name, action in actions.items() if action}
+    allowed: dict[str, Message] = {name: action[2] for name, action in actions.items() if action}
     groups = [(title, [(name, allowed[name]) for name in names if name in allowed]) for title, names in BULK]
     return [(title, actions) for title, actions in groups if actions]
 

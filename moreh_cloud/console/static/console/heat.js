@@ -58,7 +58,7 @@ window.mcHeat = (() => {
     dot.setLineDash(all ? [] : [1, 1]);
     dot.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
     dot.setLineDash([]);
-    if (alert) bell(dot, x + size - size / 3.2, y + size / 3.2, Math.max(1.6, size / 5));
+    if (alert) bell(dot, x + size - size / 3.2, y + size / 3.2, Math.max(2.2, size / 5));
   }
 
   function bell(dot, x, y, radius) {

@@ -21,7 +21,7 @@
     const held = holders.get(data.id[i]) || [];
     const lines = [[data.name[i], data.groups[data.group[i]], data.off[i] && words.off].filter(Boolean).join(" · "), states.join(" · ") || words.none];
     for (const [, job, sda, token, since, number] of held.slice(0, 4)) {
-      lines.push(fill(job ? words.job : words.reserved, { number: job || sda, customer: owners[token], devices: fill(words.devices, { number }), since: clock(since) }));
+      lines.push(fill(job ? words.job : words.reserved, { number: job || sda, customer: owners[token], devices: number, since: clock(since) }));
     }
     if (held.length > 4) lines.push(fill(words.more, { number: held.length - 4 }));
     for (const [id, level, category, content] of data.alerts) {
