@@ -115,7 +115,7 @@ def test_the_form_opens_when_something_is_wrong_with_it() -> None:
 
 def test_a_page_that_renews_itself_gets_only_its_part() -> None:
     node = make.backend(name="gpu-1")
-    text = text_of(page(node, **LIVE_PART))
+    text = text_of(page(node, Role.GENERAL, **LIVE_PART))
     assert text.startswith('<div id="node-now"')
     assert "<html" not in text
 
@@ -140,7 +140,7 @@ def test_no_more_queries_for_more_devices_jobs_and_alerts() -> None:
 
 
 def test_the_page_speaks_korean() -> None:
-    text = text_of(page(make.ready_backend(1), **{"accept-language": "ko"}))
+    text = text_of(page(make.ready_backend(1), Role.GENERAL, **{"accept-language": "ko"}))
     for words in ("노드 변경", "이 페이지를 연 이후", "디바이스별", "마지막 보고"):
         assert words in text, words
     assert "Since this page was opened" not in text

@@ -17,8 +17,8 @@ from moreh_cloud.accounts.choices import Role
 from moreh_cloud.alerts.choices import Category
 from moreh_cloud.alerts.services import raise_alert
 from moreh_cloud.console.pages.nodes import PAGE
+from moreh_cloud.console.picture import told
 from moreh_cloud.console.queries.nodes import Cell, Holder, cards, rows_of
-from moreh_cloud.console.templatetags.console import told
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from scheduler.services.sdas import create_sda, set_device_status
