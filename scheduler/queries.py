@@ -10,7 +10,7 @@ from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Backend, Bmc, Device
 from backends.queries import grace_start, heard
 from moreh_cloud.answers.watching import count_rows
-from scheduler.choices import HOLDING, LIVE, OVER, JobStatus, Use
+from scheduler.choices import HOLDING, LIVE, OVER, JobStatus, Use, WorkerState
 from scheduler.models import WAITING, Allocation, Job, Worker
 from tokens.models import Token
 
@@ -99,6 +99,12 @@ def current_workers(job_ids: Iterable[int]) -> QuerySet[Worker]:
     """Give the workers of some jobs' current attempts, with their nodes."""
     mine = Worker.objects.filter(job__in=list(job_ids), attempt=F("job__attempt"))
     return mine.select_related("backend").order_by("job_id", "backend_id")
+
+
+def workers_on(backend_id: int) -> QuerySet[Worker]:
+    """Give the workers that are on a node, with their jobs and customers."""
+    here = Worker.objects.filter(backend=backend_id).exclude(state=WorkerState.GONE)
+    return here.select_related("job__token").order_by("job_id")
 
 
 def start_orders(worker_ids: Iterable[int]) -> dict[int, Worker]:

@@ -1,15 +1,21 @@
 """What a node's page shows besides the node."""
 
+from collections.abc import Iterable
+
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from backends.admin.tones import ACTION, ORDER, device_badge
-from backends.models import Backend, Device
+from backends.models import Backend, Device, PowerAction
 from backends.queries import open_orders
+from moreh_cloud.alerts.admin import LEVEL_TONES
+from moreh_cloud.alerts.choices import Level
+from moreh_cloud.alerts.models import Alert
 from moreh_cloud.lib.admin import Table, ago, badge, link, link_to
+from scheduler.admin.tones import JOB
 from scheduler.models import Allocation
-from scheduler.queries import holders
+from scheduler.queries import holders, workers_on
 
 LATEST = 10  # rows of a history on the page of its object
 
@@ -40,7 +46,7 @@ def device_table(backend: Backend) -> Table:
         _("power"),
         _("since"),
     )
-    return Table(_("Devices"), headers, rows, above=True)
+    return Table(_("Each device"), headers, rows)
 
 
 def _telemetry(device: Device) -> tuple[str, str, str, str]:
@@ -62,9 +68,49 @@ def holder(allocation: Allocation | None) -> SafeString | str:
     return link(reverse("admin:sda_sda_change", args=[allocation.sda_id]), f"SDA #{allocation.sda_id} {owner}")
 
 
-def power_table(backend: Backend, more: str) -> Table:
-    """Give the latest power actions and how they ended."""
-    actions = backend.power_actions.all()[:LATEST]
+def worker_table(backend: Backend) -> Table:
+    """Give the jobs that run on a node, in one query."""
+    rows = [
+        (
+            link_to(worker.job, f"#{worker.job_id}"),
+            link_to(worker.job.token),
+            badge(worker.job.get_status_display(), JOB[worker.job.status]),
+            ", ".join(f"{index:02}" for index in worker.devices),
+            worker.job.num_devices,
+            worker.job.process_name,
+            ago(worker.job.started_at),
+        )
+        for worker in workers_on(backend.pk)
+    ]
+    headers = (
+        _("job"),
+        _("token"),
+        _("status"),
+        _("devices here"),
+        _("devices in all"),
+        _("process"),
+        _("started"),
+    )
+    return Table(_("Running jobs"), headers, rows)
+
+
+def alert_table(alerts: Iterable[Alert], more: str) -> Table:
+    """Give alerts about a node, open or cleared."""
+    rows = [
+        (
+            badge(alert.get_level_display(), LEVEL_TONES[Level(alert.level)]),
+            link_to(alert, alert.get_category_display()),
+            alert.content,
+            ago(alert.raised_at),
+            badge(_("cleared")) if alert.cleared_at else badge(_("open"), "warning"),
+        )
+        for alert in alerts
+    ]
+    return Table(_("Alerts"), (_("level"), _("category"), _("content"), _("raised"), _("state")), rows, more)
+
+
+def power_table(actions: Iterable[PowerAction], more: str) -> Table:
+    """Give power actions and how they ended."""
     rows = [
         (
             link_to(action, f"#{action.pk}"),

@@ -1,11 +1,10 @@
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -13,7 +12,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from backends.admin.forms import BackendForm, DeviceStatusForm, MoveForm, PowerForm
-from backends.admin.node_tables import device_table, order_table, power_table
+from backends.admin.node_filters import ByDeviceModel, ByDevices, ByToken
+from backends.admin.node_page import node_page
 from backends.admin.tones import DEVICE, backend_badge, power_badge
 from backends.admin.use import NodeUse
 from backends.choices import BackendStatus, DeviceStatus, PowerVerb
@@ -21,12 +21,12 @@ from backends.models import Backend
 from backends.services.groups import move_backend
 from backends.services.nodes import create_backend, rotate_node_key, set_backend_status, update_backend
 from backends.services.power import request_power
-from moreh_cloud.events.admin import actor_of, event_table
+from moreh_cloud.console.queries.node_choice import narrowed
+from moreh_cloud.events.admin import actor_of
 from moreh_cloud.lib.admin import (
     ForceForm,
     Secret,
     ServiceAdmin,
-    Table,
     Tombstones,
     ago,
     confirmed,
@@ -51,8 +51,20 @@ def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) ->
 @admin.register(Backend)
 class BackendAdmin(ServiceAdmin):
     form = BackendForm
+    change_form_outer_before_template = None  # the page has a template of its own
     list_display = ("name", "group", "shown_status", "shown_power", "shown_devices", "address", "seen", "agent_version")
-    list_filter = (Tombstones, NodeUse, "status", "why", "group", "bmc__status", "bmc__weak")
+    list_filter = (
+        Tombstones,
+        NodeUse,
+        "status",
+        ByDevices,
+        ByDeviceModel,
+        "group",
+        ByToken,
+        "bmc__status",
+        "why",
+        "bmc__weak",
+    )
     list_select_related = ("group", "bmc", "agent")
     live_topics = "nodes telemetry"
     search_fields = ("name", "description", "ip", "bmc__ip")
@@ -90,16 +102,24 @@ class BackendAdmin(ServiceAdmin):
         backends: QuerySet[Backend] = super().get_queryset(request).select_related("group", "bmc", "agent")
         return backends.prefetch_related("devices")
 
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Search as the node grid does, so that both show the same nodes."""
+        return narrowed(queryset, "q", search_term), False
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         node = ("name", "group", ("ip", "port"), "description")
         bmc = ((_("BMC"), {"fields": (("bmc_ip", "bmc_port"), ("bmc_user", "bmc_password"))}),)
         if obj is None:
             return ((None, {"fields": (*node, ("devices", "device_model"))}), *bmc)
-        state = ("shown_status", "shown_power", "shown_bmc", "seen", "shown_agent")
-        now = ((_("State"), {"fields": state}),)
-        return (*now, (None, {"fields": node}), *(bmc if self.has_change_permission(request, obj) else ()))
+        return ((None, {"fields": node}), *(bmc if self.has_change_permission(request, obj) else ()))
 
-    readonly_fields = ("shown_status", "shown_power", "shown_bmc", "seen", "shown_agent")
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the node's state above its form; a page that renews itself gets only that."""
+        row = kwargs.get("obj")
+        context |= node_page(row) if row else {}
+        if row and request.headers.get("X-Live-Part"):
+            return TemplateResponse(request, "admin/backends/backend/now.html", context)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> tuple[Backend, Secret]:
         wanted = {name: value for name, value in data.items() if value not in ("", None)}
@@ -190,25 +210,6 @@ class BackendAdmin(ServiceAdmin):
     @admin.display(description=_("agent version"), ordering="agent__version")
     def agent_version(self, row: Backend) -> str:
         return row.agent.version or "–"  # noqa: RUF001
-
-    @admin.display(description=_("agent"))
-    def shown_agent(self, row: Backend) -> str:
-        agent = row.agent
-        memory = f"{agent.used_memory} / {agent.total_memory} MiB"
-        return f"{agent.host_name or '–'} · {agent.version or '–'} · CPU {agent.cpu:.0f} % · {memory}"  # noqa: RUF001
-
-    @admin.display(description=_("BMC"))
-    def shown_bmc(self, row: Backend) -> str:
-        bmc = row.bmc
-        parts = [f"{bmc.ip}:{bmc.port}", bmc.get_driver_display(), bmc.error]
-        parts.append(_now("lets strangers in (cipher suite 0)") if bmc.weak else "")
-        return " · ".join(part for part in parts if part)
-
-    def tables(self, request: HttpRequest, row: Backend) -> Iterable[Table]:
-        yield device_table(row)
-        yield power_table(row, reverse("admin:backends_poweraction_changelist") + f"?backend={row.pk}")
-        yield order_table(row, reverse("admin:backends_order_changelist") + f"?backend={row.pk}")
-        yield event_table(f"backend/{row.pk}")
 
 
 def _verdicts(verdicts: dict[int, str]) -> str:

@@ -9,44 +9,16 @@ import http.client
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
+from benchmarks.servers import DURABLE, Client, gunicorn
 from tests import services
 
-DURABLE = ("-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB", "-c", "max_connections=50")
-ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "benchmark only"  # noqa: S105 - of a database that lives for this run
-
-
-class Client:
-    """One connection that asks for the same address again and again."""
-
-    def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers = headers or {}
-
-    def get(self, path: str, **headers: str) -> tuple[int, bytes, str]:
-        self._connection.request("GET", path, headers={**self._headers, **headers})
-        answer = self._connection.getresponse()
-        return answer.status, answer.read(), answer.headers.get("ETag", "")
-
-    def rate(self, path: str, seconds: float, **headers: str) -> float:
-        """Ask for so many seconds, once unmeasured, and give requests per second."""
-        self.get(path, **headers)
-        begun, asked = time.perf_counter(), 0
-        while (spent := time.perf_counter() - begun) < seconds:
-            status, _body, _tag = self.get(path, **headers)
-            assert status in (200, 304), status
-            asked += 1
-        return asked / spent
 
 
 def main() -> None:
@@ -87,8 +59,8 @@ def prepare(options: argparse.Namespace) -> None:
 def measure(options: argparse.Namespace) -> None:
     seconds = options.seconds
     with ExitStack() as stack:
-        ours = stack.enter_context(_gunicorn("moreh_cloud.wsgi", "-c", "deploy/gunicorn.conf.py"))
-        limit = stack.enter_context(_gunicorn("benchmarks.rest.limit:application", "-k", "gthread", "--threads", "8"))
+        ours = stack.enter_context(gunicorn("moreh_cloud.wsgi", "-c", "deploy/gunicorn.conf.py"))
+        limit = stack.enter_context(gunicorn("benchmarks.rest.limit:application", "-k", "gthread", "--threads", "8"))
         client = Client(ours, {"Authorization": f"Bearer {_login(ours)}"})
         floor = Client(limit).rate("/", seconds)
         print(f"{os.cpu_count()} cores; requests/s of one client; json_agg beside us: {floor:.1f}/s")
@@ -133,32 +105,6 @@ def _login(port: int) -> str:
     connection.request("POST", "/api/v2/auth/token", body, {"Content-Type": "application/json"})
     token: str = json.loads(connection.getresponse().read())["result"]["access"]
     return token
-
-
-@contextmanager
-def _gunicorn(application: str, *options: str) -> Iterator[int]:
-    port = services.free_port()
-    command = [sys.executable, "-m", "gunicorn", *options, "-b", f"127.0.0.1:{port}", application]
-    environment = {**os.environ, "MOREH_HTTP_PORT": str(port), "MOREH_LOG_LEVEL": "ERROR"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        try:
-            _wait(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def _wait(port: int, patience: float = 30) -> None:
-    until = time.monotonic() + patience
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 if __name__ == "__main__":

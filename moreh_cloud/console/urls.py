@@ -1,7 +1,7 @@
 from django.urls import path
 
 from moreh_cloud.console.live import views as live
-from moreh_cloud.console.pages import home, usage, usage_file
+from moreh_cloud.console.pages import heat, home, nodes, usage, usage_file
 from moreh_cloud.console.pages.frame import for_operators
 
 app_name = "console"
@@ -16,4 +16,8 @@ urlpatterns = [
     path("usage/", for_operators(usage.page), name="usage"),
     path("usage/chart", for_operators(usage.chart), name="usage-chart"),
     path("usage/file.<str:kind>", for_operators(usage_file.file), name="usage-file"),
+    path("nodes/", for_operators(nodes.node_grid), name="nodes"),
+    path("heat/", for_operators(heat.heat_map), name="heat"),
+    path("heat/nodes", for_operators(heat.nodes), name="heat-nodes"),
+    path("heat/holders", for_operators(heat.holders), name="heat-holders"),
 ]

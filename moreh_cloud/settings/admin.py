@@ -17,6 +17,10 @@ def _item(title: Promise, model: str, icon: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
 
 
+def _page(title: Promise, name: str, icon: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"console:{name}")}
+
+
 def _part(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:
     return {"title": title, "separator": True, "collapsible": False, "items": list(items)}
 
@@ -57,6 +61,8 @@ UNFOLD = {
             {"items": [{"title": _("Home"), "icon": "home", "link": reverse_lazy("admin:index")}]},
             _part(
                 _("Machines"),
+                _page(_("Node grid"), "nodes", "grid_view"),
+                _page(_("Heat map"), "heat", "apps"),
                 _item(_("Backends"), "backends_backend", "dns"),
                 _item(_("Backend groups"), "backends_backendgroup", "workspaces"),
                 _item(_("Devices"), "backends_device", "developer_board"),

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 LISTS = {
     "accounts.Operator": 4,
     "alerts.Alert": 6,
-    "backends.Backend": 7,
+    "backends.Backend": 8,
     "backends.BackendGroup": 4,
     "backends.Device": 6,
     "backends.EnrolmentKey": 5,

@@ -107,6 +107,12 @@
     }
   }
 
+  // A page that collects its values itself hands them over.
+  document.addEventListener("chart:data", (event) => {
+    event.target.chartData = event.detail;
+    paint(event.target, event.detail);
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     for (const figure of figures()) { draw(figure); watch(figure); }
     for (const box of document.querySelectorAll("details[data-of]"))

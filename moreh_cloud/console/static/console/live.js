@@ -36,8 +36,30 @@
   function busy(part) {
     // What somebody is using stays as it is until it is left: a field with the cursor, ticked rows, an open menu.
     const at = document.activeElement;
-    if (part.contains(at) && at.matches("input, select, textarea")) return true;
-    return part.querySelector("input[type=checkbox]:checked, [data-busy], details[open][data-hold]") !== null;
+    if (part.contains(at) && at.matches("input:not([type=checkbox]), select, textarea")) return true;
+    if (!("keep" in part.dataset) && part.querySelector("input[type=checkbox]:checked")) return true;
+    return part.querySelector("[data-busy], details[open][data-hold]") !== null;
+  }
+
+  // A part with data-keep keeps its ticks; where it has the same pieces (data-piece), only those that differ are exchanged.
+  function exchange(part, fresh) {
+    const ticked = new Set([...part.querySelectorAll("input[type=checkbox]:checked")].map((box) => box.value));
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    const old = [...part.querySelectorAll("[data-piece]")];
+    const now = [...fresh.querySelectorAll("[data-piece]")];
+    const same = old.length && old.map((piece) => piece.id).join() === now.map((piece) => piece.id).join();
+    if (same) old.forEach((piece, place) => piece.outerHTML !== now[place].outerHTML && piece.replaceWith(now[place]));
+    else part.replaceWith(fresh);
+    const shown = same ? part : fresh;
+    if ("keep" in shown.dataset) for (const box of shown.querySelectorAll("input[type=checkbox]")) box.checked ||= ticked.has(box.value);
+    if (focused && !focused.isConnected) again(shown, focused)?.focus({ preventScroll: true });
+    return shown;
+  }
+
+  function again(part, gone) {
+    if (gone.id) return document.getElementById(gone.id);
+    const name = gone.matches("input") ? "value" : "href";
+    return gone.hasAttribute(name) ? part.querySelector(`[${name}="${CSS.escape(gone.getAttribute(name))}"]`) : null;
   }
 
   async function refresh(part) {
@@ -48,12 +70,10 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById(part.id);
     if (!fresh || fresh.innerHTML === part.innerHTML) return;
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    part.replaceWith(fresh);
-    const boxes = fresh.querySelectorAll("tr input.action-select");
+    const shown = exchange(part, fresh);
+    const boxes = shown.querySelectorAll("tr input.action-select");
     if (boxes.length && window.Actions) window.Actions(boxes); // Django's own, bound to the rows that are gone
-    if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-    document.dispatchEvent(new CustomEvent("live:refreshed", { detail: fresh }));
+    document.dispatchEvent(new CustomEvent("live:refreshed", { detail: shown }));
   }
 
   async function work() {

@@ -1,0 +1,146 @@
+"""The page of a node: its state, devices, jobs, power actions under way, histories, and who may do what."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from backends.choices import ActionState, PowerVerb
+from backends.models import Agent, Backend, Bmc, Telemetry
+from backends.services.power import claim_action, end_action, record_sent, request_power
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.alerts.choices import Category
+from moreh_cloud.alerts.services import clear_alert, raise_alert
+from moreh_cloud.lib.clock import db_now
+from tests import make
+from tests.admin_world import address, client_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+LIVE_PART = {"X-Live-Part": "node-now"}
+
+
+def page(node: Backend, role: Role = Role.GENERAL, **headers: str) -> Any:
+    return client_of(role).get(address(Backend, "change", node.pk), headers=headers)
+
+
+def text_of(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def titles(answer: Any) -> list[str]:
+    return [str(table.title) for table in (*answer.context["now"], *answer.context["later"])]
+
+
+def steps(node: Backend) -> list[tuple[str, bool]]:
+    told = page(node).context["steps"]
+    return [(str(step.said), step.done) for step in told["steps"]] if told else []
+
+
+def test_the_page_shows_host_devices_jobs_and_alerts() -> None:
+    node = make.ready_backend(2, name="gpu-1", description="rack 7")
+    Agent.objects.filter(pk=node.pk).update(cpu=12, used_memory=131_072, total_memory=524_288)
+    Bmc.objects.filter(pk=node.pk).update(status="off", target="on", error="BMC_TIMEOUT", weak=True)
+    for device, degrees in zip(node.devices.all(), (60, 70), strict=True):
+        Telemetry.objects.create(device=device, temperature=degrees, utilization=50, memory_utilization=20, at=db_now())
+    job = make.running_job(node)
+    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="ECC")
+    raise_alert(Category.NODE_LOST, subject=f"backend/{node.pk}", content="silent")
+    clear_alert(Category.NODE_LOST, subject=f"backend/{node.pk}")
+    answer = page(node)
+    text = text_of(answer)
+    for words in ("128 / 512 GiB (25 %)", "rack 7", "BMC_TIMEOUT", "lets strangers in (cipher suite 0)"):
+        assert words in text, words
+    assert "off <small>→ on (wished)</small>" in text
+    values = answer.context["values"]
+    assert {name: values[name] for name in ("cpu", "gpu", "memory", "hottest", "mean_heat")} == {
+        "cpu": 12, "gpu": 50, "memory": 20, "hottest": 70, "mean_heat": 65,
+    }  # fmt: skip
+    assert [alert.content for alert in answer.context["open_alerts"]] == ["ECC"]
+    assert titles(answer) == ["Each device", "Running jobs", "Alerts", "Events"]
+    jobs = answer.context["now"][1].rows
+    assert [f"#{job.pk}" in str(row[0]) and row[3:5] == ("00", 1) for row in jobs] == [True]
+
+
+def test_a_new_node_has_no_empty_parts() -> None:
+    answer = page(make.backend(0))
+    text = text_of(answer)
+    assert titles(answer) == ["Events"]
+    for words in ("Its agent has not reported yet", "No devices", "Nothing needs a look."):
+        assert words in text, words
+    assert answer.context["values"]["hottest"] is None
+
+
+def test_a_power_action_under_way_shows_how_far_it_is() -> None:
+    node = make.backend()
+    assert steps(node) == []
+    action = request_power(node, PowerVerb.CYCLE, actor=make.ACTOR)
+    asked = ("asked for by operator-1", True)
+    assert steps(node) == [
+        asked, ("taken by a worker, attempt 1", False), ("sent to the BMC: …", False), ("confirmed", False),
+    ]  # fmt: skip
+    claim = claim_action(action.pk)
+    assert claim
+    record_sent(claim, PowerVerb.OFF)
+    record_sent(claim, PowerVerb.ON)
+    taken = ("taken by a worker, attempt 1", True)
+    assert steps(node) == [asked, taken, ("sent to the BMC: power off, power on", True), ("confirmed", False)]
+    end_action(claim, ActionState.SUCCEEDED)
+    assert steps(node) == []
+    assert titles(page(node)) == ["Each device", "Power actions", "Events"]
+
+
+def test_only_looking_at_a_bmc_sends_nothing_that_changes() -> None:
+    node = make.backend()
+    request_power(node, PowerVerb.STATUS, actor=make.ACTOR)
+    assert [said for said, _done in steps(node)] == [
+        "asked for by operator-1", "taken by a worker, attempt 1", "confirmed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_form_is_folded_and_only_for_who_may_change_the_node(role: Role) -> None:
+    text = text_of(page(make.backend(), role))
+    may = role != Role.READ_ONLY
+    assert ('name="_save"' in text, 'name="bmc_ip"' in text, "Change the node" in text) == (may,) * 3
+    assert ("power_off/" in text, "Data of the node" in text) == (may, not may)
+    assert '<details class="mc-card mc-fold" >' in text
+
+
+def test_the_form_opens_when_something_is_wrong_with_it() -> None:
+    node = make.backend()
+    answer = client_of(Role.GENERAL).post(address(Backend, "change", node.pk), {"name": ""})
+    assert '<details class="mc-card mc-fold" open>' in text_of(answer)
+
+
+def test_a_page_that_renews_itself_gets_only_its_part() -> None:
+    node = make.backend(name="gpu-1")
+    text = text_of(page(node, Role.GENERAL, **LIVE_PART))
+    assert text.startswith('<div id="node-now"')
+    assert "<html" not in text
+
+
+def test_no_more_queries_for_more_devices_jobs_and_alerts() -> None:
+    browser = client_of(Role.MASTER)
+
+    def queries(node: Backend) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            browser.get(address(Backend, "change", node.pk))
+        return len(seen)
+
+    small = make.ready_backend(2)
+    make.running_job(small)
+    few = queries(small)
+    large = make.ready_backend(16)
+    for _ in range(8):
+        make.running_job(large)
+    for category in Category:
+        raise_alert(category, subject=f"backend/{large.pk}", content="…")
+    assert queries(large) == few == 15
+
+
+def test_the_page_speaks_korean() -> None:
+    text = text_of(page(make.ready_backend(1), Role.GENERAL, **{"accept-language": "ko"}))
+    for words in ("노드 변경", "이 페이지를 연 이후", "디바이스별", "마지막 보고"):
+        assert words in text, words
+    assert "Since this page was opened" not in text

@@ -1,0 +1,290 @@
+"""The node grid: which nodes it shows, what their cards say, and that bulk actions mean exactly these nodes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from backends.choices import BackendStatus, DeviceStatus
+from backends.models import Agent, Backend, Bmc, Device, Telemetry
+from backends.services.groups import create_backend_group
+from backends.services.nodes import set_backend_status
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.alerts.choices import Category
+from moreh_cloud.alerts.services import raise_alert
+from moreh_cloud.console.pages.nodes import PAGE
+from moreh_cloud.console.picture import told
+from moreh_cloud.console.queries.nodes import Cell, Holder, cards, rows_of
+from moreh_cloud.lib.clock import db_now
+from scheduler.models import Allocation
+from scheduler.services.sdas import create_sda, set_device_status
+from scheduler.tick import tick
+from tests import make
+from tests.admin_world import address, client_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+GRID = "/admin/console/nodes/"
+LIVE_PART = {"X-Live-Part": "node-cards"}
+
+
+def shown(browser: Client, query: str = "") -> list[str]:
+    """Give the names of the cards."""
+    return [card.name for card in browser.get(GRID + query).context["cards"]]
+
+
+def listed(browser: Client, query: str) -> list[str]:
+    """Give the names in the admin's list of nodes at the same address."""
+    return [row.name for row in browser.get(address(Backend, "changelist") + query).context["cl"].result_list]
+
+
+@pytest.fixture
+def fleet() -> dict[str, int]:
+    """Make nodes that each differ in one thing; give the numbers that filters need."""
+    group = create_backend_group(name="far", actor=make.ACTOR)
+    make.ready_backend(1, name="grouped", group=group)
+    make.ready_backend(1, name="described", description="rack seven", ip="10.9.9.9")
+    busy = make.ready_backend(2, name="busy")
+    kept = make.ready_backend(1, name="kept")
+    set_device_status(kept, DeviceStatus.BUSY, actor=make.ACTOR)
+    stopped = make.ready_backend(1, name="stopped")
+    set_backend_status(stopped, BackendStatus.SHUTDOWN, actor=make.ACTOR)
+    other = make.ready_backend(1, name="other")
+    Device.objects.filter(backend=other).update(model="A100")
+    Bmc.objects.filter(backend=other).update(status="off")
+    gone = make.backend(name="gone", description="rack seven")
+    Backend.objects.filter(pk=gone.pk).update(deleted_at=db_now())
+    Device.objects.exclude(backend=busy).filter(status="IDLE").update(status="SHUTDOWN")
+    job = make.job(make.sda(2, description="Aurora Vision"))
+    tick(job.group_id)
+    return {"group": group.pk, "token": job.token_id}
+
+
+CASES = {
+    "no filter gives every node that was not deleted": ("", "busy described grouped kept other stopped"),
+    "a word of the name": ("?q=USY", "busy"),
+    "all words, wherever each stands": ("?q=seven+descr", "described"),
+    "a word that one of them lacks": ("?q=seven+busy", ""),
+    "an address": ("?q=10.9.9.9", "described"),
+    "a group": ("?group__id__exact={group}", "grouped"),
+    "a group that is not there": ("?group__id__exact=99999", ""),
+    "a status": ("?status__exact=SHUTDOWN", "stopped"),
+    "a power state": ("?bmc__status__exact=off", "other"),
+    "devices in use": ("?device=used", "busy"),
+    "devices kept out": ("?device=kept", "kept"),
+    "devices shut down": ("?device=out", "described grouped other stopped"),
+    "no such state of devices": ("?device=purple", ""),
+    "a model": ("?model=A100", "other"),
+    "a model that nobody has": ("?model=H100", ""),
+    "a customer by part of the description": ("?token=rora", "busy"),
+    "a customer by number": ("?token={token}", "busy"),
+    "no such customer": ("?token=99999999999999999999", ""),
+    "two filters are both meant": ("?status__exact=ACTIVE&device=out", "described grouped other"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_grid_and_the_list_show_the_same_nodes_for(case: str, fleet: dict[str, int]) -> None:
+    query, names = CASES[case]
+    browser = client_of(Role.READ_ONLY)
+    assert shown(browser, query.format(**fleet)) == names.split()
+    assert listed(browser, query.format(**fleet)) == names.split()
+
+
+def test_a_character_that_no_column_can_hold_finds_nothing(fleet: dict[str, int]) -> None:
+    assert shown(client_of(Role.READ_ONLY), "?q=%00") == []
+
+
+def test_all_that_the_filter_finds_is_what_an_action_is_done_to(fleet: dict[str, int]) -> None:
+    browser = client_of(Role.GENERAL)
+    page = browser.get(GRID + "?status__exact=ACTIVE&device=out&p=1")
+    assert QueryDict(page.context["as_list"].partition("?")[2]).dict() == {"status__exact": "ACTIVE", "device": "out"}
+    form = {"action": "shut_down", "select_across": "1", "_selected_action": page.context["cards"][0].pk}
+    asked = browser.post(page.context["as_list"], form)
+    assert asked.context["count"] == 3
+    browser.post(page.context["as_list"], {**form, "agreed": "3"})
+    stopped = Backend.objects.filter(status=BackendStatus.SHUTDOWN).order_by("name")
+    assert [node.name for node in stopped] == ["described", "grouped", "other", "stopped"]
+
+
+def test_ticked_nodes_are_what_an_action_is_done_to(fleet: dict[str, int]) -> None:
+    browser = client_of(Role.GENERAL)
+    page = browser.get(GRID)
+    ticked = [card.pk for card in page.context["cards"] if card.name in ("busy", "kept")]
+    asked = browser.post(page.context["as_list"], {"action": "power_off", "_selected_action": ticked})
+    assert [node.name for node in asked.context["named"]] == ["busy", "kept"]
+
+
+def test_a_card_tells_the_node_and_its_host() -> None:
+    node = make.ready_backend(1, name="gpu-1", description="rack 7")
+    Agent.objects.filter(pk=node.pk).update(cpu=34.4, used_memory=215_040, total_memory=524_288)
+    Bmc.objects.filter(pk=node.pk).update(status="on", target="off")
+    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="ECC")
+    text = " ".join(client_of(Role.READ_ONLY).get(GRID).content.decode().split())
+    assert "CPU 34 %</span><span>210 / 512 GiB</span>" in text
+    assert "<span>Power on → off</span>" in text
+    assert "default_backend_group · rack 7" in text
+    assert f'href="/admin/alerts/alert/?state=open&amp;q=backend/{node.pk}">Alerts: 1</a>' in text
+
+
+def test_a_node_whose_agent_never_spoke_shows_no_figures() -> None:
+    make.backend(0, name="new")
+    text = client_of(Role.READ_ONLY).get(GRID).content.decode()
+    assert "Its agent has not reported yet" in text
+    assert "No devices" in text
+    assert "GiB" not in text
+
+
+def cell(index: int, job: int | None) -> Cell:
+    holder = Holder(job, 7, "Aurora Vision", datetime(2026, 1, 2, tzinfo=UTC)) if job else None
+    return Cell(holder, 100 + index, index, "MI250", "IDLE", "", 65_536, None, None, None)
+
+
+def test_devices_of_one_holder_beside_each_other_are_one_run_also_into_the_next_row() -> None:
+    holders = [None, None, 1, 1, 2, None, 2, 2, 2, None]
+    rows = rows_of([cell(index, job) for index, job in enumerate(holders)])
+    runs = [[(run.key, len(run.cells), run.before, run.after) for run in row] for row in rows]
+    assert runs == [
+        [
+            (None, 2, False, False),
+            ((1, 7), 2, False, False),
+            ((2, 7), 1, False, False),
+            (None, 1, False, False),
+            ((2, 7), 2, False, True),
+        ],
+        [((2, 7), 1, True, False), (None, 1, False, False)],
+    ]
+
+
+def test_a_job_on_several_nodes_goes_on_from_card_to_card() -> None:
+    for name in ("a", "b", "c"):
+        make.ready_backend(1, name=name)
+    tick(make.job(num_devices=3).group_id)
+    runs = [card.rows[0][0] for card in cards(Backend.objects.order_by("name"))]
+    assert [(run.before, run.after) for run in runs] == [(False, True), (True, True), (True, False)]
+
+
+def test_what_a_device_tells() -> None:
+    node = make.ready_backend(2)
+    Telemetry.objects.create(
+        device=node.devices.get(index=0), temperature=99.2, utilization=97, memory_utilization=45, at=db_now()
+    )
+    job = make.running_job(node)
+    Allocation.objects.update(started_at="2026-01-02T03:04:05Z")
+    ((row,),) = (card.rows for card in cards(Backend.objects.all()))
+    texts = [told(device) for run in row for device in run.cells]
+    assert texts == [
+        f"00 MI250 · processing\njob #{job.pk} of {job.token.description} since 2026-01-02 12:04:05\n"
+        "99 °C · GPU 97 % · memory 45 %",
+        "01 MI250 · idle",
+    ]
+    assert [device.heat for run in row for device in run.cells] == ["hot", ""]
+
+
+def test_a_reservation_without_a_job_tells_its_sda() -> None:
+    make.ready_backend(1)
+    token, model = make.token(description="Birch"), make.sda_model(1)
+    sda = create_sda(token, model, actor=make.ACTOR, reserved=True)
+    ((row,),) = (card.rows for card in cards(Backend.objects.all()))
+    assert f"reserved for SDA #{sda.pk} of Birch since" in told(row[0].cells[0])
+
+
+HEAT = {85.9: "", 86: "warm", 97.9: "warm", 98: "hot"}
+
+
+@pytest.mark.parametrize("celsius", HEAT)
+def test_a_warm_device_is_marked_at_the_levels_of_the_alerts(celsius: float) -> None:
+    node = make.ready_backend(1)
+    Telemetry.objects.create(device=node.devices.get(), temperature=celsius, at=db_now())
+    ((row,),) = (card.rows for card in cards(Backend.objects.all()))
+    assert row[0].cells[0].heat == HEAT[celsius]
+
+
+def test_the_legend_counts_the_devices_of_the_found_nodes_and_leads_to_them(fleet: dict[str, int]) -> None:
+    legend = client_of(Role.READ_ONLY).get(GRID + "?status__exact=ACTIVE").context["legend"]
+    assert [(name, number) for name, _word, number, _address in legend] == [
+        ("used", 2), ("idle", 0), ("moving", 0), ("kept", 1), ("out", 3),
+    ]  # fmt: skip
+    assert legend[3][3] == "?status__exact=ACTIVE&device=kept"
+
+
+PLACES = {
+    "": (1, 2, PAGE, ["", "", "?p=2", "?p=2"]),
+    "?p=2": (2, 2, 1, ["?p=1", "?p=1", "", ""]),
+    "?p=9": (2, 2, 1, ["?p=1", "?p=1", "", ""]),
+    "?p=-1": (1, 2, PAGE, ["", "", "?p=2", "?p=2"]),
+    "?p=x": (1, 2, PAGE, ["", "", "?p=2", "?p=2"]),
+}
+
+
+@pytest.mark.parametrize("query", PLACES)
+def test_pages(query: str) -> None:
+    rows = [Backend(name=f"n{i:03}", ip="10.0.0.1", group_id=0, key_digest=f"{i:064}") for i in range(PAGE + 1)]
+    made = Backend.objects.bulk_create(rows)
+    Agent.objects.bulk_create(Agent(backend=node) for node in made)
+    context = client_of(Role.READ_ONLY).get(GRID + query).context
+    number, last, cards_shown, ways = PLACES[query]
+    assert (context["page"], context["last"], len(context["cards"])) == (number, last, cards_shown)
+    assert [way for _word, way in context["turns"]] == ways
+
+
+def test_no_more_queries_for_more_nodes() -> None:
+    browser = client_of(Role.MASTER)
+
+    def queries(**headers: str) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            browser.get(GRID, headers=headers)
+        return len(seen)
+
+    make.running_job(make.ready_backend(2))
+    few = queries(), queries(**LIVE_PART)
+    for _ in range(20):
+        make.running_job(make.ready_backend(2))
+    assert (queries(), queries(**LIVE_PART)) == few == (11, 8)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_only_who_may_operate_can_choose_nodes_and_actions(role: Role) -> None:
+    make.backend()
+    page: Any = client_of(role).get(GRID)
+    may = role != Role.READ_ONLY
+    assert bool(page.context["actions"]) == may
+    text = page.content.decode()
+    assert ('name="_selected_action"' in text, 'name="select_across"' in text, 'id="bulk"' in text) == (may,) * 3
+
+
+def test_the_actions_are_those_of_the_list() -> None:
+    groups = client_of(Role.GENERAL).get(GRID).context["actions"]
+    assert [(str(title), [name for name, _word in actions]) for title, actions in groups] == [
+        ("Scheduling", ["drain", "shut_down", "activate", "device_status", "move_group", "health_check"]),
+        ("Power", ["power_on", "power_off", "power_soft", "power_cycle", "power_reset", "power_status"]),
+    ]
+
+
+def test_a_page_that_renews_itself_gets_only_its_part() -> None:
+    make.backend(name="gpu-1")
+    text = client_of(Role.GENERAL).get(GRID, headers=LIVE_PART).content.decode()
+    assert text.strip().startswith('<div id="node-cards"')
+    assert ("gpu-1" in text, "<html" in text, "_selected_action" in text) == (True, False, True)
+
+
+def test_the_grid_speaks_korean() -> None:
+    make.backend(name="gpu-1")
+    text = client_of(Role.GENERAL).get(GRID, headers={"accept-language": "ko"}).content.decode()
+    for word in ("노드 그리드", "필터에 맞는 전체: 1", "드레인 또는 정리 중", "gpu-1 선택", "동작 선택", "그룹: 전체"):
+        assert word in text, word
+    assert "Node grid" not in text
+
+
+def test_names_are_shown_as_they_are() -> None:
+    make.backend(name="<b>bold</b>", description='"><script>alert(1)</script>')
+    text = client_of(Role.GENERAL).get(GRID).content.decode()
+    assert "&lt;b&gt;bold&lt;/b&gt;" in text
+    assert "<script>alert" not in text
+
+
+def test_a_stranger_is_led_to_the_login() -> None:
+    assert Client().get(GRID).headers["Location"] == f"/admin/login/?next={GRID}"

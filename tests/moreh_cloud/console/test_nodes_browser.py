@@ -1,0 +1,119 @@
+"""Node grid and heat map in Debian's chromium: by keyboard, live, and on to the page that asks."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from backends.choices import BackendStatus
+from backends.models import Backend
+from backends.services.nodes import set_backend_status, update_backend
+from moreh_cloud.accounts.choices import Role
+from moreh_cloud.alerts.choices import Category
+from moreh_cloud.alerts.services import raise_alert
+from moreh_cloud.console.live import views
+from moreh_cloud.console.live.topics import read_pulse
+from moreh_cloud.console.live.watcher import Watcher
+from tests import make
+from tests.moreh_cloud.test_admin_browser import chromium, log_in
+
+if TYPE_CHECKING:
+    from pytest_django.live_server_helper import LiveServer
+
+__all__ = ["chromium"]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("static_files"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_watcher(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the thread behind live pages end before its database is emptied."""
+    fresh = Watcher(read_pulse, 8)
+    monkeypatch.setattr(views, "watcher", fresh)
+    yield
+    fresh.stop()
+    if thread := fresh._thread:
+        thread.join(10)
+
+
+def opened(browser: Browser, server: "LiveServer", path: str) -> tuple[Page, list[str]]:
+    """Log in, open a page and give it with the list of errors that it will have had."""
+    make.operator(Role.GENERAL, username="kim")
+    page = log_in(browser, server.url, "light")
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(server.url + path)
+    return page, problems
+
+
+def test_the_grid_by_keyboard_and_live(chromium: Browser, live_server: "LiveServer") -> None:
+    first, second = make.ready_backend(2, name="gpu-1"), make.ready_backend(2, name="gpu-2")
+    job = make.running_job(first, 2)
+    page, problems = opened(chromium, live_server, "/admin/console/nodes/")
+    page.get_by_label("Select gpu-1").press("Tab")  # to the node
+    page.keyboard.press("Tab")  # to its devices, one stop
+    page.keyboard.press("ArrowRight")
+    tip = page.locator(".mc-tip")
+    assert f"01 MI250 · processing\njob #{job.pk} of {job.token.description} since" in str(tip.text_content())
+    assert page.locator(".mc-same").count() == 2
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
+
+    page.get_by_label("Select gpu-1").check()
+    page.get_by_text("1 ticked on this page").wait_for()
+    update_backend(second, description="moved to rack 9", actor=make.ACTOR)
+    page.get_by_text("moved to rack 9").wait_for()
+    assert page.get_by_label("Select gpu-1").is_checked()
+
+    page.get_by_label("Action").select_option("shut_down")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("Shut down: 1 backend").wait_for()
+    page.get_by_role("button", name="Shut down").click()
+    page.get_by_text("Shut down: 1 of 1.").wait_for()
+    assert Backend.objects.get(status=BackendStatus.SHUTDOWN) == first
+    assert problems == []
+
+
+def test_all_that_the_filter_finds(chromium: Browser, live_server: "LiveServer") -> None:
+    for name in ("a-1", "a-2", "b-1"):
+        make.backend(name=name)
+    page, problems = opened(chromium, live_server, "/admin/console/nodes/?q=a-")
+    page.get_by_label("All that the filter finds: 2").check()
+    page.get_by_label("Action").select_option("drain")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("Drain: 2 backends").wait_for()
+    assert page.locator("li", has_text=re.compile("^[ab]-1$|^a-2$")).all_text_contents() == ["a-1", "a-2"]
+    assert problems == []
+
+
+def test_the_heat_map_by_keyboard_and_live(chromium: Browser, live_server: "LiveServer") -> None:
+    busy = make.ready_backend(2, name="gpu-1")
+    job = make.running_job(busy)
+    idle = make.ready_backend(1, name="gpu-2")
+    raise_alert(Category.GPU_ERROR, subject=f"backend/{busy.pk}", content="ECC")
+    page, problems = opened(chromium, live_server, "/admin/console/heat/")
+    page.wait_for_function("performance.getEntriesByName('heat:drawn').length")
+    told = page.locator("#heat-told")
+    page.locator("#heat canvas").focus()
+    page.keyboard.press("ArrowRight")
+    assert told.text_content() == "gpu-2 · default_backend_group\n1 idle"
+    page.keyboard.press("Home")
+    lines = str(told.text_content()).split("\n")
+    assert lines[:2] == ["gpu-1 · default_backend_group", "1 in use · 1 idle"]
+    assert lines[2].startswith(f"job #{job.pk} of {job.token.description} since ")
+    assert lines[3] == "alert, warning: GPU error, ECC"
+
+    before = page.locator("#heat canvas").evaluate("canvas => canvas.toDataURL()")
+    set_backend_status(idle, BackendStatus.SHUTDOWN, actor=make.ACTOR)
+    page.wait_for_function("before => document.querySelector('#heat canvas').toDataURL() !== before", arg=before)
+    page.keyboard.press("End")
+    assert str(told.text_content()).startswith("gpu-2 · default_backend_group · shut down for new jobs")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/backends/backend/{idle.pk}/change/")
+    assert problems == []
