@@ -1,12 +1,9 @@
 """`Accept: text/csv` gives a list as a file.
 
-UTF-8 with a byte order mark, without which spreadsheets read Korean as noise. An object in an object becomes columns
-like `group.name`; a list in an object becomes one cell with its JSON. Texts that a spreadsheet would take for a formula
-get an apostrophe in front. A growing table comes whole, in pieces that are read while they are sent.
+The lines are those of `lib.sheets`. An object in an object becomes columns like `group.name`; a list in an object
+becomes one cell with its JSON. A growing table comes whole, in pieces that are read while they are sent.
 """
 
-import csv
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -20,10 +17,9 @@ from rest_framework.response import Response
 
 from moreh_cloud.lib.api.filters import TOTAL, LatestFirst
 from moreh_cloud.lib.api.parameters import merged
+from moreh_cloud.lib.sheets import head, line
 
 MEDIA_TYPE = "text/csv"
-MARK = "\ufeff"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones count as well
 PIECE = 2_000  # rows of a growing table that are in memory at once
 Row = dict[str, Any]
 Handler = Callable[..., Response]
@@ -88,12 +84,11 @@ def columns(shape: serializers.Serializer[Any], before: str = "") -> list[str]:
 
 
 def _lines(names: list[str], pieces: Iterable[list[Row]], language: str) -> Iterator[str]:
-    write = csv.writer(_Echo()).writerow
-    yield MARK + write(names)
+    yield head(names)
     paths = [name.split(".") for name in names]
     with override(language):
         for rows in pieces:
-            yield "".join(write([cell(_at(row, path)) for path in paths]) for row in rows)
+            yield "".join(line(_at(row, path) for path in paths) for row in rows)
 
 
 def _at(row: Row, path: list[str]) -> Any:
@@ -101,19 +96,3 @@ def _at(row: Row, path: list[str]) -> Any:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def cell(value: Any) -> Any:
-    """Give a value as a cell, harmless for spreadsheets."""
-    if value is None or isinstance(value, bool | int | float):
-        return "" if value is None else str(value).lower() if isinstance(value, bool) else value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
-
-
-class _Echo:
-    """Gives back what is written to it, so that a line is made without a file."""
-
-    def write(self, text: str) -> str:
-        """Give the text."""
-        return text
