@@ -117,11 +117,11 @@ def _cards(counts: reads.Counts, free: int, now: datetime) -> list[Card]:
     states = [(JobStatus(s), ended.get(s, 0)) for s in OVER]
     return [
         Card(_("In 24 hours"), live + sum(ended.values()), f"{past}?{urlencode(day)}", note),
-        Card(_("Waiting"), waiting, f"{queue}?status=waiting"),
-        Card(_("Running"), live - waiting, f"{queue}?status=running"),
+        Card(_("Waiting"), waiting, f"{queue}?status=waiting", _now("now")),
+        Card(_("Running"), live - waiting, f"{queue}?status=running", _now("now")),
         *(Card(s.label, n, f"{past}?{urlencode({'status': s, **day})}", _now("in 24 hours")) for s, n in states),
-        Card(_("Devices free"), free, devices),
-        Card(_("Devices asked for"), reads.devices_asked(counts), f"{queue}?status=waiting"),
+        Card(_("Devices free"), free, devices, _now("now")),
+        Card(_("Devices asked for"), reads.devices_asked(counts), f"{queue}?status=waiting", _now("by waiting jobs")),
     ]
 
 
