@@ -89,7 +89,7 @@ class JobAdmin(GrowingAdmin):
     )
     list_filter = (Phase, "status", "cause", "group", ByToken)
     live_topics = "jobs"
-    change_form_outer_before_template = ""
+    change_form_outer_before_template: Any = ""
     search_fields = ("id__exact", "token__description", "process_name")
     search_help_text = _("Number, customer's name or process")
     ordering = ("-id",)
