@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
@@ -80,6 +81,8 @@ def history(request: HttpRequest) -> HttpResponse:
         "query": form.query,
         **edges,
     }
+    if request.headers.get("X-Live-Part") == "history":
+        return render(request, "console/history_list.html", context)
     return show(request, "console/history.html", _("History"), **context)
 
 

@@ -1,11 +1,13 @@
 """Jobs: who waits, in the order in which they will be tried, who runs, and what may be done about it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -37,18 +39,26 @@ class Card:
 
 @require_GET
 def jobs(request: HttpRequest) -> HttpResponse:
-    """Show the queues, who holds devices, and the last 24 hours in numbers."""
-    wanted, now = _wanted(request.GET), db_now()
-    everything = reads.count_live(Q())
+    """Show the queues, who holds devices, and the last 24 hours in numbers; or only the part that renews itself."""
+    part, now = request.headers.get("X-Live-Part"), db_now()
+    everything, free = reads.count_live(Q()), reads.free_devices(now)
+    if part == "jobs-cards":
+        return render(request, "console/jobs_cards.html", {"cards": _cards(everything, free, now)})
+    queue = _queue(_wanted(request.GET), everything, free, now) | {"operates": request.user.has_perm(OPERATE)}
+    if part == "jobs-queue":
+        return render(request, "console/jobs_queue.html", queue)
+    return show(request, "console/jobs.html", _("Jobs"), **queue, cards=_cards(everything, free, now), words=_words())
+
+
+def _queue(wanted: reads.Wanted, everything: reads.Counts, free: Mapping[int, int], now: datetime) -> dict[str, Any]:
+    """Give one page of what is wanted, and the ways to other pages and filters."""
     found = reads.count_live(wanted.narrow) if wanted.narrow else everything
     number = reads.total(found, wanted.phase, wanted.group)
     pages = max(1, -(-number // reads.PAGE))
-    wanted = reads.Wanted(**{**asdict(wanted), "page": min(wanted.page, pages)})
-    free = reads.free_devices(now)
+    wanted = replace(wanted, page=min(wanted.page, pages))
     rows = reads.page_of(wanted, reads.total(found, "waiting", wanted.group))
     reads.explain(rows, free, now)
-    context = {
-        "cards": _cards(everything, sum(free.values()), now),
+    return {
         "rows": rows,
         "number": number,
         "wanted": wanted,
@@ -56,16 +66,12 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "groups": _group_tabs(wanted, found),
         "phases": [(label, address(wanted, phase=phase), phase == wanted.phase) for phase, label in PHASES.items()],
         "running": reads.total(found, "running", wanted.group),
-        "lengths": {group: reads.total(everything, "waiting", group) for group in {row["group_id"] for row in rows}},
         "before": address(wanted, page=wanted.page - 1) if wanted.page > 1 else "",
         "after": address(wanted, page=wanted.page + 1) if wanted.page < pages else "",
         "pages": pages,
         "clear": reverse("console:jobs"),
         "bulk": bulk_address(wanted),
-        "operates": request.user.has_perm(OPERATE),
-        "words": _words(),
     }
-    return show(request, "console/jobs.html", _("Jobs"), **context)
 
 
 def _wanted(asked: QueryDict) -> reads.Wanted:
@@ -106,7 +112,7 @@ def _group_tabs(wanted: reads.Wanted, found: reads.Counts) -> list[tuple[str, st
     return [every, *(tab for tab in named if tab[2] or tab[3])]
 
 
-def _cards(counts: reads.Counts, free: int, now: datetime) -> list[Card]:
+def _cards(counts: reads.Counts, free: Mapping[int, int], now: datetime) -> list[Card]:
     since = (now - reads.DAY).replace(microsecond=0)
     ended = reads.count_ended(since)
     queue, past = reverse("console:jobs"), reverse("console:history")
@@ -120,7 +126,7 @@ def _cards(counts: reads.Counts, free: int, now: datetime) -> list[Card]:
         Card(_("Waiting"), waiting, f"{queue}?status=waiting", _now("now")),
         Card(_("Running"), live - waiting, f"{queue}?status=running", _now("now")),
         *(Card(s.label, n, f"{past}?{urlencode({'status': s, **day})}", _now("in 24 hours")) for s, n in states),
-        Card(_("Devices free"), free, devices, _now("now")),
+        Card(_("Devices free"), sum(free.values()), devices, _now("now")),
         Card(_("Devices asked for"), reads.devices_asked(counts), f"{queue}?status=waiting", _now("by waiting jobs")),
     ]
 
@@ -136,5 +142,4 @@ def _words() -> dict[str, str]:
         "ticked": _now("Ticked: %(number)s"),
         "job": _now("Job #%(job)s of %(customer)s"),
         "stops": _now("Its program is stopped, and its devices (%(devices)s) are cleaned."),
-        "range": _now("A priority is a whole number from -99 to 99."),
     }

@@ -1,6 +1,6 @@
 """What a change of priority would do, before anybody makes it."""
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -16,11 +16,14 @@ def outlook(request: HttpRequest, pk: int) -> HttpResponse:
     job, asked = moves.waiting_job(pk), request.GET
     if job is None:
         return JsonResponse({"message": _("The job is no longer waiting.")}, status=409)
-    if (priority := whole(asked.get("priority"), MIN_PRIORITY, MAX_PRIORITY)) is not None:
+    if "priority" in asked:
+        priority = whole(asked["priority"], MIN_PRIORITY, MAX_PRIORITY)
+        if priority is None:
+            return JsonResponse({"message": _("A priority is a whole number from -99 to 99.")}, status=400)
         return JsonResponse(_told(moves.with_priority(job, priority)))
     target = moves.waiting_job(whole(asked.get("before") or asked.get("behind"), 1, MAX_ID) or 0)
     if target is None or target.group_id != job.group_id or target.pk == job.pk:
-        raise Http404
+        return JsonResponse({"message": _("The queue has changed meanwhile. Please look again.")}, status=409)
     found = moves.moved(job, target, behind="behind" in asked)
     if found is None:
         said = _("No priority brings it there: jobs of the highest or lowest priority stand in the way.")

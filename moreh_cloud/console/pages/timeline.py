@@ -1,67 +1,34 @@
 """The timeline: which node, device or token held what, from when to when."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from moreh_cloud.console import looks
-from moreh_cloud.console.pages.asked import text, whole
+from moreh_cloud.console.bars import Bar
 from moreh_cloud.console.pages.frame import show
+from moreh_cloud.console.pages.timeline_asked import PRESETS, SIZES, Asked, local, read_asked
 from moreh_cloud.console.queries import timeline as reads
 from moreh_cloud.console.queries.jobs import groups
 from moreh_cloud.lib.clock import db_now, to_ms
 from moreh_cloud.lib.errors import Message
 from scheduler.choices import JobStatus
-from scheduler.queries import MAX_ID
 
-PRESETS: Mapping[str, tuple[Message, timedelta]] = {
-    "1h": (_("Last hour"), timedelta(hours=1)),
-    "6h": (_("6 hours"), timedelta(hours=6)),
-    "24h": (_("24 hours"), timedelta(hours=24)),
-}
-SIZES = (10, 25, 50, 100)
 JOB_ADDRESS = "0" * 12  # stands for a job's number in an address
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the picture is asked for."""
-
-    window: reads.Window
-    preset: str
-    by: str = "node"
-    node: int | None = None
-    token: int | None = None
-    group: int | None = None
-    text: str = ""
-
-    def address(self, **changes: object) -> str:
-        """Give the page's address with changes; a change goes back to the first rows."""
-        now: dict[str, object] = {"by": self.by, "node": self.node, "token": self.token, "group": self.group}
-        now |= {"q": self.text, "rows": self.window.rows, "range": self.preset}
-        if not self.preset:
-            now |= {"from": _local(self.window.start), "to": _local(self.window.end)}
-        now |= changes
-        given = {name: str(value) for name, value in now.items() if value not in (None, "")}
-        return f"{reverse('console:timeline')}?{urlencode(given)}"
 
 
 @require_GET
 def timeline(request: HttpRequest) -> HttpResponse:
     """Show the picture, or say that the range has more bars than one picture shows."""
     now = db_now()
-    asked = _asked(request.GET, now)
+    asked = read_asked(request.GET, now)
     lines, more = _lines(asked)
-    too_many, bars = False, list[reads.Bar]()
+    too_many, bars = False, list[Bar]()
     try:
         lines, bars = _bars(asked, lines)
     except reads.TooMany:
@@ -76,8 +43,8 @@ def timeline(request: HttpRequest) -> HttpResponse:
         "kinds": _kinds(asked),
         "sizes": [(size, size == window.rows) for size in SIZES],
         "groups": groups(),
-        "start": _local(window.start),
-        "end": _local(window.end),
+        "start": local(window.start),
+        "end": local(window.end),
         "lines": lines,
         "too_many": too_many,
         "most": reads.MOST_BARS,
@@ -88,26 +55,6 @@ def timeline(request: HttpRequest) -> HttpResponse:
         **_shifts(asked),
     }
     return show(request, "console/timeline.html", _("Timeline"), **context)
-
-
-def _asked(given: QueryDict, now: datetime) -> Asked:
-    preset = given.get("range", "6h" if "from" not in given else "")
-    length = PRESETS[preset][1] if preset in PRESETS else timedelta(hours=6)
-    start, end = now - length, now
-    if preset not in PRESETS:
-        preset = ""
-        start, end = _time(given.get("from")) or start, _time(given.get("to")) or end
-    rows = whole(given.get("rows"), 1, 100)
-    window = reads.Window(
-        start=start if start < end else end - timedelta(hours=1),
-        end=end,
-        page=whole(given.get("page"), 1, 100_000) or 1,
-        rows=rows if rows in SIZES else 50,
-    )
-    node = whole(given.get("node"), 1, MAX_ID)
-    by = "token" if given.get("by") == "token" and node is None else "node"
-    token, group = whole(given.get("token"), 1, MAX_ID), whole(given.get("group"), 0, MAX_ID)
-    return Asked(window, preset, by, node, token if by == "token" else None, group, text(given.get("q")))
 
 
 def _lines(asked: Asked) -> tuple[list[reads.Line], bool]:
@@ -121,7 +68,7 @@ def _lines(asked: Asked) -> tuple[list[reads.Line], bool]:
     return found[: asked.window.rows], len(found) > asked.window.rows
 
 
-def _bars(asked: Asked, lines: list[reads.Line]) -> tuple[list[reads.Line], list[reads.Bar]]:
+def _bars(asked: Asked, lines: list[reads.Line]) -> tuple[list[reads.Line], list[Bar]]:
     if asked.node is not None:
         return lines, reads.bars_by_device(asked.window, lines)
     if asked.by == "token":
@@ -129,7 +76,7 @@ def _bars(asked: Asked, lines: list[reads.Line]) -> tuple[list[reads.Line], list
     return lines, reads.bars_by_node(asked.window, lines)
 
 
-def _picture(asked: Asked, lines: list[reads.Line], bars: list[reads.Bar], now: datetime) -> dict[str, object]:
+def _picture(asked: Asked, lines: list[reads.Line], bars: list[Bar], now: datetime) -> dict[str, object]:
     """Give what the script draws; each bar is a list, because there may be thousands."""
     window = asked.window
     into = {
@@ -156,7 +103,7 @@ def _picture(asked: Asked, lines: list[reads.Line], bars: list[reads.Bar], now: 
     }
 
 
-def _bar(bar: reads.Bar) -> list[object]:
+def _bar(bar: Bar) -> list[object]:
     held = bar.held
     end = None if held.end is None else to_ms(held.end)
     number = held.sda if held.job is None else held.job
@@ -194,20 +141,6 @@ def _shifts(asked: Asked) -> dict[str, str]:
     window, length = asked.window, asked.window.end - asked.window.start
     ranges = {"earlier": (window.start - length, window.start), "later": (window.end, window.end + length)}
     return {
-        name: asked.address(range="", **{"from": _local(start), "to": _local(end)})
+        name: asked.address(range="", **{"from": local(start), "to": local(end)})
         for name, (start, end) in ranges.items()
     }
-
-
-def _time(given: str | None) -> datetime | None:
-    try:
-        at = parse_datetime(given or "")
-    except ValueError:
-        return None
-    if at is None or not 1971 <= at.year <= 9000:
-        return None
-    return timezone.make_aware(at) if timezone.is_naive(at) else at
-
-
-def _local(at: datetime) -> str:
-    return f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}"

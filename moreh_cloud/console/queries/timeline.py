@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Max, Q, QuerySet
 
 from backends.models import Backend, Device
+from moreh_cloud.console.bars import Bar, Held, named, runs, take_lane, whose
 from scheduler.models import Allocation
 from tokens.models import Token
 
@@ -24,22 +25,6 @@ class TooMany(Exception):
     """The range has more bars than one picture shows."""
 
 
-class Held(NamedTuple):
-    """One device, held from when to when; without a job by a reserved SDA."""
-
-    device: int
-    slot: int
-    node: int
-    node_name: str
-    job: int | None
-    sda: int
-    status: str | None
-    token: int
-    customer: str
-    start: datetime
-    end: datetime | None
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
     """A row of the picture: a node, a device or a token, with so many lanes."""
@@ -47,17 +32,6 @@ class Line:
     id: int
     name: str
     lanes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """What a job, or a reservation, held of one row: `height` lanes from `lane` on."""
-
-    row: int
-    lane: int
-    height: int
-    held: Held
-    devices: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +82,13 @@ def tokens(window: Window, text: str, token: int | None) -> list[Line]:
 def bars_by_node(window: Window, lines: Sequence[Line]) -> list[Bar]:
     """Give the bars of nodes: neighbouring devices of one job are one bar. Raises TooMany."""
     held = _held(window, Q(device__backend__in=[line.id for line in lines]))
-    return _few(bar for row, mine in _by_row(lines, held, "node") for bar in _runs(row, mine))
+    return _few(bar for row, mine in _by_row(lines, held, "node") for bar in runs(row, mine))
 
 
 def bars_by_device(window: Window, lines: Sequence[Line]) -> list[Bar]:
     """Give the bars of devices. Raises TooMany."""
     held = _held(window, Q(device__in=[line.id for line in lines]))
-    return _few(Bar(row, 0, 1, one, _named([one])) for row, mine in _by_row(lines, held, "device") for one in mine)
+    return _few(Bar(row, 0, 1, one, named([one])) for row, mine in _by_row(lines, held, "device") for one in mine)
 
 
 def bars_by_token(window: Window, lines: Sequence[Line]) -> tuple[list[Line], list[Bar]]:
@@ -124,10 +98,10 @@ def bars_by_token(window: Window, lines: Sequence[Line]) -> tuple[list[Line], li
     lanes: dict[int, int] = {}
     for row, mine in _by_row(lines, held, "token"):
         ends: list[datetime | None] = []
-        for key, parts in groupby(sorted(mine, key=_whose), key=_whose):
+        for key, parts in groupby(sorted(mine, key=whose), key=whose):
             all_of_it = list(parts)
-            lane = _lane(ends, key[0], all_of_it[0].end)
-            bars.append(Bar(row, lane, 1, all_of_it[0], _named(all_of_it)))
+            lane = take_lane(ends, key[0], all_of_it[0].end)
+            bars.append(Bar(row, lane, 1, all_of_it[0], named(all_of_it)))
         lanes[row] = max(1, len(ends))
     return [Line(line.id, line.name, lanes.get(row, 1)) for row, line in enumerate(lines)], _few(bars)
 
@@ -137,8 +111,8 @@ def _overlapping(window: Window) -> Q:
     return still & Q(started_at__lt=window.end)
 
 
-def _held(window: Window, whose: Q) -> list[Held]:
-    rows = Allocation.objects.filter(whose, _overlapping(window)).order_by().values_list(*HELD)[: MOST + 1]
+def _held(window: Window, owners: Q) -> list[Held]:
+    rows = Allocation.objects.filter(owners, _overlapping(window)).order_by().values_list(*HELD)[: MOST + 1]
     found = [Held(*row) for row in rows]
     if len(found) > MOST:
         raise TooMany
@@ -157,40 +131,3 @@ def _by_row(lines: Sequence[Line], held: Iterable[Held], of: str) -> list[tuple[
     for one in held:
         mine[getattr(one, of)].append(one)
     return [(row, mine[line.id]) for row, line in enumerate(lines)]
-
-
-def _whose(one: Held) -> tuple[datetime, int, int, datetime]:
-    """Tell apart what is one bar: the same job, or the same reservation, from when to when."""
-    return (one.start, one.job or 0, one.sda, one.end or datetime.max.replace(tzinfo=one.start.tzinfo))
-
-
-def _runs(row: int, held: Iterable[Held]) -> Iterable[Bar]:
-    """Join the neighbouring devices of one bar."""
-    for _key, parts in groupby(sorted(held, key=lambda one: (_whose(one), one.slot)), key=_whose):
-        run: list[Held] = []
-        for one in parts:
-            if run and one.slot != run[-1].slot + 1:
-                yield Bar(row, run[0].slot, len(run), run[0], _named(run))
-                run = []
-            run.append(one)
-        yield Bar(row, run[0].slot, len(run), run[0], _named(run))
-
-
-def _lane(ends: list[datetime | None], start: datetime, end: datetime | None) -> int:
-    """Take the first lane that is free again, or a new one."""
-    for lane, until in enumerate(ends):
-        if until is not None and until <= start:
-            ends[lane] = end
-            return lane
-    ends.append(end)
-    return len(ends) - 1
-
-
-def _named(held: Iterable[Held]) -> str:
-    """Name devices like `node-1/00,01`."""
-    by_node: dict[str, list[int]] = {}
-    for one in held:
-        by_node.setdefault(one.node_name, []).append(one.slot)
-    return " ".join(
-        f"{node}/{','.join(f'{i:02}' for i in sorted(indexes))}" for node, indexes in sorted(by_node.items())
-    )

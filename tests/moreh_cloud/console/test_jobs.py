@@ -161,6 +161,17 @@ def test_the_queries_are_as_many_for_50_rows_as_for_5(browser: Client) -> None:
     assert queries(browser, JOBS) == QUERIES
 
 
+def test_a_part_that_renews_itself_comes_alone_and_asks_less(browser: Client) -> None:
+    job = make.job()
+    tick(0)
+    parts = {
+        part: browser.get(JOBS, headers={"X-Live-Part": part}).content.decode() for part in ("jobs-cards", "jobs-queue")
+    }
+    assert [shown_jobs(shown) for shown in parts.values()] == [[], [job.pk]]
+    assert cards(parts["jobs-cards"])["Waiting"][0] == "1"
+    assert [part for part, shown in parts.items() if f'id="{part}"' in shown and "<html" not in shown] == list(parts)
+
+
 # What is asked of the outlook, with jobs a, b, c of priorities 0, 0, 5 → priority and words
 OUTLOOKS: dict[str, tuple[str, dict[str, object], int, str]] = {
     "a new priority": ("a", {"priority": 6}, 6, "Place in default_backend_group: 2 → 1 of 3."),
@@ -181,7 +192,7 @@ def test_the_outlook_says_what_a_change_would_do_and_it_comes_true(browser: Clie
     jobs = {"a": make.job(), "b": make.job(), "c": make.job()}
     set_job_priority(jobs["c"], 5, actor=make.ACTOR)
     name, asked, priority, words = OUTLOOKS[case]
-    wish = {key: jobs[value].pk if isinstance(value, str) else value for key, value in asked.items()}
+    wish: dict[str, Any] = {key: jobs[value].pk if isinstance(value, str) else value for key, value in asked.items()}
     said: Any = browser.get(f"{JOBS}{jobs[name].pk}/outlook", wish).json()
     assert said["priority"] == priority
     assert words in " ".join(said["says"])

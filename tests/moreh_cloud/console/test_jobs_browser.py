@@ -71,7 +71,7 @@ def test_an_operator_orders_the_queue(chromium: Browser, live_server: "LiveServe
     grip = page.locator(f"{row(page, second)} .mc-grip")
     grip.focus()
     page.keyboard.press("ArrowUp")
-    expect(said).to_contain_text("Place 1.")
+    expect(page.locator("#jobs-moving")).to_contain_text("Place 1.")
     assert order(page) == [second.pk, first.pk, third.pk]
     page.keyboard.press("Escape")
     assert order(page) == [first.pk, second.pk, third.pk]

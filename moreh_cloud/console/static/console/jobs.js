@@ -32,7 +32,7 @@ window.Jobs = (() => {
 
   function say(text, undo) {
     const bar = id("jobs-said"), button = bar.querySelector("button");
-    bar.hidden = false;
+    bar.hidden = !text;
     bar.querySelector("span").textContent = text;
     button.hidden = !undo;
     button.onclick = undo || null;

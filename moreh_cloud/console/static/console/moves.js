@@ -7,6 +7,8 @@
   const grip = (target) => (target instanceof Element ? target.closest("#jobs-queue .mc-grip") : null);
   const isTarget = (row) => row && lifted && row !== lifted && "waits" in row.dataset && row.dataset.group === lifted.dataset.group;
 
+  const tell = (text) => { document.getElementById("jobs-moving").textContent = text; };
+
   function lift(row) {
     lifted = row;
     home = row.nextSibling;
@@ -18,8 +20,9 @@
     if (!lifted) return;
     const row = lifted;
     lifted = null;
+    tell("");
     row.classList.remove("mc-lifted");
-    row.removeAttribute("data-busy");
+    if (row.dataset.busy === "moving") row.removeAttribute("data-busy");
     if (home?.isConnected || home === null) row.parentNode.insertBefore(row, home);
   }
 
@@ -39,6 +42,7 @@
     const done = await Jobs.propose(Number(row.dataset.job), wish);
     if (!done) return putBack();
     lifted = null;
+    tell("");
     row.classList.remove("mc-lifted");
     row.removeAttribute("data-busy");
   }
@@ -79,7 +83,7 @@
       button.focus();
       const rows = [...lifted.parentNode.children].filter((one) => one === lifted || isTarget(one));
       const first = Math.min(...rows.map((one) => Number(one.dataset.place)));
-      Jobs.say(Jobs.fill(Jobs.words().moving, { place: first + rows.indexOf(lifted) }));
+      tell(Jobs.fill(Jobs.words().moving, { place: first + rows.indexOf(lifted) }));
     } else if ((event.key === "Enter" || event.key === " ") && lifted) {
       event.preventDefault();
       drop();
