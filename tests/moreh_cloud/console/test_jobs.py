@@ -204,15 +204,25 @@ def test_the_outlook_says_what_a_change_would_do_and_it_comes_true(browser: Clie
     assert shown_jobs(page(browser, JOBS)).index(jobs[name].pk) + 1 == int(place[1])
 
 
+CHANGED = "The queue has changed meanwhile. Please look again."
+REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
+    ({"before": "itself"}, 409, CHANGED),
+    ({"behind": 99}, 409, CHANGED),
+    ({}, 409, CHANGED),
+    ({"priority": 100}, 400, "A priority is a whole number from -99 to 99."),
+    ({"priority": "x"}, 400, "A priority is a whole number from -99 to 99."),
+)
+
+
 def test_the_outlook_refuses_what_cannot_be(browser: Client) -> None:
     first, second = make.job(), make.job()
     set_job_priority(first, 99, actor=make.ACTOR)
     answer = browser.get(f"{JOBS}{second.pk}/outlook", {"before": first.pk})
     assert (answer.status_code, "No priority brings it there" in answer.json()["message"]) == (409, True)
-    assert browser.get(f"{JOBS}{second.pk}/outlook", {"before": second.pk}).status_code == 404
-    assert (
-        browser.get(f"{JOBS}{second.pk}/outlook", {"priority": 100}).status_code == 404
-    )  # neither a priority nor a place
+    for wish, status, said in REFUSED:
+        given = {name: second.pk if value == "itself" else value for name, value in wish.items()}
+        answer = browser.get(f"{JOBS}{second.pk}/outlook", given)
+        assert (answer.status_code, answer.json()["message"]) == (status, said)
     Job.objects.filter(pk=second.pk).update(status="RUNNING")
     answer = browser.get(f"{JOBS}{second.pk}/outlook", {"priority": 1})
     assert (answer.status_code, answer.json()["message"]) == (409, "The job is no longer waiting.")

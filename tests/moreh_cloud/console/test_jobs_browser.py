@@ -77,6 +77,7 @@ def test_an_operator_orders_the_queue(chromium: Browser, live_server: "LiveServe
     assert order(page) == [first.pk, second.pk, third.pk]
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
     expect(dialog).to_contain_text("Priority: 0 → 1.")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

@@ -71,7 +71,7 @@ window.Jobs = (() => {
       const told = await call(address);
       dialog.querySelector("h2").textContent = told.title;
       dialog.querySelector("ul").replaceChildren(...told.says.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
-      if (told.priority === told.before || !(await ask(dialog))) return false;
+      if (told.priority === told.before || dialog.open || !(await ask(dialog))) return false;
       await change(job, told.priority, told.before, told.title);
       return true;
     } catch (error) {
