@@ -69,9 +69,10 @@ window.Jobs = (() => {
     const address = dialog.dataset.outlook.replace("/0/", `/${job}/`) + "?" + new URLSearchParams(wish);
     try {
       const told = await call(address);
+      if (dialog.open || told.priority === told.before) return false;
       dialog.querySelector("h2").textContent = told.title;
       dialog.querySelector("ul").replaceChildren(...told.says.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
-      if (told.priority === told.before || dialog.open || !(await ask(dialog))) return false;
+      if (!(await ask(dialog))) return false;
       await change(job, told.priority, told.before, told.title);
       return true;
     } catch (error) {
