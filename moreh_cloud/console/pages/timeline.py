@@ -131,7 +131,7 @@ def _kinds(asked: Asked) -> list[tuple[Message, str, bool]]:
 def _legend() -> list[tuple[str, Message]]:
     shown = (JobStatus.RUNNING, JobStatus.SUBMITTED, JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.FAILED)
     return [
-        *((f"{looks.JOB[s]} {'mc-open' if s == JobStatus.RUNNING else ''}", s.label) for s in shown),
+        *((f"{looks.JOB[s]} {'mc-unended' if s == JobStatus.RUNNING else ''}", s.label) for s in shown),
         (looks.RESERVED, _("reserved")),
     ]
 

@@ -18,7 +18,7 @@ NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 @register.simple_tag
 def job_chip(status: str) -> SafeString:
     """Show the state of a job as a coloured word."""
-    return format_html('<span class="mc-chip {}">{}</span>', looks.JOB[status], JobStatus(status).label)
+    return format_html('<span class="mc-word {}">{}</span>', looks.JOB[status], JobStatus(status).label)
 
 
 @register.filter

@@ -135,7 +135,7 @@ def test_bars_are_told_on_hovering_and_by_keys(chromium: Browser, live_server: "
     one, two = past_job(node, minutes_ago=40, ran_s=600), failed_job(node, minutes_ago=10, ran_s=600)
     below = past_job(other, minutes_ago=12, ran_s=600)
     page, problems = operator_at(chromium, live_server.url, f"{TIMELINE}?range=1h")
-    bars, tip = page.locator(".mc-bar"), page.locator(".mc-tip")
+    bars, tip = page.locator(".mc-bar"), page.locator(".mc-bar-tip")
     expect(bars).to_have_count(3)
     bars.nth(1).hover()
     expect(tip).to_contain_text(f"Job #{two.pk} · failed")

@@ -30,7 +30,7 @@
   }
 
   function drawBar(bar, height) {
-    const element = make("a", `mc-bar ${data.states[bar[5]][0]}${bar[4] ? "" : " mc-open"}`);
+    const element = make("a", `mc-bar ${data.states[bar[5]][0]}${bar[4] ? "" : " mc-unended"}`);
     const about = told(bar);
     element.href = addressOf(bar);
     element.tabIndex = -1;
@@ -88,7 +88,7 @@
   }
 
   function bubble(root) {
-    const tip = make("div", "mc-tip");
+    const tip = make("div", "mc-bar-tip");
     tip.hidden = true;
     root.after(tip);
     const show = (element) => {
