@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,9 +12,12 @@ from backends.queries import grace_start, heard
 from moreh_cloud.answers.watching import count_rows
 from scheduler.choices import HOLDING, LIVE, OVER, JobStatus, Use, WorkerState
 from scheduler.models import WAITING, Allocation, Job, Worker
+from scheduler.policy.reasons import BLOCKING
 from tokens.models import Token
 
 OPEN = Q(ended_at__isnull=True)
+MAX_ID = 2**63 - 1
+HEAD = Q(place=1) | Q(pending_reason__in=BLOCKING)
 QUEUE_ORDER = ("-priority", "requested_at", "pk")
 RANK = Window(
     RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
@@ -43,10 +46,22 @@ def count_history() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a waiting job stands in its group's queue, from 1, and who is first there; 0: it no longer waits."""
+    """Where a waiting job stands in its group's queue, from 1, and who holds it back; 0: it no longer waits."""
 
     number: int = 0
     head: int = 0
+
+
+def like(text: str) -> Q:
+    """Tell, as a filter on Job, what a text finds: each word is a number, or part of the customer's name or process."""
+    found = Q()
+    for word in text.split():
+        # The customers are found first: joined to each of a million jobs, their names are read a million times.
+        parts = Q(token__in=Token.objects.filter(description__icontains=word)) | Q(process_name__icontains=word)
+        number = word.removeprefix("#")
+        known = number.isascii() and number.isdigit() and int(number) <= MAX_ID
+        found &= parts | Q(pk=int(number)) if known else parts
+    return found
 
 
 def places(group_id: int | None = None) -> dict[int, Place]:
@@ -56,16 +71,25 @@ def places(group_id: int | None = None) -> dict[int, Place]:
 
 def places_of(waiting: Sequence[Job]) -> dict[int, Place]:
     """Give the places of some waiting jobs, all as of one moment."""
-    if not waiting:
-        return {}
-    found = _places(Job.objects.filter(WAITING, group__in={job.group_id for job in waiting}))
+    found = places_among({job.group_id for job in waiting}, [job.pk for job in waiting])
     return {job.pk: found[job.pk] for job in waiting if job.pk in found}
 
 
-def _places(waiting: QuerySet[Job]) -> dict[int, Place]:
-    rows = list(waiting.order_by().annotate(place=RANK).values_list("pk", "group_id", "place"))
-    first = {group_id: pk for pk, group_id, place in rows if place == 1}
-    return {pk: Place(place, first[group_id]) for pk, group_id, place in rows}
+def places_among(group_ids: Collection[int], job_ids: Collection[int]) -> dict[int, Place]:
+    """Give the places of those of some jobs that wait in these groups; reads only them and who is in front."""
+    if not job_ids:
+        return {}
+    return _places(Job.objects.filter(WAITING, group__in=group_ids), Q(pk__in=job_ids) | HEAD)
+
+
+def _places(waiting: QuerySet[Job], shown: Q | None = None) -> dict[int, Place]:
+    ranked = waiting.order_by().annotate(place=RANK)
+    chosen = ranked if shown is None else ranked.filter(shown)
+    rows = list(chosen.values_list("pk", "group_id", "place", "pending_reason"))
+    # Before anybody has looked at the queue, its first job is the best that can be said.
+    front = sorted((reason not in BLOCKING, place, group_id, pk) for pk, group_id, place, reason in rows)
+    first = {group_id: pk for _later, _place, group_id, pk in reversed(front)}
+    return {pk: Place(place, first[group_id]) for pk, group_id, place, _reason in rows}
 
 
 def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:

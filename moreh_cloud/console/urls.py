@@ -1,7 +1,7 @@
 from django.urls import path
 
 from moreh_cloud.console.live import views as live
-from moreh_cloud.console.pages import heat, home, nodes, usage, usage_file
+from moreh_cloud.console.pages import exports, heat, history, home, jobs, moves, nodes, timeline, usage, usage_file
 from moreh_cloud.console.pages.frame import for_operators
 
 app_name = "console"
@@ -20,4 +20,9 @@ urlpatterns = [
     path("heat/", for_operators(heat.heat_map), name="heat"),
     path("heat/nodes", for_operators(heat.nodes), name="heat-nodes"),
     path("heat/holders", for_operators(heat.holders), name="heat-holders"),
+    path("jobs/", for_operators(jobs.jobs), name="jobs"),
+    path("jobs/<int:pk>/outlook", for_operators(moves.outlook), name="job-outlook"),
+    path("history/", for_operators(history.history), name="history"),
+    path("history/export.<str:kind>", for_operators(exports.export), name="history-export"),
+    path("history/timeline/", for_operators(timeline.timeline), name="timeline"),
 ]

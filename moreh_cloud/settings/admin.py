@@ -72,7 +72,9 @@ UNFOLD = {
             ),
             _part(
                 _("Work"),
-                _item(_("Jobs"), "scheduler_job", "play_circle"),
+                {"title": _("Jobs"), "icon": "play_circle", "link": reverse_lazy("console:jobs")},
+                {"title": _("History"), "icon": "history_toggle_off", "link": reverse_lazy("console:history")},
+                _item(_("Job list"), "scheduler_job", "list"),
                 _item(_("Workers"), "scheduler_worker", "precision_manufacturing"),
                 _item(_("Allocations"), "scheduler_allocation", "link"),
                 _item(_("Queues"), "scheduler_queue", "format_list_numbered"),

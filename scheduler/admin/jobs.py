@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -23,13 +23,14 @@ from moreh_cloud.lib.admin import (
     ago,
     badge,
     confirmed,
-    exactly,
     link_to,
 )
+from scheduler.admin.picture import picture, place
 from scheduler.admin.tones import JOB, WORKER
 from scheduler.choices import LIVE, OVER, Cause, JobStatus
 from scheduler.models import WAITING, Job, Worker
-from scheduler.queries import QUEUE_ORDER, held_by_jobs
+from scheduler.policy.reasons import BLOCKING
+from scheduler.queries import QUEUE_ORDER, like
 from scheduler.services.jobs import cancel_job, set_job_priority
 from scheduler.why import why_it_waits
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
@@ -88,14 +89,14 @@ class JobAdmin(GrowingAdmin):
     )
     list_filter = (Phase, "status", "cause", "group", ByToken)
     live_topics = "jobs"
+    change_form_outer_before_template: Any = ""
     search_fields = ("id__exact", "token__description", "process_name")
     search_help_text = _("Number, customer's name or process")
     ordering = ("-id",)
     actions = ("cancel", "change_priority")
     actions_detail: Any = ("cancel", "change_priority")
-    readonly_fields = ("shown_status", "why", "place", "token_link", "sda_link", "group_link", "waited", "ran")
+    readonly_fields = ("token_link", "sda_link", "group_link")
     fieldsets = (
-        (_("State"), {"fields": (("shown_status", "place"), "why", ("cause", "exit_code"), "detail")}),
         (
             _("Request"),
             {"fields": (("token_link", "sda_link"), ("group_link", "attempt"), ("num_devices", "priority"))},
@@ -104,24 +105,25 @@ class JobAdmin(GrowingAdmin):
             _("Program"),
             {"fields": (("process_name", "pid"), ("framework", "version"), ("referer_protocol", "referer_ip"))},
         ),
-        (
-            _("Times"),
-            {
-                "fields": (
-                    ("requested_at", "submitted_at"),
-                    ("started_at", "ended_at"),
-                    ("waited", "ran"),
-                    "client_seen_at",
-                )
-            },
-        ),
-        (_("Latest from the client"), {"fields": (("used_memory", "utilization"),)}),
+        (_("Latest from the client"), {"fields": (("used_memory", "utilization"), "client_seen_at")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        first = Job.objects.filter(WAITING, group=OuterRef("group")).order_by(*QUEUE_ORDER).values("pk")[:1]
+        blocking = Job.objects.filter(WAITING, group=OuterRef("group"), pending_reason__in=BLOCKING)
+        first = blocking.order_by(*QUEUE_ORDER).values("pk")[:1]
         jobs: QuerySet[Job] = super().get_queryset(request).select_related("token", "sda__model", "group")
         return jobs.annotate(head=Subquery(first))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """Find what the console's queue finds, which acts through this list."""
+        return queryset.filter(like(search_term)), False
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if (row := kwargs.get("obj")) is not None:
+            context["picture"] = picture(row) | {"why": self.told_why(row), "place": place(row)}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @confirmed(
         _("Cancel"),
@@ -173,24 +175,15 @@ class JobAdmin(GrowingAdmin):
     def ran(self, row: Job) -> str:
         return _span(row.started_at, row.ended_at) if row.started_at else NOTHING
 
-    @admin.display(description=_("why"))
-    def why(self, row: Any) -> str:
+    def told_why(self, row: Any) -> str:
+        """Say why a job waits, or why it ended."""
         if row.status == JobStatus.WAITING:
             return why_it_waits(row, row.head)
-        return f"{row.get_cause_display()} {row.detail}".strip() if row.cause else NOTHING
+        return ": ".join(word for word in (str(row.get_cause_display()) if row.cause else "", row.detail) if word)
 
     @admin.display(description=_("why"))
     def shown_why(self, row: Any) -> SafeString:
-        return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.why(row))
-
-    @admin.display(description=_("place in the queue"))
-    def place(self, row: Any) -> str:
-        if row.status != JobStatus.WAITING:
-            return NOTHING
-        if not hasattr(row, "told_place"):  # unfold reads a value several times
-            row.told_place = _place(row)
-        told: str = row.told_place
-        return told
+        return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.told_why(row) or NOTHING)
 
     def tables(self, request: HttpRequest, row: Job) -> Iterable[Table]:
         workers = Worker.objects.filter(job=row).select_related("backend").order_by("attempt", "backend_id")
@@ -207,28 +200,7 @@ class JobAdmin(GrowingAdmin):
         ]
         headers = (_("attempt"), _("backend"), _("devices"), _("state"), _("address"), _("error"))
         yield Table(_("Workers"), headers, shown)
-        held = [
-            (
-                link_to(one.device.backend),
-                link_to(one.device, f"{one.device.index:02}"),
-                exactly(one.started_at),
-                exactly(one.ended_at),
-            )
-            for one in held_by_jobs([row.pk])
-        ]
-        yield Table(_("Allocations"), (_("backend"), _("device"), _("from"), _("until")), held)
         yield event_table(f"job/{row.pk}")
-
-
-def _place(job: Job) -> str:
-    queue = Job.objects.filter(WAITING, group=job.group_id)
-    ahead = queue.filter(
-        Q(priority__gt=job.priority)
-        | Q(priority=job.priority, requested_at__lt=job.requested_at)
-        | Q(priority=job.priority, requested_at=job.requested_at, pk__lt=job.pk)
-    )
-    told = _now("%(place)s of %(all)s in %(group)s")
-    return told % {"place": ahead.count() + 1, "all": queue.count(), "group": job.group.name}
 
 
 def _span(start: datetime, end: datetime | None) -> str:

@@ -18,6 +18,10 @@ class Reason(StrEnum):
     NEVER_FITS = "NEVER_FITS"  # its devices; all of the group, or of its largest node
 
 
+BLOCKING = (Reason.NOT_ENOUGH_DEVICES, Reason.NO_SINGLE_NODE, Reason.NO_ACTIVE_BACKEND)
+"""Who waits for one of these holds back those behind it; the others wait for something of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """The job starts now on these devices: (node id, bit mask of device indexes), each node once."""

@@ -1,5 +1,6 @@
 """What the admin shows of jobs, and does to them through the services."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ from django.urls import reverse
 
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.events.models import Event
+from scheduler.admin.picture import shelves, steps
 from scheduler.models import Job
 from scheduler.policy.reasons import Reason
+from scheduler.services.jobs import finish_job
 from scheduler.tick import tick
 from scheduler.why import WORDS, why_it_waits
 from tests import make
 from tests.admin_world import address, client_of
+from tests.moreh_cloud.console.jobs_world import past_job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
@@ -101,3 +105,61 @@ def test_ended_jobs_are_shown_when_asked_for(browser: Client) -> None:
 @pytest.mark.parametrize("action", ["cancel", "change_priority"])
 def test_a_read_only_operator_cannot(action: str) -> None:
     assert act(client_of(Role.READ_ONLY), make.job(), action, priority=1).status_code == 403
+
+
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+# Which of requested, submitted, started and ended (in seconds after MOMENT) → title and seconds of each step
+STEPS: dict[str, tuple[str, list[int | None], list[tuple[str, int | None, bool]]]] = {
+    "waiting": ("WAITING", [0, None, None, None], [("Requested", 100, True)]),
+    "submitted": ("SUBMITTED", [0, 60, None, None], [("Requested", 60, False), ("Submitted", 40, True)]),
+    "running": (
+        "RUNNING", [0, 60, 62, None], [("Requested", 60, False), ("Submitted", 2, False), ("Running", 38, True)],
+    ),
+    "completed": (
+        "COMPLETED",
+        [0, 60, 62, 90],
+        [("Requested", 60, False), ("Submitted", 2, False), ("Running", 28, False), ("Completed", None, False)],
+    ),
+    "canceled while it waited": (
+        "CANCELED", [0, None, None, 90], [("Requested", 90, False), ("Canceled", None, False)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_the_states_of_a_job_stand_in_a_line_with_how_long_they_lasted(case: str) -> None:
+    status, seconds, wanted = STEPS[case]
+    times = [None if after is None else MOMENT + timedelta(seconds=after) for after in seconds]
+    job = Job(status=status, requested_at=MOMENT, submitted_at=times[1], started_at=times[2], ended_at=times[3])
+    shown = steps(job, MOMENT + timedelta(seconds=100))
+    assert [(str(step.title), step.lasted, step.goes_on) for step in shown] == wanted
+
+
+def test_the_page_pictures_the_devices_of_a_job_by_node(browser: Client) -> None:
+    node, other = make.ready_backend(2, name="gpu-1"), make.ready_backend(4, name="gpu-2")
+    make.running_job(node)
+    job = make.running_job(other, 5)
+    assert [(shelf.name, shelf.devices) for shelf in shelves(job)] == [
+        ("gpu-1", [(0, False), (1, True)]),
+        ("gpu-2", [(0, True), (1, True), (2, True), (3, True)]),
+    ]
+    assert "Devices that it holds" in page(browser, job)
+    finish_job(job, exit_code=0, actor=make.ACTOR)
+    job.refresh_from_db()
+    assert [shelf.name for shelf in shelves(job)] == ["gpu-1", "gpu-2"]
+    assert "Devices that it held" in page(browser, job)
+
+
+def test_a_job_of_the_past_shows_what_it_was_allocated(browser: Client) -> None:
+    job = past_job(make.ready_backend(3, name="gpu-1"), device=1)
+    assert [(shelf.name, shelf.devices) for shelf in shelves(job)] == [
+        ("gpu-1", [(0, False), (1, True), (2, False)]),
+    ]
+    assert "Devices that it held" in page(browser, job)
+
+
+def test_the_page_speaks_korean(browser: Client) -> None:
+    browser.defaults["HTTP_ACCEPT_LANGUAGE"] = "ko"
+    shown = page(browser, make.running_job(make.ready_backend(1)))
+    for word in ("사용 중인 디바이스", "요청", "제출", "할당 기간 보기"):
+        assert word in shown

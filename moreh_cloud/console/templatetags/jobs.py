@@ -1,0 +1,46 @@
+"""How jobs look in tables."""
+
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from moreh_cloud.console import looks
+from scheduler.choices import JobStatus
+
+register = template.Library()
+NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
+
+
+@register.simple_tag
+def job_chip(status: str) -> SafeString:
+    """Show the state of a job as a coloured word."""
+    return format_html('<span class="mc-word {}">{}</span>', looks.JOB[status], JobStatus(status).label)
+
+
+@register.filter
+def span(seconds: int | None) -> str:
+    """Write a duration like 0:04:05, and days before it when there are any."""
+    if seconds is None:
+        return NOTHING
+    days, rest = divmod(int(seconds), 86_400)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return _("%(days)s d %(clock)s") % {"days": days, "clock": clock} if days else clock
+
+
+@register.simple_tag
+def ticking(seconds: int | None) -> SafeString | str:
+    """Show a duration that goes on: the page's script counts it up."""
+    if seconds is None:
+        return NOTHING
+    shape = _("%(days)s d %(clock)s")
+    return format_html('<span data-seconds="{}" data-days="{}">{}</span>', seconds, shape, span(seconds))
+
+
+@register.filter
+def moment(at: Any) -> str:
+    """Write a time to the second, in the time zone of the installation."""
+    return NOTHING if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,83 @@
+"""Which priority brings a job to a wished place: the smallest change, and honest where priorities cannot do it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.policy.moving import Move, Standing, move_between
+
+LEAST, MOST = -99, 99
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def job(priority: int, minute: int, pk: int = 0) -> Standing:
+    return Standing(priority, START + timedelta(minutes=minute), pk or minute)
+
+
+# (the job, who shall be ahead, who shall be behind) → what is done
+CASES = {
+    "alone it keeps its priority": (job(3, 1), None, None, Move(3, True)),
+    "where it stands already, nothing changes": (job(0, 2), job(0, 1), job(0, 3), Move(0, True)),
+    "in front of an older request of its priority takes one more": (job(0, 5), None, job(0, 1), Move(1, True)),
+    "in front of a younger request of a higher priority takes just that priority": (
+        job(0, 1), None, job(7, 5), Move(7, True),
+    ),
+    "in front of an older request of a higher priority takes one more than that": (
+        job(0, 5), None, job(7, 1), Move(8, True),
+    ),
+    "between two priorities the nearer end is taken": (job(0, 9), job(50, 1), job(10, 2), Move(11, True)),
+    "between two priorities from above the nearer end is taken": (job(80, 9), job(50, 1), job(10, 2), Move(50, True)),
+    "behind a younger request takes one less": (job(0, 1), job(0, 5), None, Move(-1, True)),
+    "behind an older request of a lower priority takes that priority": (job(5, 9), job(-3, 1), None, Move(-3, True)),
+    "between two ties, older than both: in front of both": (job(-5, 1), job(0, 2), job(0, 3), Move(0, False)),
+    "between two ties, younger than both: past both": (job(-5, 9), job(0, 2), job(0, 3), Move(1, False)),
+    "down between two ties, younger than both: behind both": (job(5, 9), job(0, 2), job(0, 3), Move(0, False)),
+    "between two ties in the order of requests the tie is joined": (job(9, 5), job(0, 1), job(0, 8), Move(0, True)),
+    "a tie in time is broken by the number": (job(0, 1, 7), job(4, 1, 3), job(4, 1, 9), Move(4, True)),
+    "in front of 99 by an older request: 99": (job(0, 1), None, job(99, 2), Move(99, True)),
+    "in front of 99 by a younger request: impossible": (job(0, 5), None, job(99, 2), None),
+    "behind -99 by a younger request: -99": (job(0, 5), job(-99, 2), None, Move(-99, True)),
+    "behind -99 by an older request: impossible": (job(0, 1), job(-99, 2), None, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_smallest_change(case: str) -> None:
+    moving, ahead, behind, wanted = CASES[case]
+    assert move_between(moving, ahead, behind, least=LEAST, most=MOST) == wanted
+
+
+standings = st.builds(
+    Standing,
+    priority=st.integers(-4, 4),
+    requested_at=st.integers(0, 3).map(lambda n: START + timedelta(minutes=n)),
+    id=st.just(0),
+)
+
+
+@given(st.lists(standings, min_size=2, max_size=7), st.integers(0, 6), st.integers(0, 6))
+def test_no_smaller_change_would_do(found: list[Standing], which: int, place: int) -> None:
+    """On small random queues, against trying every priority."""
+    queue = [Standing(one.priority, one.requested_at, pk) for pk, one in enumerate(found)]
+    moving = queue.pop(which % len(queue))
+    queue.sort(key=lambda one: one.key)
+    at = place % (len(queue) + 1)
+    ahead, behind = (queue[at - 1] if at else None), (queue[at] if at < len(queue) else None)
+
+    def lands(priority: int) -> int:
+        key = Standing(priority, moving.requested_at, moving.id).key
+        return sum(one.key < key for one in queue)
+
+    right = [p for p in range(-5, 6) if lands(p) == at]
+    move = move_between(moving, ahead, behind, least=-5, most=5)
+    assert (move is not None and move.exact) == bool(right)
+    if right:
+        assert move is not None
+        assert move.priority in right
+        assert abs(move.priority - moving.priority) == min(abs(p - moving.priority) for p in right)
+    elif move is not None:
+        now = lands(moving.priority)
+        passed = lands(move.priority)
+        assert passed < at if at < now else passed > at
