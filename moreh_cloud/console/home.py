@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backends.choices import BackendStatus, DeviceStatus
 from moreh_cloud.alerts.choices import Level
-from moreh_cloud.console.queries import counts, latest_open_alerts
+from moreh_cloud.console.queries.home import counts, latest_open_alerts
 from moreh_cloud.lib.errors import Message
 from scheduler.choices import LIVE, OVER, JobStatus
 
