@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
@@ -125,5 +124,5 @@ def _named(shown: Picture, found: Loss) -> Sequence[str]:
 
 
 def _token(pk: str) -> Token | None:
-    found: Any = Token.objects.live().filter(pk=pk).first() if pk.isdigit() else None
+    found: Token | None = Token.objects.live().filter(pk=pk).first() if pk.isdigit() else None
     return found

@@ -13,24 +13,24 @@
   const membership = (user, group, give) => ({
     now: call(give ? "POST" : "DELETE", "membership", { parentId: user.id, childId: group.id }),
     back: call(give ? "DELETE" : "POST", "membership", { parentId: user.id, childId: group.id }),
-    asks: give ? null : ["membership", user.id, group.id], verb: word("take"),
+    asks: give ? null : ["membership", user.id, group.id], names: [user, group], verb: word("take"),
     says: word(give ? "may" : "mayNot", { user: user.name, group: group.name }),
   });
   const grouping = (model, group, put) => ({
     now: call(put ? "POST" : "DELETE", "sdamodel/grouping", { sdamodel: model.id, group: group.id }),
     back: put && model.open ? null : call(put ? "DELETE" : "POST", "sdamodel/grouping", { sdamodel: model.id, group: group.id }),
-    asks: [put ? "model-in" : "model-out", model.id, group.id], verb: word(put ? "put" : "out"), note: put && model.open ? word("closes") : "",
+    asks: [put ? "model-in" : "model-out", model.id, group.id], names: [model, group], verb: word(put ? "put" : "out"), note: put && model.open ? word("closes") : "",
     says: word(put ? "isIn" : "isOut", { one: model.name, group: group.name }),
   });
   const moving = (group, from, to) => ({
     now: call("PUT", "sdamodel/group", { id: group.id, groupId: to.id }),
     back: call("PUT", "sdamodel/group", { id: group.id, groupId: from }),
-    asks: ["move", group.id, to.id], verb: word("move"), says: word("moved", { group: group.name, nodes: to.name }),
+    asks: ["move", group.id, to.id], names: [group, to], verb: word("move"), says: word("moved", { group: group.name, nodes: to.name }),
   });
   const belonging = (token, group, join) => ({
     now: call(join ? "POST" : "DELETE", "token/grouping", { tokenId: token.id, group: group.id }),
     back: call(join ? "DELETE" : "POST", "token/grouping", { tokenId: token.id, group: group.id }),
-    asks: join ? null : ["token", token.id, group.id], verb: word("out"), says: word(join ? "isIn" : "isOut", { one: token.name, group: group.name }),
+    asks: join ? null : ["token", token.id, group.id], names: [token, group], verb: word("out"), says: word(join ? "isIn" : "isOut", { one: token.name, group: group.name }),
   });
 
   async function send({ method, path, body }) {
@@ -39,7 +39,7 @@
     if (!answer.ok) throw new Error((await answer.json()).message);
   }
 
-  async function agreed({ asks, verb, note }) {
+  async function agreed({ asks, names, verb, note }) {
     if (!asks) return true;
     const [kind, a, b] = asks;
     const answer = await fetch(`${root().dataset.question}?${new URLSearchParams({ kind, a, b })}`, { credentials: "same-origin" });
@@ -47,7 +47,7 @@
     const told = await answer.json();
     if (!told.tokens && !note) return true;
     const dialog = document.getElementById("access-asks");
-    document.getElementById("access-title").textContent = verb;
+    document.getElementById("access-title").textContent = `${verb}: ${names.map((one) => one.name).join(", ")}`;
     document.getElementById("access-says").textContent = [told.says, note].filter(Boolean).join(" ");
     dialog.querySelector("ul").replaceChildren(...told.losses.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
     dialog.querySelector(".mc-danger").textContent = verb;
@@ -129,8 +129,8 @@
       if (item.dataset.key === "u0" || item.dataset.key === "g0") continue;
       const is = joined(...pair);
       const label = (verb) => `${verb}: ${pair[0].dataset.name}, ${pair[1].dataset.name}`;
-      if (kinds === "ug") item.append(button(is ? "take" : "give", word(is ? "take" : "give"), label(word(is ? "take" : "give"))));
-      if (kinds === "gb" && !is) item.append(button("move", word("move"), label(word("move"))));
+      if (kinds === "ug") item.firstElementChild.after(button(is ? "take" : "give", word(is ? "take" : "give"), label(word(is ? "take" : "give"))));
+      if (kinds === "gb" && !is) item.firstElementChild.after(button("move", word("move"), label(word("move"))));
     }
     if (key[0] === "g") offerModels(chosen);
   }
