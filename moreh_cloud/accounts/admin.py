@@ -61,6 +61,7 @@ class OperatorAdmin(ServiceAdmin):
     list_display = ("username", "shown_role", "email", "shown_verified", "shown_entry", "shown_login")
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
+    search_help_text = _("Name or e-mail address")
     ordering = ("username",)
     wire_names = {"password": "new_password"}
     actions = ("invite", "unlock", "delete")

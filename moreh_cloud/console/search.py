@@ -27,15 +27,14 @@ ICONS = {
 
 
 def search(request: HttpRequest, text: str) -> list[SearchResult]:
-    """Find a job by its number, then pages of the menu, then rows of every noun."""
+    """Find what is called exactly so, then pages of the menu, then rows of every noun."""
     text = text.strip()
     rows = [found for found in find_job(text) if _may_see(request, found.model)]
     for noun in nouns() if len(text) >= SHORTEST else ():
         if _may_see(request, noun.rows.model):
             rows += find_rows(noun, text)
-    jobs = [row for row in rows if ICONS[row.model._meta.model_name] == "play_circle"]
-    others = [row for row in rows if row not in jobs]
-    return [*map(_shown, jobs), *_pages(request, text), *map(_shown, others)]
+    exact, others = [row for row in rows if row.exact], [row for row in rows if not row.exact]
+    return [*map(_shown, exact), *_pages(request, text), *map(_shown, others)]
 
 
 def _pages(request: HttpRequest, text: str) -> list[SearchResult]:

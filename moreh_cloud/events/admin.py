@@ -186,7 +186,7 @@ class EventAdmin(GrowingAdmin):
             return NOTHING
         return link(reverse("admin:tokens_token_change", args=[row.token_id]), row.customer or f"#{row.token_id}")
 
-    @admin.display(description=_("from"))
+    @admin.display(description=_("from address"))
     def shown_from(self, row: Event) -> str:
         return " · ".join(part for part in (row.referer_protocol, row.referer_ip) if part) or NOTHING
 

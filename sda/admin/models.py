@@ -50,6 +50,7 @@ class SdaModelAdmin(ServiceAdmin):
     list_filter = (Tombstones, "open", "groups")
     live_topics = "customers"
     search_fields = ("name", "description")
+    search_help_text = _("Name or description")
     wire_names = {"label": "name", "numDevices": "num_devices"}
     actions = ("delete",)
     actions_detail = ("delete",)
@@ -128,6 +129,7 @@ class SdaModelGroupAdmin(ServiceAdmin):
     list_filter = (Tombstones, "backend_group")
     list_select_related = ("backend_group",)
     search_fields = ("name", "description")
+    search_help_text = _("Name or description")
     autocomplete_fields = ("sda_models",)
     wire_names = {"label": "name"}
     actions = ("delete",)

@@ -39,6 +39,7 @@ class SdaAdmin(ServiceAdmin):
     list_filter = (Tombstones, "reserved", "current", "model", "model_group", ByToken)
     list_select_related = ("token", "model", "model_group")
     search_fields = ("alias", "token__description")
+    search_help_text = _("Alias, or customer's name")
     ordering = ("-id",)
     autocomplete_fields = ("token", "model", "model_group")
     actions = ("make_current", "delete")

@@ -1,6 +1,6 @@
 """What the admin does to tokens and their groups: through the services, without letting values out."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest

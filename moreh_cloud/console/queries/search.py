@@ -27,12 +27,13 @@ class Noun:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One row: its model, number, name, and what is shown beside it."""
+    """One row: its model, number, name, what is shown beside it, and whether exactly that was looked for."""
 
     model: type[Any]
     pk: int
     name: str
     beside: str
+    exact: bool
 
 
 def nouns() -> list[Noun]:
@@ -54,8 +55,8 @@ def find_rows(noun: Noun, text: str) -> list[Found]:
     rank = Case(When(exact, Value(0)), When(start, Value(1)), default=Value(2), output_field=IntegerField())
     beside = F(noun.beside) if noun.beside else Value("")
     ranked = noun.rows.filter(part).annotate(rank=rank, beside=beside).order_by("rank", noun.name, "pk")
-    rows = ranked.values_list("pk", noun.name, "beside")[:MOST]
-    return [Found(noun.rows.model, pk, str(name), str(beside)) for pk, name, beside in rows]
+    rows = ranked.values_list("pk", noun.name, "beside", "rank")[:MOST]
+    return [Found(noun.rows.model, pk, str(name), str(beside), rank == 0) for pk, name, beside, rank in rows]
 
 
 def find_job(text: str) -> Iterator[Found]:
@@ -65,7 +66,7 @@ def find_job(text: str) -> Iterator[Found]:
         return
     row = Job.objects.filter(pk=int(digits)).values_list("pk", "token__description", "process_name").first()
     if row:
-        yield Found(Job, row[0], f"#{row[0]}", " · ".join(part for part in row[1:] if part))
+        yield Found(Job, row[0], f"#{row[0]}", " · ".join(part for part in row[1:] if part), exact=True)
 
 
 def _any(columns: Sequence[str], how: str, text: str) -> Q:
