@@ -115,13 +115,7 @@ class OneToken(Parameters):
 class TokenGrouping(Parameters):
     group = Reference(live_token_groups)
     token = TokenReference(required=False)
-    tokenId = Reference(
-        live_tokens,
-        required=False,
-        min_value=1,
-        source="token",
-        help_text="Number of the token, as the console shows it; instead of its value.",
-    )
+    tokenId = Reference(live_tokens, required=False, min_value=1, source="token")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Ask for exactly one of the two names of a token."""

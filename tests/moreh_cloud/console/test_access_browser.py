@@ -71,7 +71,7 @@ def test_a_membership_is_given_and_taken_away_by_mouse_and_undone(page: Page, wo
     expect(page.locator("#access-picture svg path.mc-lit")).to_have_count(2)  # the team to gold, gold to its nodes
     page.get_by_role("button", name="Take away: team, gold").click()
     dialog = page.get_by_role("dialog", name="Take away: team, gold")
-    assert dialog.get_by_text("Large on fast nodes (tokens: 1)").is_visible()
+    dialog.get_by_text("Large on fast nodes (tokens: 1)").wait_for()
     dialog.get_by_role("button", name="No, take me back").click()
     assert members() == [world]
     page.get_by_role("button", name="Take away: team, gold").click()
