@@ -23,6 +23,7 @@ from moreh_cloud.lib.masking import masked
 from tokens.models import Token
 from tokens.queries import tokens_like
 
+PROTOCOLS = ("admin", "rest", "grpc", "shell", "mail", "login", "oidc", "internal")
 LATEST = 10  # events on the page of what they are about
 
 
@@ -89,6 +90,17 @@ class ByAction(DropdownFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+class ByProtocol(DropdownFilter):
+    title = _("protocol")
+    parameter_name = "referer_protocol"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in PROTOCOLS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset.filter(referer_protocol=self.value()) if self.value() else queryset
+
+
 class EventList(KeysetList):
     """A page of events with the customers' names, in one query more."""
 
@@ -143,7 +155,7 @@ class EventAdmin(GrowingAdmin):
         ByActor,
         ByCustomer,
         BySubject,
-        "referer_protocol",
+        ByProtocol,
         ("event_time", TimeRange),
         ByToken,
     )

@@ -6,8 +6,9 @@ from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import BackendGroup
@@ -35,6 +36,7 @@ from sda.services.models import (
 )
 
 LATEST = 20
+FEW = 3  # groups that a list names
 
 
 def sda_counts() -> dict[str, Coalesce]:
@@ -85,8 +87,13 @@ class SdaModelAdmin(ServiceAdmin):
 
     @admin.display(description=_("groups (their nodes)"))
     def shown_groups(self, row: SdaModel) -> SafeString | str:
-        ways = [(link_to(group), link_to(group.backend_group)) for group in row.groups.all()]
-        return format_html_join(mark_safe("<br>"), "{} ({})", ways) or "–"  # noqa: RUF001
+        groups = row.groups.all()
+        ways = [(link_to(group), link_to(group.backend_group)) for group in groups[:FEW]]
+        shown = format_html_join(mark_safe("<br>"), "{} ({})", ways)
+        if len(groups) > FEW:
+            more = _now("and %(others)s more") % {"others": len(groups) - FEW}
+            shown += format_html("<br>{}", link_to(row, more))
+        return shown or "–"  # noqa: RUF001
 
     @admin.display(description=_("tokens with it"), ordering="token_count")
     def shown_tokens(self, row: Any) -> int:

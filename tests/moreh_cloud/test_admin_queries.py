@@ -25,7 +25,7 @@ LISTS = {
     "backends.Order": 3,
     "backends.PowerAction": 3,
     "django_celery_beat.PeriodicTask": 4,
-    "events.Event": 7,
+    "events.Event": 6,
     "scheduler.Allocation": 3,
     "scheduler.Job": 5,
     "scheduler.Queue": 3,

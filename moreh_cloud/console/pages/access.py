@@ -85,7 +85,7 @@ def question(request: HttpRequest) -> JsonResponse:
         raise Http404 from None
     if kind not in (*CHANGES, "token"):
         raise Http404
-    shown = picture()
+    shown = picture(sizes=False)
     found = _leaves(shown, first, second) if kind == "token" else _changes(shown, CHANGES[kind], first, second)
     return JsonResponse({"tokens": found.tokens, "says": _says(found), "losses": _named(shown, found)})
 

@@ -36,6 +36,11 @@ class UserGroup:
     tokens: int
     model_groups: Sequence[int]
 
+    @property
+    def joined(self) -> str:
+        """Give the keys of what it is joined with, as the page's elements carry them."""
+        return " ".join(f"g{pk}" for pk in self.model_groups)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelGroup:
@@ -90,20 +95,22 @@ class Picture:
         )
 
 
-def picture() -> Picture:
-    """Read the whole picture, in nine queries whatever its size."""
+def picture(*, sizes: bool = True) -> Picture:
+    """Read the whole picture, in ten queries whatever its size; without `sizes` nothing is counted, in six."""
     models = [Model(*row) for row in SdaModel.objects.live().order_by("name").values_list(*MODEL)]
-    return Picture(_user_groups(), _model_groups(models), _node_groups(), models, Token.objects.live().count())
+    tokens = Token.objects.live().count() if sizes else 0
+    return Picture(_user_groups(sizes), _model_groups(models), _node_groups(sizes), models, tokens)
 
 
 MODEL = ("pk", "name", "num_devices", "open")
 
 
-def _user_groups() -> list[UserGroup]:
+def _user_groups(sizes: bool) -> list[UserGroup]:
     ways = _lists(Membership.objects.filter(LIVE_PAIR).values_list("token_group", "model_group"))
-    live = Count("tokens", filter=Q(tokens__deleted_at__isnull=True))
-    rows = TokenGroup.objects.live().annotate(size=live).values_list("pk", "name", "size")
-    return [UserGroup(pk, name, size, ways[pk]) for pk, name, size in rows.order_by("index", "name", "pk")]
+    pairs = Token.groups.through._default_manager.filter(token__deleted_at__isnull=True)
+    size = _counts(pairs, "tokengroup") if sizes else {}
+    rows = TokenGroup.objects.live().order_by("index", "name", "pk").values_list("pk", "name")
+    return [UserGroup(pk, name, size.get(pk, 0), ways[pk]) for pk, name in rows]
 
 
 def _model_groups(models: Sequence[Model]) -> list[ModelGroup]:
@@ -116,9 +123,9 @@ def _model_groups(models: Sequence[Model]) -> list[ModelGroup]:
     ]
 
 
-def _node_groups() -> list[NodeGroup]:
-    nodes = _counts(Backend.objects.live(), "group")
-    devices = _counts(Device.objects.filter(backend__deleted_at__isnull=True), "backend__group")
+def _node_groups(sizes: bool) -> list[NodeGroup]:
+    nodes = _counts(Backend.objects.live(), "group") if sizes else {}
+    devices = _counts(Device.objects.filter(backend__deleted_at__isnull=True), "backend__group") if sizes else {}
     rows = BackendGroup.objects.live().order_by("index", "name", "pk").values_list("pk", "name")
     return [NodeGroup(pk, name, nodes.get(pk, 0), devices.get(pk, 0)) for pk, name in rows]
 

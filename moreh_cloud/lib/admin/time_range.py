@@ -28,7 +28,7 @@ class TimeRange(RangeDateTimeFilter):
             yield {**choice, "form": self.form_class(name=str(self.parameter_name), data=asked)}
 
     def _at(self, end: str, default: time) -> datetime | None:
-        day, hour = (self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") or "" for part in (0, 1))
+        day, hour = (str(self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") or "") for part in (0, 1))
         try:
             date, clock = parse_date(day), parse_time(hour) if hour else default
         except ValueError:

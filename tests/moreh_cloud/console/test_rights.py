@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from backends.models import BackendGroup
 from backends.services.groups import create_backend_group
 from moreh_cloud.console.pages.access import CHANGES
 from moreh_cloud.console.queries.access import groups_of, picture, tokens_by_groups
@@ -93,8 +94,7 @@ class Foretelling(TestCase):
 
     def _move(self, group: SdaModelGroup, nodes: int) -> None:
         told, before = foretold("move", group.pk, nodes), rights()
-        backend_group = SdaModelGroup._meta.get_field("backend_group").related_model.objects.get(pk=nodes)  # type: ignore[union-attr]
-        update_sda_model_group(group, backend_group=backend_group, actor=make.ACTOR)
+        update_sda_model_group(group, backend_group=BackendGroup.objects.get(pk=nodes), actor=make.ACTOR)
         assert told == lost(before, rights())
 
 
