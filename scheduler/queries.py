@@ -34,6 +34,12 @@ def queue() -> QuerySet[Job]:
     return jobs().filter(status__in=LIVE).order_by(F("submitted_at").desc(nulls_last=True), *QUEUE_ORDER)
 
 
+def sdas_in_use(sda_ids: Sequence[int]) -> set[int]:
+    """Give which of these SDAs have jobs that hold devices."""
+    holding = Job.objects.filter(sda__in=sda_ids, status__in=LIVE).exclude(WAITING)
+    return set(holding.values_list("sda", flat=True))
+
+
 def history() -> QuerySet[Job]:
     """Give jobs that are over, the newest end first."""
     return jobs().filter(status__in=OVER).order_by("-ended_at", "-pk")

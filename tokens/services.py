@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,8 @@ from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
 from moreh_cloud.lib.tombstone import hold
 from tokens.errors import TokenGroupNotEmpty
 from tokens.models import Token, TokenGroup
+
+VARIABLE = re.compile(r"[^\s=\x00-\x1f\x7f]{1,128}")
 
 
 @transaction.atomic
@@ -147,6 +150,8 @@ def _check(token: Token) -> None:
         )
     if not isinstance(token.env, dict) or not all(isinstance(v, str) for v in token.env.values()):
         raise InvalidParameter(_("env must map names to strings."), parameter="env")
+    if wrong := [name for name in token.env if not VARIABLE.fullmatch(name)]:
+        raise InvalidParameter(_("A variable's name has 1 to 128 characters, no blank and no =."), env=wrong[0])
     try:
         token.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:

@@ -1,9 +1,9 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, link_to
+from moreh_cloud.lib.admin.time_range import TimeRange
 from usage.metering import HOUR_MS
 from usage.models import ClosedHour, UsageHour
 
@@ -16,7 +16,7 @@ class ByToken(ExactNumber):
 @admin.register(UsageHour)
 class UsageHourAdmin(GrowingAdmin):
     list_display = ("hour", "token_link", "device_hours", "device_ms")
-    list_filter = (("hour", RangeDateTimeFilter), ByToken)
+    list_filter = (("hour", TimeRange), ByToken)
     list_select_related = ("token",)
     search_fields = ("token__description",)
     search_help_text = _("Customer's name")

@@ -1,17 +1,20 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
-from django.db.models import F, Q, QuerySet, Window
+from django.db.models import F, Q, QuerySet, Sum, Window
 from django.db.models.functions import Lag
 
 from backends.models import Device
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.models import Allocation
 from tokens.models import Token
-from usage.metering import Held, Interval, device_ms_by_hour, held, percentage
+from usage.metering import HOUR_MS, Held, Interval, device_ms, device_ms_by_hour, held, percentage
 from usage.models import ClosedHour, UsageHour
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any allocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,35 @@ def usage_of(start: datetime, end: datetime, token: Token | None = None) -> Usag
     return UsageReport(held(found, start_ms, end_ms), rows, total_devices())
 
 
-def intervals(start: datetime, end: datetime, token: Token | None = None) -> Iterator[Interval[int]]:
-    """Give what was held in a range, by token id; open allocations have no end."""
+def intervals(
+    start: datetime, end: datetime, token: Token | None = None, *, tokens: Sequence[int] | None = None
+) -> Iterator[Interval[int]]:
+    """Give what was held in a range, by token id, of one token, some or all; open allocations have no end."""
     inside = Q(started_at__lt=end) & (Q(ended_at__isnull=True) | Q(ended_at__gt=start))
-    chosen = Allocation.objects.filter(inside, **({"token": token} if token else {})).order_by()
+    whose: dict[str, Any] = {"token": token} if token else {"token__in": tokens} if tokens is not None else {}
+    chosen = Allocation.objects.filter(inside, **whose).order_by()
     for pk, begun, ended in chosen.values_list("token_id", "started_at", "ended_at").iterator(chunk_size=5000):
         yield Interval(pk, to_ms(begun), to_ms(ended) if ended else None)
+
+
+def device_ms_of(tokens: Sequence[int], *starts: datetime) -> dict[int, tuple[int, ...]]:
+    """Sum the device-milliseconds of some tokens up to now, since each of these full hours and, last, altogether.
+
+    Three queries: closed hours from their roll-ups, what is not closed yet from the allocations. Tokens that held
+    nothing are absent.
+    """
+    last, now = last_closed(), db_now()
+    unclosed = last.hour + timedelta(milliseconds=HOUR_MS) if last else EARLIEST
+    since = {f"since_{number}": Sum("device_ms", filter=Q(hour__gte=start)) for number, start in enumerate(starts)}
+    rolled = UsageHour.objects.filter(token__in=tokens, hour__lt=unclosed).order_by()
+    sums_of = rolled.values("token").annotate(**since, altogether=Sum("device_ms"))
+    rows = sums_of.values_list("token", *since, "altogether")
+    found = {pk: [int(ms or 0) for ms in sums] for pk, *sums in rows}
+    held_ms = list(intervals(unclosed, now, tokens=tokens))
+    for place, start in enumerate((*starts, unclosed)):
+        for pk, ms in device_ms(held_ms, to_ms(max(start, unclosed)), to_ms(now)).items():
+            found.setdefault(pk, [0] * (len(starts) + 1))[place] += ms
+    return {pk: tuple(sums) for pk, sums in found.items()}
 
 
 def total_devices() -> int:

@@ -58,9 +58,10 @@ class OperatorForm(RowForm):
 @admin.register(Operator)
 class OperatorAdmin(ServiceAdmin):
     form = OperatorForm
-    list_display = ("username", "email", "shown_role", "shown_entry", "shown_login")
+    list_display = ("username", "shown_role", "email", "shown_verified", "shown_entry", "shown_login")
     list_filter = ("role", "is_active")
     search_fields = ("username", "email")
+    search_help_text = _("Name or e-mail address")
     ordering = ("username",)
     wire_names = {"password": "new_password"}
     actions = ("invite", "unlock", "delete")
@@ -109,6 +110,10 @@ class OperatorAdmin(ServiceAdmin):
     @admin.display(description=_("role"), ordering="role")
     def shown_role(self, row: Operator) -> SafeString:
         return badge(row.get_role_display(), ROLE_TONES[Role(row.role)])
+
+    @admin.display(description=_("e-mail verified"), ordering="email_verified_at")
+    def shown_verified(self, row: Operator) -> SafeString | str:
+        return ago(row.email_verified_at) if row.email_verified_at else badge(_("no"), "warning")
 
     @admin.display(description=_("may log in"))
     def shown_entry(self, row: Operator) -> SafeString | str:

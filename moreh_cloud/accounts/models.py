@@ -22,8 +22,8 @@ class Operator(AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = ["email"]
 
     class Meta(AbstractUser.Meta):
-        verbose_name = "administrator"
-        verbose_name_plural = "administrators"
+        verbose_name = _("administrator")  # type: ignore[assignment]
+        verbose_name_plural = _("administrators")  # type: ignore[assignment]
 
     @property
     def may_enter(self) -> bool:

@@ -1,25 +1,129 @@
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.models import Event
-from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, Table, ago, exactly
+from moreh_cloud.events.queries import known_actions
+from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, Table, ago, exactly, link
+from moreh_cloud.lib.admin.keyset import KeysetList
+from moreh_cloud.lib.admin.shown import NOTHING
+from moreh_cloud.lib.admin.time_range import TimeRange
 from moreh_cloud.lib.masking import masked
+from tokens.models import Token
+from tokens.queries import tokens_like
 
+PROTOCOLS = ("admin", "rest", "grpc", "shell", "mail", "login", "oidc", "internal")
 LATEST = 10  # events on the page of what they are about
+
+
+SUBJECTS = {
+    "alert": "alerts_alert",
+    "backend": "backends_backend",
+    "backendgroup": "backends_backendgroup",
+    "enrolmentkey": "backends_enrolmentkey",
+    "job": "scheduler_job",
+    "operator": "accounts_operator",
+    "sda": "sda_sda",
+    "sdamodel": "sda_sdamodel",
+    "sdamodelgroup": "sda_sdamodelgroup",
+    "token": "tokens_token",
+    "usergroup": "tokens_tokengroup",
+}
 
 
 class ByToken(ExactNumber):
     title = _("token")
     parameter_name = "token_id"
+
+
+class Written(TextFilter):
+    """Narrow the list by what is written into a field, exactly."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        name = str(self.parameter_name)
+        label = capfirst(str(self.title))
+        yield {"form": self.form_class(name=name, label=str(label), data={name: self.value()})}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        value = (self.value() or "").strip()
+        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
+
+
+class ByActor(Written):
+    title = _("by")
+    parameter_name = "actor"
+
+
+class BySubject(Written):
+    title = _("subject, like backend/12")
+    parameter_name = "subject"
+
+
+class ByCustomer(Written):
+    title = _("customer's name, or a part of it")
+    parameter_name = "customer"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        part = (self.value() or "").strip()
+        return queryset.filter(token_id__in=tokens_like(part, by_value=False)) if part else queryset
+
+
+class ByAction(DropdownFilter):
+    title = _("action")
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(action, action) for action in known_actions()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+class ByProtocol(DropdownFilter):
+    title = _("protocol")
+    parameter_name = "referer_protocol"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in PROTOCOLS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset.filter(referer_protocol=self.value()) if self.value() else queryset
+
+
+class EventList(KeysetList):
+    """A page of events with the customers' names, in one query more."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read what the rows of the page show."""
+        super().get_results(request)
+        put_names(self.result_list)
+
+
+def put_names(rows: Iterable[Any]) -> None:
+    """Hang on events the names of the customers that they are about, deleted ones too."""
+    tokens = {row.token_id for row in rows if row.token_id}
+    names = dict(Token.objects.filter(pk__in=tokens).values_list("pk", "description"))
+    for row in rows:
+        row.customer = names.get(row.token_id, "")
+
+
+def subject_link(subject: str) -> SafeString | str:
+    """Show what an event is about, leading to its page."""
+    kind, _slash, number = subject.partition("/")
+    if kind not in SUBJECTS or not number.isdigit():
+        return subject or NOTHING
+    return link(reverse(f"admin:{SUBJECTS[kind]}_change", args=[number]), subject)
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -45,34 +149,77 @@ def asked(event: Event) -> str:
 
 @admin.register(Event)
 class EventAdmin(GrowingAdmin):
-    list_display = ("at", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "shown")
-    list_filter = ("referer_protocol", ("event_time", RangeDateTimeFilter), ByToken)
+    list_display = ("at", "action", "shown_subject", "shown_customer", "actor", "shown_from", "shown")
+    list_filter = (
+        ByAction,
+        ByActor,
+        ByCustomer,
+        BySubject,
+        ByProtocol,
+        ("event_time", TimeRange),
+        ByToken,
+    )
+    live_topics = "events"
+    sortable_by = ()  # pages go by the number of the last event seen
     search_fields = ("subject__exact", "action__exact")
     search_help_text = _("A thing like backend/12 or job/345, or an action like CREATE_TOKEN")
     ordering = ("-id",)
-    fields = ("event_time", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "asked", "said")
-    readonly_fields = ("asked", "said")
+    fieldsets = (
+        (_("What"), {"fields": (("shown_time", "action"), ("shown_subject", "shown_customer"))}),
+        (_("Who"), {"fields": ("actor", ("referer_protocol", "referer_ip"))}),
+        (_("Request and answer"), {"fields": ("asked", "said")}),
+    )
+    readonly_fields = ("shown_time", "shown_subject", "shown_customer", "asked", "said")
 
-    @admin.display(description=_("time"), ordering="id")
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return EventList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row: Any = super().get_object(request, object_id, from_field)
+        if row:
+            put_names([row])
+        return row
+
+    @admin.display(description=_("time"))
     def at(self, row: Event) -> SafeString | str:
         return exactly(row.event_time)
+
+    @admin.display(description=_("time"))
+    def shown_time(self, row: Event) -> SafeString | str:
+        return exactly(row.event_time)
+
+    @admin.display(description=_("subject"))
+    def shown_subject(self, row: Event) -> SafeString | str:
+        return subject_link(row.subject)
+
+    @admin.display(description=_("token"))
+    def shown_customer(self, row: Any) -> SafeString | str:
+        if not row.token_id:
+            return NOTHING
+        return link(reverse("admin:tokens_token_change", args=[row.token_id]), row.customer or f"#{row.token_id}")
+
+    @admin.display(description=_("from address"))
+    def shown_from(self, row: Event) -> str:
+        return " · ".join(part for part in (row.referer_protocol, row.referer_ip) if part) or NOTHING
 
     @admin.display(description=_("request"))
     def shown(self, row: Event) -> str:
         return asked(row)[:80]
 
     @admin.display(description=_("request"))
-    def asked(self, row: Event) -> SafeString:
+    def asked(self, row: Event) -> SafeString | str:
         return _pretty(row.request)
 
     @admin.display(description=_("response"))
-    def said(self, row: Event) -> SafeString:
+    def said(self, row: Event) -> SafeString | str:
         return _pretty(row.response)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
-def _pretty(value: dict[str, Any]) -> SafeString:
+def _pretty(value: dict[str, Any]) -> SafeString | str:
+    if not value:
+        return NOTHING
     text = json.dumps(masked(value), ensure_ascii=False, indent=2)
-    return format_html('<pre class="whitespace-pre-wrap">{}</pre>', text)
+    return format_html('<pre class="mc-pre">{}</pre>', text)

@@ -29,6 +29,7 @@ class Event(models.Model):
             models.Index(fields=["action", "-id"], name="event_action"),
             models.Index(fields=["subject", "-id"], name="event_subject"),
             models.Index(fields=["token_id", "-id"], name="event_token"),
+            models.Index(fields=["actor", "-id"], name="event_actor"),
             BrinIndex(fields=["event_time"], name="event_time_brin"),
         )
 

@@ -21,8 +21,8 @@ def _page(title: Promise, name: str, icon: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"console:{name}")}
 
 
-def _part(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:
-    return {"title": title, "separator": True, "collapsible": False, "items": list(items)}
+def _part(title: Promise, *items: dict[str, Any], folded: bool = False) -> dict[str, Any]:
+    return {"title": title, "separator": True, "collapsible": folded, "items": list(items)}
 
 
 UNFOLD = {
@@ -32,7 +32,7 @@ UNFOLD = {
     "SITE_SYMBOL": "memory",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "STYLES": [_file("console.css")],
-    "SCRIPTS": [_file("live.js"), _file("charts.js")],
+    "SCRIPTS": [_file("live.js"), _file("charts.js"), _file("search.js")],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
@@ -55,51 +55,56 @@ UNFOLD = {
             "950": "oklch(28.2% .091 267.9)",
         },
     },
+    "COMMAND": {"search_callback": "moreh_cloud.console.search.search"},
     "SIDEBAR": {
         "show_search": True,
+        "command_search": True,
+        # Everyday pages first; what is looked up once a month lies folded at the end.
         "navigation": [
             {"items": [{"title": _("Home"), "icon": "home", "link": reverse_lazy("admin:index")}]},
             _part(
                 _("Machines"),
                 _page(_("Node grid"), "nodes", "grid_view"),
                 _page(_("Heat map"), "heat", "apps"),
-                _item(_("Backends"), "backends_backend", "dns"),
+                _item(_("Nodes"), "backends_backend", "dns"),
                 _item(_("Backend groups"), "backends_backendgroup", "workspaces"),
                 _item(_("Devices"), "backends_device", "developer_board"),
-                _item(_("Power actions"), "backends_poweraction", "power_settings_new"),
-                _item(_("Orders to agents"), "backends_order", "assignment"),
-                _item(_("Enrolment keys"), "backends_enrolmentkey", "vpn_key"),
             ),
             _part(
                 _("Work"),
-                {"title": _("Jobs"), "icon": "play_circle", "link": reverse_lazy("console:jobs")},
-                {"title": _("History"), "icon": "history_toggle_off", "link": reverse_lazy("console:history")},
+                _page(_("Jobs"), "jobs", "play_circle"),
+                _page(_("History"), "history", "history_toggle_off"),
                 _item(_("Job list"), "scheduler_job", "list"),
-                _item(_("Workers"), "scheduler_worker", "precision_manufacturing"),
-                _item(_("Allocations"), "scheduler_allocation", "link"),
-                _item(_("Queues"), "scheduler_queue", "format_list_numbered"),
             ),
             _part(
                 _("Customers"),
                 _item(_("Tokens"), "tokens_token", "badge"),
-                _item(_("User groups"), "tokens_tokengroup", "group"),
-                _item(_("Memberships"), "sda_membership", "join"),
-                _item(_("SDAs"), "sda_sda", "memory_alt"),
+                _page(_("Who may use what"), "access", "account_tree"),
                 _item(_("SDA models"), "sda_sdamodel", "category"),
-                _item(_("SDA model groups"), "sda_sdamodelgroup", "folder_special"),
-                {"title": _("Usage"), "icon": "bar_chart", "link": reverse_lazy("console:usage")},
-                _item(_("Hourly usage"), "usage_usagehour", "schedule"),
-                _item(_("Closed hours"), "usage_closedhour", "event_available"),
+                _page(_("Usage"), "usage", "bar_chart"),
             ),
             _part(
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
                 _item(_("Events"), "events_event", "history"),
+                _item(_("Administrators"), "accounts_operator", "admin_panel_settings"),
             ),
             _part(
-                _("Installation"),
-                _item(_("Administrators"), "accounts_operator", "admin_panel_settings"),
+                _("Records"),
+                _item(_("User groups"), "tokens_tokengroup", "group"),
+                _item(_("SDA model groups"), "sda_sdamodelgroup", "folder_special"),
+                _item(_("Memberships"), "sda_membership", "join"),
+                _item(_("SDAs"), "sda_sda", "memory_alt"),
+                _item(_("Hourly usage"), "usage_usagehour", "schedule"),
+                _item(_("Closed hours"), "usage_closedhour", "event_available"),
+                _item(_("Power actions"), "backends_poweraction", "power_settings_new"),
+                _item(_("Orders to agents"), "backends_order", "assignment"),
+                _item(_("Enrolment keys"), "backends_enrolmentkey", "vpn_key"),
+                _item(_("Workers"), "scheduler_worker", "precision_manufacturing"),
+                _item(_("Allocations"), "scheduler_allocation", "link"),
+                _item(_("Queues"), "scheduler_queue", "format_list_numbered"),
                 _item(_("Schedules"), "django_celery_beat_periodictask", "update"),
+                folded=True,
             ),
         ],
     },

@@ -24,6 +24,7 @@ class MembershipAdmin(ServiceAdmin):
     list_filter = ("model_group",)
     list_select_related = ("token_group", "model_group__backend_group")
     search_fields = ("token_group__name", "model_group__name")
+    search_help_text = _("Name of a group")
     autocomplete_fields = ("token_group", "model_group")
     fields = ("token_group", "model_group")
     wire_names = {"childId": "model_group"}

@@ -2,10 +2,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import BackendGroup
@@ -16,12 +19,13 @@ from moreh_cloud.lib.admin import (
     ServiceAdmin,
     Table,
     Tombstones,
+    badge,
     confirmed,
     link,
     link_to,
 )
 from moreh_cloud.lib.admin.actions import force_field
-from sda.models import SdaModel, SdaModelGroup
+from sda.models import Sda, SdaModel, SdaModelGroup
 from sda.services.models import (
     create_sda_model,
     create_sda_model_group,
@@ -32,22 +36,31 @@ from sda.services.models import (
 )
 
 LATEST = 20
+FEW = 3  # groups that a list names
+
+
+def sda_counts() -> dict[str, Coalesce]:
+    """Count SDAs with a model, and tokens that own one, beside whatever else the list joins."""
+    live = Sda.objects.live().filter(model=OuterRef("pk")).order_by().values("model")
+    counts = {"sda_count": Count("pk"), "token_count": Count("token", distinct=True)}
+    return {name: Coalesce(Subquery(live.annotate(number=count).values("number")), 0) for name, count in counts.items()}
 
 
 @admin.register(SdaModel)
 class SdaModelAdmin(ServiceAdmin):
-    list_display = ("name", "num_devices", "description", "open", "shown_groups", "shown_sdas")
+    list_display = ("name", "num_devices", "shown_open", "shown_groups", "shown_sdas", "shown_tokens", "description")
     list_filter = (Tombstones, "open", "groups")
+    live_topics = "customers"
     search_fields = ("name", "description")
+    search_help_text = _("Name or description")
     wire_names = {"label": "name", "numDevices": "num_devices"}
     actions = ("delete",)
     actions_detail = ("delete",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SdaModel]:
-        used = Count("sdas", filter=Q(sdas__deleted_at__isnull=True))
-        models: QuerySet[SdaModel] = super().get_queryset(request).annotate(sda_count=used)
+        models: QuerySet[SdaModel] = super().get_queryset(request).annotate(**sda_counts())
         models = models.filter(deleted_at=None) if request.path.endswith("/autocomplete/") else models
-        return models.prefetch_related("groups")
+        return models.prefetch_related(Prefetch("groups", SdaModelGroup.objects.select_related("backend_group")))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = (
@@ -68,9 +81,23 @@ class SdaModelAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: SdaModel, _data: dict[str, Any]) -> None:
         delete_sda_model(row, actor=actor_of(request))
 
-    @admin.display(description=_("groups"))
-    def shown_groups(self, row: SdaModel) -> str:
-        return ", ".join(group.name for group in row.groups.all()) or "–"  # noqa: RUF001
+    @admin.display(description=_("who may use it"), ordering="open")
+    def shown_open(self, row: SdaModel) -> SafeString:
+        return badge(_("every token"), "info") if row.open else badge(_("by membership"))
+
+    @admin.display(description=_("groups (their nodes)"))
+    def shown_groups(self, row: SdaModel) -> SafeString | str:
+        groups = row.groups.all()
+        ways = [(link_to(group), link_to(group.backend_group)) for group in groups[:FEW]]
+        shown = format_html_join(mark_safe("<br>"), "{} ({})", ways)
+        if len(groups) > FEW:
+            more = _now("and %(others)s more") % {"others": len(groups) - FEW}
+            shown += format_html("<br>{}", link_to(row, more))
+        return shown or "–"  # noqa: RUF001
+
+    @admin.display(description=_("tokens with it"), ordering="token_count")
+    def shown_tokens(self, row: Any) -> int:
+        return int(row.token_count)
 
     @admin.display(description=_("SDAs"), ordering="sda_count")
     def shown_sdas(self, row: Any) -> SafeString:
@@ -109,6 +136,7 @@ class SdaModelGroupAdmin(ServiceAdmin):
     list_filter = (Tombstones, "backend_group")
     list_select_related = ("backend_group",)
     search_fields = ("name", "description")
+    search_help_text = _("Name or description")
     autocomplete_fields = ("sda_models",)
     wire_names = {"label": "name"}
     actions = ("delete",)

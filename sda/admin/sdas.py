@@ -2,7 +2,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -20,7 +21,9 @@ from moreh_cloud.lib.admin import (
 from scheduler.queries import queue
 from scheduler.services.sdas import create_sda, delete_sda, switch_model
 from sda.models import Sda
+from sda.queries import access_of
 from sda.services.sdas import set_current_sda
+from tokens.models import Token
 
 LATEST = 20
 
@@ -36,15 +39,38 @@ class SdaAdmin(ServiceAdmin):
     list_filter = (Tombstones, "reserved", "current", "model", "model_group", ByToken)
     list_select_related = ("token", "model", "model_group")
     search_fields = ("alias", "token__description")
+    search_help_text = _("Alias, or customer's name")
     ordering = ("-id",)
     autocomplete_fields = ("token", "model", "model_group")
     actions = ("make_current", "delete")
     actions_detail = ("make_current", "delete")
-    fields = ("token", "model", "model_group", "alias", "reserved", "current")
     wire_names = {"sdamodel": "model", "maxSdaCount": "token"}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("current",) if obj is None else ("token", "alias", "reserved", "current")
+        return () if obj is None else ("token", "alias", "reserved", "current")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        asked = ("token", "model", "model_group", "alias", "reserved")
+        return asked if obj is None else (*asked, "current")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> Any:
+        return ("token",) if _asking_token(request) else super().get_autocomplete_fields(request)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only what the token may use, when the page was opened from a token's."""
+        token = _asking_token(request)
+        if token and db_field.name in ("model", "model_group"):
+            ways = [(way.model.pk, way.group and way.group.pk) for way in access_of(token)]
+            place = 0 if db_field.name == "model" else 1
+            kwargs["queryset"] = db_field.remote_field.model.objects.filter(pk__in=[way[place] for way in ways])
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """Lead back to the token whose page this came from."""
+        token = _asking_token(request)
+        if token is None:
+            return super().response_post_save_add(request, obj)
+        return HttpResponseRedirect(reverse("admin:tokens_token_change", args=[token.pk]))
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Sda:
         how = {"alias": data["alias"], "group": data["model_group"], "reserved": data["reserved"]}
@@ -84,3 +110,11 @@ class SdaAdmin(ServiceAdmin):
         live = [(link_to(job, f"#{job.pk}"), job.get_status_display(), job.num_devices) for job in jobs]
         yield Table(_("Live jobs"), (_("job"), _("status"), _("devices")), live)
         yield event_table(f"sda/{row.pk}")
+
+
+def _asking_token(request: HttpRequest) -> Token | None:
+    """Give the token whose page led to the form for a new SDA."""
+    pk = request.GET.get("token", "")
+    adding = request.path == reverse("admin:sda_sda_add")
+    found: Token | None = Token.objects.live().filter(pk=pk).first() if adding and pk.isdigit() else None
+    return found

@@ -111,3 +111,19 @@ def test_deleting_an_sda_with_a_job_needs_force(browser: Client) -> None:
     act(browser, job.sda, "delete", force="on")
     assert not Sda.objects.live().filter(pk=job.sda_id).exists()
     assert Job.objects.get(pk=job.pk).status == "CANCELED"
+
+
+def test_the_list_of_models_counts_sdas_right_whatever_it_is_filtered_by(browser: Client) -> None:
+    sda = make.sda()
+    make.sda(owner=make.token())
+    groups = [
+        create_sda_model_group(name=name, backend_group=make.default_group(), models=[sda.model], actor=make.ACTOR)
+        for name in ("one", "two")
+    ]
+    page = address(SdaModel, "changelist")
+    for query in ({}, {"groups__id__exact": groups[0].pk}):
+        rows = {row.pk: row for row in browser.get(page, query).context["cl"].result_list}
+        assert (rows[sda.model_id].sda_count, rows[sda.model_id].token_count) == (1, 1)
+    shown = browser.get(page).content.decode()
+    assert all(address(SdaModelGroup, "change", group.pk) in shown for group in groups)
+    assert address(Sda, "changelist") + f"?model__id__exact={sda.model_id}" in shown

@@ -1,5 +1,6 @@
 """What the admin does to tokens and their groups: through the services, without letting values out."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,13 +9,27 @@ from django.urls import reverse
 
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
+from scheduler.models import Allocation
+from sda.models import Sda
+from sda.services.models import create_sda_model_group
 from tests import make
 from tests.admin_world import address, client_of
 from tokens.models import Token, TokenGroup
 from tokens.services import create_token_group
+from usage.metering import HOUR_MS
+from usage.models import ClosedHour, UsageHour
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
-FIELDS = {"priority": 5, "access_level": "USER", "max_sda_count": 1, "max_duplicates": 1, "env": '{"A": "1"}'}
+NINE_DAYS_AGO = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=9)
+FIELDS = {
+    "priority": 5,
+    "access_level": "USER",
+    "max_sda_count": 1,
+    "max_duplicates": 1,
+    "env-name": ["A"],
+    "env-value": ["1"],
+}
 
 
 @pytest.fixture
@@ -109,3 +124,67 @@ def test_a_user_group_is_made_changed_and_deleted(browser: Client) -> None:
     act(browser, group, "delete", force="on")
     assert not TokenGroup.objects.live().filter(pk=group.pk).exists()
     assert Event.objects.latest("id").action == "DELETE_USER_GROUP"
+
+
+def test_the_environment_is_edited_line_by_line_and_no_value_reaches_an_event(browser: Client) -> None:
+    token = make.token(env={"OLD": "x"})
+    lines = {"env-name": ["NCCL_DEBUG", "", "EMPTY"], "env-value": ["INFO=2 ", "", ""]}
+    page = address(Token, "change", token.pk)
+    assert 'value="OLD"' in browser.get(page).content.decode()
+    assert browser.post(page, {**FIELDS, "description": token.description, **lines}).status_code == 302
+    token.refresh_from_db()
+    assert token.env == {"NCCL_DEBUG": "INFO=2 ", "EMPTY": ""}
+    assert Event.objects.get(action="UPDATE_TOKEN").request["env"] == ["EMPTY", "NCCL_DEBUG"]
+
+
+WRONG: dict[str, tuple[list[str], str]] = {
+    "a name with a blank": (["NCCL DEBUG"], "A variable&#x27;s name has 1 to 128 characters, no blank and no =."),
+    "a name with an equals sign": (["A=B"], "A variable&#x27;s name has 1 to 128 characters, no blank and no =."),
+    "a value without a name": ([""], "A variable&#x27;s name has 1 to 128 characters, no blank and no =."),
+    "a name twice": (["A", "A"], "A variable is there twice: A."),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_variable_is_refused_beside_its_field_that_is(browser: Client, case: str) -> None:
+    token = make.token(env={"KEPT": "1"})
+    names, says = WRONG[case]
+    data = {**FIELDS, "description": token.description, "env-name": names, "env-value": ["v"] * len(names)}
+    answer = browser.post(address(Token, "change", token.pk), data)
+    assert list(answer.context["adminform"].form.errors) == ["env"]
+    assert says in answer.content.decode()
+    token.refresh_from_db()
+    assert token.env == {"KEPT": "1"}
+
+
+def test_the_list_shows_sdas_with_their_states_and_the_use(browser: Client) -> None:
+    node = make.ready_backend(2)
+    job = make.running_job(node)
+    token = job.token
+    Allocation.objects.filter(job=job).update(started_at=db_now() - timedelta(hours=3))
+    UsageHour.objects.create(hour=NINE_DAYS_AGO, token=token, device_ms=2 * HOUR_MS)
+    ClosedHour.objects.create(hour=NINE_DAYS_AGO, device_ms=2 * HOUR_MS, closed_at=db_now())
+    row = browser.get(address(Token, "changelist")).context["cl"].result_list[0]
+    assert [(one.sda, one.in_use, one.sda.current) for one in row.beside.owned] == [(job.sda, True, True)]
+    week, total = row.beside.use[1] / HOUR_MS, row.beside.use[-1] / HOUR_MS
+    assert (round(week, 1), round(total, 1)) == (3.0, 5.0)
+
+
+def test_values_are_copied_only_by_who_may_see_them(browser: Client) -> None:
+    token = make.token()
+    for page in (address(Token, "changelist"), address(Token, "change", token.pk)):
+        assert 'data-secret="copy"' in browser.get(page).content.decode()
+        assert "data-secret" not in client_of(Role.READ_ONLY).get(page).content.decode()
+
+
+def test_an_sda_is_added_from_the_page_of_its_token(browser: Client) -> None:
+    token, model = make.token(), make.sda_model()
+    closed = make.sda_model(name="closed")
+    create_sda_model_group(name="g", backend_group=make.default_group(), models=[closed], actor=make.ACTOR)
+    go = browser.get(reverse("admin:tokens_token_add_sda", args=[token.pk])).headers["Location"]
+    shown = browser.get(go).content.decode()
+    assert model.name in shown
+    assert ">closed<" not in shown
+    answer = browser.post(go, {"token": token.pk, "model": model.pk, "alias": "a"})
+    assert answer.headers["Location"] == address(Token, "change", token.pk)
+    assert Sda.objects.get().token == token

@@ -7,12 +7,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from backends.models import Device
-from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.models import Allocation
 from tests import make
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
-from usage.queries import usage_of
+from usage.queries import device_ms_of, usage_of
 from usage.services import HOUR, close_hour, close_hours
 
 pytestmark = pytest.mark.django_db
@@ -112,3 +112,19 @@ def test_the_proof_notices_overlapping_allocations() -> None:
     _held(0, 30)
     _held(29, 40)
     assert [line.split(":")[0][:6] for line in prove().differences] == ["device"]
+
+
+def test_use_is_summed_from_closed_hours_and_what_is_not_closed_yet() -> None:
+    first, second, idle = _held(50, 130), _held(0, None, index=1), make.token()
+    rolled = {"hour": NINE - timedelta(days=40), "token": first.token, "device_ms": 7}
+    for closed in (False, True):
+        if closed:
+            close_hours()
+            UsageHour.objects.create(**rolled)
+        before = db_now()
+        use = device_ms_of([first.token_id, second.token_id, idle.pk], NINE + HOUR)
+        held_ms = use[second.token_id][1] - 60 * 60_000
+        assert use[first.token_id] == (70 * 60_000, 80 * 60_000 + 7 * closed)
+        assert use[second.token_id][0] == held_ms
+        assert 0 <= held_ms - to_ms(before) + to_ms(NINE + HOUR) < 10_000
+        assert idle.pk not in use

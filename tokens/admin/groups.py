@@ -39,6 +39,7 @@ class TokenGroupAdmin(ServiceAdmin):
     list_display = ("name", "description", "index", "shown_tokens")
     list_filter = (Tombstones,)
     search_fields = ("name", "description")
+    search_help_text = _("Name or description")
     fields = ("name", "description", "index")
     wire_names = {"label": "name"}
     actions = ("delete",)

@@ -2,15 +2,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.enums import ActionVariant
 
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
-    RowForm,
     Secret,
     ServiceAdmin,
     Table,
@@ -18,14 +20,15 @@ from moreh_cloud.lib.admin import (
     ago,
     badge,
     confirmed,
-    link,
     link_to,
 )
 from moreh_cloud.lib.crypto import digest
+from moreh_cloud.lib.errors import Message
 from scheduler.queries import queue
-from sda.queries import live_sdas
 from sda.services.sdas import delete_token
-from tokens.models import Token, TokenGroup
+from tokens.admin.forms import TokenForm
+from tokens.admin.shown import WEEK, TokenList, hours, put_beside, sda_lines, secret_value, use_lines, variables
+from tokens.models import Token
 from tokens.services import (
     add_token_to_group,
     create_token,
@@ -40,54 +43,71 @@ LATEST = 20
 SECRET_LENGTH = 43  # what new_secret makes
 
 
-class TokenForm(RowForm):
-    class Meta:
-        model = Token
-        fields = ("description", "priority", "max_sda_count", "max_duplicates", "access_level", "env", "groups")
-        help_texts = {
-            "env": _('Variables for its workers, like {"NCCL_DEBUG": "INFO"}; all values are texts.'),
-            "groups": _("What the token may use comes from the memberships of these groups."),
-            "access_level": _("What the client may see and do beyond its own jobs."),
-        }
+def _leads(title: Any, page: str, *, icon: str, permission: str) -> Any:
+    """Make a button that leads to a page about the token."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "groups" in self.fields:
-            self.fields["groups"].queryset = TokenGroup.objects.live()  # type: ignore[attr-defined]
+    def go(_self: Any, _request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse(page)}?token={object_id}")
+
+    looks = {"short_description": title, "allowed_permissions": [permission], "icon": icon, "attrs": {}}
+    go.__dict__.update(looks, variant=ActionVariant.DEFAULT, original_function_name=page)
+    return go
+
+
+class ByGroup(RelatedDropdownFilter):
+    """Offer the user groups that there are."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        return field.get_choices(include_blank=False, ordering=("index", "name"), limit_choices_to={"deleted_at": None})
 
 
 @admin.register(Token)
 class TokenAdmin(ServiceAdmin):
     form = TokenForm
     list_display = (
-        "description",
-        "masked",
+        "shown_name",
         "shown_groups",
         "shown_sdas",
+        "shown_most",
+        "shown_use",
         "priority",
-        "max_sda_count",
-        "max_duplicates",
-        "shown_level",
+        "shown_env",
+        "copied_value",
     )
-    list_filter = (Tombstones, "groups", "access_level")
+    list_filter = (Tombstones, ("groups", ByGroup), "access_level")
+    live_topics = "customers jobs"
     search_fields = ("description",)
     search_help_text = _("Customer's name, or the whole value of a token")
     ordering = ("-id",)
     autocomplete_fields = ("groups",)
     wire_names = {"maxDuplicates": "max_duplicates", "maxSdaCount": "max_sda_count"}
     actions = ("delete",)
-    actions_detail = ("reveal", "rotate", "delete")
-    readonly_fields = ("masked",)
-    fieldsets = (
-        (None, {"fields": ("description", "masked", "groups")}),
-        (_("Limits"), {"fields": (("priority", "access_level"), ("max_sda_count", "max_duplicates"))}),
-        (_("Workers"), {"fields": ("env",)}),
-    )
+    actions_detail = ("add_sda", "what_it_may_use", "reveal", "rotate", "delete")
+    readonly_fields = ("shown_value",)
+
+    class Media:
+        js = ("console/secret.js",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        own = ("description", "groups") if obj is None else ("description", "shown_value", "groups")
+        return (
+            (None, {"fields": own}),
+            (_("Limits"), {"fields": (("priority", "access_level"), ("max_sda_count", "max_duplicates"))}),
+            (_("Workers"), {"fields": ("env",)}),
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Token]:
-        sdas = Count("sdas", filter=Q(sdas__deleted_at__isnull=True))
-        tokens: QuerySet[Token] = super().get_queryset(request).annotate(sda_count=sdas)
+        tokens: QuerySet[Token] = super().get_queryset(request)
         return tokens.prefetch_related("groups")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return TokenList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row: Any = super().get_object(request, object_id, from_field)
+        if row:
+            put_beside([row], may_reveal=self.has_operate_permission(request, row))
+        return row
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if len(search_term) == SECRET_LENGTH and " " not in search_term:
@@ -110,6 +130,9 @@ class TokenAdmin(ServiceAdmin):
             add_token_to_group(row, group, actor=actor)
         for group in present - wished:
             remove_token_from_group(row, group, actor=actor)
+
+    add_sda = _leads(_("Add SDA"), "admin:sda_sda_add", icon="add", permission="operate")
+    what_it_may_use = _leads(_("What it may use"), "console:access", icon="account_tree", permission="view")
 
     @confirmed(
         _("Show value"), says=_("The secret value is shown, and an event says that you saw it."), icon="visibility"
@@ -135,39 +158,63 @@ class TokenAdmin(ServiceAdmin):
     def delete(self, request: HttpRequest, row: Token, _data: dict[str, Any]) -> None:
         delete_token(row, actor=actor_of(request))
 
+    @admin.display(description=_("token"), ordering="description")
+    def shown_name(self, row: Token) -> SafeString | str:
+        return row.description if row.access_level == "USER" else format_html("{} {}", row, self.shown_level(row))
+
     @admin.display(description=_("value"))
-    def masked(self, row: Token) -> str:
-        return row.masked
+    def shown_value(self, row: Any) -> SafeString | str:
+        return secret_value(row, may_reveal=row.beside.may_reveal)
+
+    @admin.display(description=_("value"))
+    def copied_value(self, row: Any) -> SafeString | str:
+        return secret_value(row, may_reveal=row.beside.may_reveal, only_copy=True)
 
     @admin.display(description=_("user groups"))
     def shown_groups(self, row: Token) -> str:
         return ", ".join(group.name for group in row.groups.all()) or "–"  # noqa: RUF001
 
-    @admin.display(description=_("SDAs"), ordering="sda_count")
-    def shown_sdas(self, row: Any) -> SafeString:
-        return link(reverse("admin:sda_sda_changelist") + f"?token={row.pk}", row.sda_count)
+    @admin.display(description=_("SDAs"))
+    def shown_sdas(self, row: Any) -> SafeString | str:
+        return sda_lines(row, row.beside.owned)
 
-    @admin.display(description=_("access level"), ordering="access_level")
+    @admin.display(description=_("SDAs / jobs"), ordering="max_sda_count")
+    def shown_most(self, row: Token) -> str:
+        return f"{row.max_sda_count} / {row.max_duplicates or '∞'}"
+
+    @admin.display(description=_("device-hours"))
+    def shown_use(self, row: Any) -> SafeString:
+        return use_lines(row.beside.use[WEEK], row.beside.use[-1])
+
+    @admin.display(description=_("env"))
+    def shown_env(self, row: Token) -> SafeString | str:
+        return variables(row.env)
+
     def shown_level(self, row: Token) -> SafeString:
-        return badge(row.get_access_level_display(), "" if row.access_level == "USER" else "info")
+        return badge(row.get_access_level_display(), "info")
 
-    def tables(self, request: HttpRequest, row: Token) -> Iterable[Table]:
+    def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
+        owned = row.beside.owned
         sdas = [
-            (
-                link_to(sda),
-                link_to(sda.model),
-                sda.model.num_devices,
-                badge(_("current"), "success") if sda.current else "",
-                badge(_("reserved"), "info") if sda.reserved else "",
-            )
-            for sda in live_sdas(row)[:LATEST]
+            (link_to(one.sda), link_to(one.sda.model), one.sda.model.num_devices, one.state, one.mark)
+            for one in owned[:LATEST]
         ]
-        more = reverse("admin:sda_sda_changelist") + f"?token={row.pk}"
-        yield Table(_("SDAs"), (_("SDA"), _("SDA model"), _("devices"), "", ""), sdas, more)
+        of_token = f"?token={row.pk}"
+        heads: tuple[Message, ...] = (_("SDA"), _("SDA model"), _("devices"), _("state"), _("current"))
+        yield Table(_("SDAs"), heads, sdas, reverse("admin:sda_sda_changelist") + of_token)
         jobs = [
-            (link_to(job, f"#{job.pk}"), job.get_status_display(), job.num_devices, ago(job.requested_at))
+            (
+                link_to(job, f"#{job.pk}"),
+                job.get_status_display(),
+                job.num_devices,
+                job.process_name,
+                ago(job.requested_at),
+            )
             for job in queue().filter(token=row)[:LATEST]
         ]
-        more = reverse("admin:scheduler_job_changelist") + f"?token={row.pk}"
-        yield Table(_("Live jobs"), (_("job"), _("status"), _("devices"), _("requested")), jobs, more)
+        heads = (_("job"), _("status"), _("devices"), _("process"), _("requested"))
+        yield Table(_("Live jobs"), heads, jobs, reverse("admin:scheduler_job_changelist") + of_token)
+        heads = (_("24 hours"), _("7 days"), _("30 days"), _("altogether"))
+        more = reverse("admin:usage_usagehour_changelist") + of_token
+        yield Table(_("Use (device-hours)"), heads, [[hours(ms) for ms in row.beside.use]], more)
         yield event_table(f"token/{row.pk}")

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -113,7 +114,14 @@ class OneToken(Parameters):
 
 class TokenGrouping(Parameters):
     group = Reference(live_token_groups)
-    token = TokenReference()
+    token = TokenReference(required=False)
+    tokenId = Reference(live_tokens, required=False, min_value=1, source="token")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Ask for exactly one of the two names of a token."""
+        if ("token" in self.initial_data) == ("tokenId" in self.initial_data):
+            raise serializers.ValidationError({"token": [_("Give either token or tokenId.")]})
+        return attrs
 
 
 class NewTokenGroup(Parameters):

@@ -167,6 +167,7 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "temperature": ("°C", 61.0),
     "to": ("Events of then or earlier.", "2026-11-24T00:00:00Z"),
     "token": ("The value of a token.", VALUE),
+    "tokenId": ("The number of a token, as the console shows it; instead of its value.", 12),
     "scheduler_history_list.token": ("A part of the token's description or value.", "Vision"),
     "tokenlist": ("The tokens of the group.", None),
     "GroupOfToken.tokenlist": ("The values of the tokens of the group.", [VALUE]),
