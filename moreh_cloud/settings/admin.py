@@ -86,6 +86,7 @@ UNFOLD = {
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
                 _item(_("Events"), "events_event", "history"),
+                _item(_("Bulk actions"), "bulk_bulkaction", "checklist"),
             ),
             _part(
                 _("Installation"),

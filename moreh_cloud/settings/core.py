@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "moreh_cloud.events",
     "moreh_cloud.answers",
     "moreh_cloud.alerts",
+    "moreh_cloud.bulk",
     "tokens",
     "backends",
     "sda",

@@ -22,4 +22,5 @@ MOREH_WATCHED_TABLES = (
     "scheduler_allocation",
     "scheduler_worker",
     "events_event",
+    "bulk_bulkaction",
 )

@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from moreh_cloud.events.admin import actor_of, event_table
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.admin import event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
     ExactNumber,
@@ -129,8 +130,8 @@ class JobAdmin(GrowingAdmin):
         icon="cancel",
         dangerous=True,
     )
-    def cancel(self, request: HttpRequest, row: Job, _data: dict[str, Any]) -> None:
-        cancel_job(row, cause=Cause.BY_OPERATOR, actor=actor_of(request))
+    def cancel(self, actor: Actor, row: Job, _data: dict[str, Any]) -> None:
+        cancel_job(row, cause=Cause.BY_OPERATOR, actor=actor)
 
     @confirmed(
         _("Change priority"),
@@ -138,8 +139,8 @@ class JobAdmin(GrowingAdmin):
         form=PriorityForm,
         icon="swap_vert",
     )
-    def change_priority(self, request: HttpRequest, row: Job, data: dict[str, Any]) -> None:
-        set_job_priority(row, data["priority"], actor=actor_of(request))
+    def change_priority(self, actor: Actor, row: Job, data: dict[str, Any]) -> None:
+        set_job_priority(row, data["priority"], actor=actor)
 
     @admin.display(description=_("job"), ordering="id")
     def shown_number(self, row: Job) -> str:

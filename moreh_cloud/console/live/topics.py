@@ -20,6 +20,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "sda_sda",
     ),
     "events": ("events_event",),
+    "bulk": ("bulk_bulkaction",),
 }
 
 Pulse = Mapping[str, str]

@@ -9,12 +9,12 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from moreh_cloud.lib.admin.shown import Secret, Table
 from moreh_cloud.lib.errors import DomainError
+from moreh_cloud.lib.said import with_details
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -147,8 +147,7 @@ class GrowingAdmin(ServiceAdmin):
 
 def explain(error: DomainError) -> str:
     """Say what a service refused, with the details that people can read."""
-    details = ", ".join(f"{name}: {value}" for name, value in error.details.items() if isinstance(value, str | int))
-    return _("%(message)s (%(details)s)") % {"message": error, "details": details} if details else str(error)
+    return with_details(str(error), error.details)
 
 
 def _tells(form: Any, refusal: DomainError | None, names: Mapping[str, str]) -> Any:
