@@ -17,7 +17,7 @@ from moreh_cloud.lib.bulk import insert_rows
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.said import Kept
 
-LEASE = timedelta(seconds=8)  # prolonged by every item; a worker that is dead is replaced after it
+LEASE = timedelta(seconds=8)  # a worker gives its turn back after a second; one that is dead is replaced after this
 KEPT_FOR = timedelta(days=90)
 SENT_AGAIN_WITHIN = timedelta(days=1)
 COLUMNS = ("bulk_id", "object_pk", "name", "state", "message")
@@ -115,14 +115,14 @@ def take_item(item: BulkItem) -> None:
 
 
 def settle_item(claim: Claim, item: BulkItem, outcome: Outcome) -> None:
-    """Write down what became of an item, in the transaction of its act, and prolong the lease.
+    """Write down what became of an item, in the transaction of its act.
 
     Raises LeaseLost when the bulk action was stopped or taken over: then the act is rolled back as well.
     """
     if outcome != Outcome(ItemState.DONE):
         BulkItem.objects.filter(pk=item.pk).update(state=outcome.state, message=outcome.message)
     counter = {ItemState.DONE: "done", ItemState.FAILED: "failed", ItemState.SKIPPED: "skipped"}[outcome.state]
-    if not claim.rows().update(lease_until=db_now() + LEASE, **{counter: F(counter) + 1}):
+    if not claim.rows().update(**{counter: F(counter) + 1}):
         raise LeaseLost(bulk=claim.bulk_id)
 
 

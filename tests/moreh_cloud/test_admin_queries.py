@@ -24,6 +24,7 @@ LISTS = {
     "backends.EnrolmentKey": 5,
     "backends.Order": 3,
     "backends.PowerAction": 3,
+    "bulk.BulkAction": 5,
     "django_celery_beat.PeriodicTask": 4,
     "events.Event": 4,
     "scheduler.Allocation": 3,

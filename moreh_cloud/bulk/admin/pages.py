@@ -41,7 +41,7 @@ class BulkActionAdmin(ServiceAdmin):
     """The list of them, and for each the page that shows how far it is."""
 
     list_display = ("number", "shown_verb", "shown_noun", "actor", "shown_state", "progress", "asked", "ended")
-    list_filter = ("state", "verb")
+    list_filter = ("state",)
     search_fields = ("id__exact", "actor", "noun", "verb")
     search_help_text = _("Number, administrator, noun or action")
     ordering = ("-id",)
