@@ -50,6 +50,12 @@ class EventAdmin(GrowingAdmin):
     search_fields = ("subject__exact", "action__exact")
     search_help_text = _("A thing like backend/12 or job/345, or an action like CREATE_TOKEN")
     ordering = ("-id",)
+    export_columns = {
+        "at": "event_time",
+        "shown": None,
+        "request": lambda event: masked(event.request),
+        "response": lambda event: masked(event.response),
+    }
     fields = ("event_time", "action", "subject", "token_id", "actor", "referer_protocol", "referer_ip", "asked", "said")
     readonly_fields = ("asked", "said")
 

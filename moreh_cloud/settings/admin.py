@@ -28,7 +28,7 @@ UNFOLD = {
     "SITE_SYMBOL": "memory",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "STYLES": [_file("console.css")],
-    "SCRIPTS": [_file("live.js"), _file("charts.js")],
+    "SCRIPTS": [_file("live.js"), _file("charts.js"), _file("menus.js")],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "moreh_cloud.console.pages.filters.DefaultFilters",
     "axes.middleware.AxesMiddleware",
 ]
 AUTH_USER_MODEL = "accounts.Operator"

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +73,29 @@ class Phase(admin.SimpleListFilter):
         yield from rest
 
 
+def _seconds(start: str, *ends: str) -> Callable[[Job], float | None]:
+    """Make the function that gives a job's time between two of its moments; None until the second has come."""
+
+    def read(job: Job) -> float | None:
+        begin, end = getattr(job, start), next(filter(None, (getattr(job, name) for name in ends)), None)
+        return (end - begin).total_seconds() if begin and end else None
+
+    return read
+
+
+EXPORTED = {
+    "number": None,
+    "why": lambda job: job.cause or job.pending_reason,
+    "asked": "requested_at",
+    "submitted": "submitted_at",
+    "started": "started_at",
+    "ended": "ended_at",
+    "waited": _seconds("requested_at", "submitted_at", "ended_at"),
+    "ran": _seconds("started_at", "ended_at"),
+    "process": "process_name",
+}
+
+
 @admin.register(Job)
 class JobAdmin(GrowingAdmin):
     list_display = (
@@ -92,6 +115,7 @@ class JobAdmin(GrowingAdmin):
     search_fields = ("id__exact", "token__description", "process_name")
     search_help_text = _("Number, customer's name or process")
     ordering = ("-id",)
+    export_columns = EXPORTED
     actions = ("cancel", "change_priority")
     actions_detail: Any = ("cancel", "change_priority")
     readonly_fields = ("shown_status", "why", "place", "token_link", "sda_link", "group_link", "waited", "ran")

@@ -10,7 +10,8 @@ from rest_framework.test import APIClient
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.events.models import Event
 from moreh_cloud.events.services import NewEvent, record_all
-from moreh_cloud.lib.api.files import PIECE, cell, columns
+from moreh_cloud.lib.api.files import PIECE, columns
+from moreh_cloud.lib.cells import cell
 from scheduler.api.serializers import JobInfoSerializer
 from scheduler.services.jobs import finish_job
 from tests import make

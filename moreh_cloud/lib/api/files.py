@@ -5,8 +5,6 @@ like `group.name`; a list in an object becomes one cell with its JSON. Texts tha
 get an apostrophe in front. A growing table comes whole, in pieces that are read while they are sent.
 """
 
-import csv
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -20,10 +18,9 @@ from rest_framework.response import Response
 
 from moreh_cloud.lib.api.filters import TOTAL, LatestFirst
 from moreh_cloud.lib.api.parameters import merged
+from moreh_cloud.lib.cells import MARK, cell, line_writer
 
 MEDIA_TYPE = "text/csv"
-MARK = "\ufeff"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - the wide ones count as well
 PIECE = 2_000  # rows of a growing table that are in memory at once
 Row = dict[str, Any]
 Handler = Callable[..., Response]
@@ -88,7 +85,7 @@ def columns(shape: serializers.Serializer[Any], before: str = "") -> list[str]:
 
 
 def _lines(names: list[str], pieces: Iterable[list[Row]], language: str) -> Iterator[str]:
-    write = csv.writer(_Echo()).writerow
+    write = line_writer()
     yield MARK + write(names)
     paths = [name.split(".") for name in names]
     with override(language):
@@ -101,19 +98,3 @@ def _at(row: Row, path: list[str]) -> Any:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def cell(value: Any) -> Any:
-    """Give a value as a cell, harmless for spreadsheets."""
-    if value is None or isinstance(value, bool | int | float):
-        return "" if value is None else str(value).lower() if isinstance(value, bool) else value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
-
-
-class _Echo:
-    """Gives back what is written to it, so that a line is made without a file."""
-
-    def write(self, text: str) -> str:
-        """Give the text."""
-        return text
