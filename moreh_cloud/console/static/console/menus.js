@@ -16,7 +16,11 @@
     menu.querySelector("summary").focus();
   });
   document.addEventListener("toggle", (event) => {
-    if (event.target.matches?.("details.mc-menu[open]")) event.target.querySelector("input:not([type=hidden])")?.focus();
+    if (!event.target.matches?.("details.mc-menu[open]")) return;
+    const panel = event.target.querySelector(".mc-panel");
+    panel.classList.remove("mc-panel-back");
+    panel.classList.toggle("mc-panel-back", panel.getBoundingClientRect().right > innerWidth - 16); // stays on the screen
+    panel.querySelector("input:not([type=hidden])")?.focus();
   }, true);
   document.addEventListener("submit", (event) => {
     if (event.target.matches("form[data-query]") && location.search) event.target.elements.query.value = location.search;
