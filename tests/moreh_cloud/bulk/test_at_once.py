@@ -30,8 +30,9 @@ def browser() -> Client:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two rows are few, three are many."""
+    """Two rows are few, three are many; and a turn is long enough for all of them."""
     monkeypatch.setattr(asking, "AT_ONCE", 2)
+    monkeypatch.setattr(work, "TURN_S", 600.0)
 
 
 def nodes(number: int = 3) -> list[Backend]:

@@ -39,6 +39,12 @@ from tests.admin_world import address, client_of
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn is long enough for every item, however slow the machine is."""
+    monkeypatch.setattr(work, "TURN_S", 600.0)
+
+
 class Died(BaseException):
     """Stands for kill -9: nothing catches it, and the transaction is rolled back."""
 
@@ -179,6 +185,7 @@ def test_the_rest_of_a_stopped_bulk_action_is_not_done(monkeypatch: pytest.Monke
 
 def test_a_long_one_gives_the_thread_back_and_rings_for_its_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     bulk = bulk_of(nodes())
+    monkeypatch.setattr(work, "TURN_S", 1.0)
     ticks = iter(range(100))
     monkeypatch.setattr("moreh_cloud.bulk.work.time.monotonic", lambda: next(ticks) * 0.4)
     rung: list[int] = []
