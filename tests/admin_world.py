@@ -15,6 +15,7 @@ from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.alerts.choices import Category
 from moreh_cloud.alerts.services import raise_alert
+from moreh_cloud.bulk.services import Order, begin_bulk
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Queue
 from sda.services.models import create_membership, create_sda_model_group
@@ -36,6 +37,11 @@ def client_of(role: Role) -> Client:
     browser = Client()
     browser.force_login(make.operator(role))
     return browser
+
+
+def master() -> Operator:
+    """Give an operator who may do everything."""
+    return Operator.objects.filter(role=Role.MASTER).first() or make.operator(Role.MASTER)
 
 
 def address(model: type[Model], page: str, *args: object) -> str:
@@ -74,5 +80,6 @@ def _once() -> None:
     every = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)[0]
     PeriodicTask.objects.create(name=f"task {number}", task="scheduler.tasks.sweep", interval=every)
     make.operator(Role.GENERAL)
+    begin_bulk(Order("backends.Backend", "activate", [(node.pk, node.name)]), operator=master(), actor=make.ACTOR)
     assert EnrolmentKey.objects.exists()
     assert Operator.objects.exists()

@@ -13,7 +13,7 @@ from backends.admin.tones import device_badge
 from backends.admin.use import DeviceUse
 from backends.choices import DeviceStatus
 from backends.models import Device
-from moreh_cloud.events.admin import actor_of
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.admin import ServiceAdmin, Table, ago, confirmed, link_to
 from scheduler.models import Allocation
 from scheduler.services.sdas import set_device_status
@@ -51,9 +51,9 @@ class DeviceAdmin(ServiceAdmin):
         icon="developer_board",
         dangerous=True,
     )
-    def device_status(self, request: HttpRequest, row: Device, data: dict[str, Any]) -> None:
+    def device_status(self, actor: Actor, row: Device, data: dict[str, Any]) -> None:
         status = DeviceStatus(data["status"])
-        set_device_status(row.backend, status, actor=actor_of(request), index=row.index, force=data["force"])
+        set_device_status(row.backend, status, actor=actor, index=row.index, force=data["force"])
 
     @admin.display(description=_("device"))
     def shown_name(self, row: Device) -> str:

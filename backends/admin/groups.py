@@ -12,6 +12,7 @@ from backends.admin.tones import backend_badge, power_badge
 from backends.models import BackendGroup
 from backends.queries import live_backends
 from backends.services.groups import create_backend_group, delete_backend_group, update_backend_group
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import ConfirmForm, ServiceAdmin, Table, Tombstones, confirmed, link, link_to
 from moreh_cloud.lib.admin.actions import force_field
@@ -51,8 +52,8 @@ class BackendGroupAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: BackendGroup, data: dict[str, Any]) -> None:
-        delete_backend_group(row, actor=actor_of(request), force=data["force"])
+    def delete(self, actor: Actor, row: BackendGroup, data: dict[str, Any]) -> None:
+        delete_backend_group(row, actor=actor, force=data["force"])
 
     @admin.display(description=_("backends"), ordering="size")
     def shown_backends(self, row: Any) -> SafeString:

@@ -22,6 +22,7 @@ from backends.services.groups import move_backend
 from backends.services.nodes import create_backend, rotate_node_key, set_backend_status, update_backend
 from backends.services.power import request_power
 from moreh_cloud.console.queries.node_choice import narrowed
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of
 from moreh_cloud.lib.admin import (
     ForceForm,
@@ -32,6 +33,7 @@ from moreh_cloud.lib.admin import (
     confirmed,
     fields_of,
 )
+from moreh_cloud.lib.said import Said
 from scheduler.services.sdas import check_backend, delete_backend, drain_backend, set_device_status
 
 KEY_NOTE = _("Give it to the node's agent now (MOREH_NODE_KEY): it is stored as a digest and cannot be shown again.")
@@ -40,8 +42,8 @@ SCHEDULING = ("activate", "shut_down", "drain", "device_status", "move_group", "
 
 
 def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) -> Any:
-    def ask(_self: Any, request: HttpRequest, row: Backend, data: dict[str, Any]) -> None:
-        request_power(row, verb, actor=actor_of(request), force=data.get("force", False))
+    def ask(_self: Any, actor: Actor, row: Backend, data: dict[str, Any]) -> None:
+        request_power(row, verb, actor=actor, force=data.get("force", False))
 
     ask.__name__ = f"power_{verb.value}"
     form = {"form": PowerForm} if dangerous else {}
@@ -136,16 +138,16 @@ class BackendAdmin(ServiceAdmin):
             move_backend(row, changes["group"], actor=actor)
 
     @confirmed(_("Activate"), says=_("New jobs may be placed on it again."), icon="play_arrow")
-    def activate(self, request: HttpRequest, row: Backend, _data: dict[str, Any]) -> None:
-        set_backend_status(row, BackendStatus.ACTIVE, actor=actor_of(request))
+    def activate(self, actor: Actor, row: Backend, _data: dict[str, Any]) -> None:
+        set_backend_status(row, BackendStatus.ACTIVE, actor=actor)
 
     @confirmed(_("Shut down"), says=_("No new job is placed on it; its running jobs go on."), icon="stop")
-    def shut_down(self, request: HttpRequest, row: Backend, _data: dict[str, Any]) -> None:
-        set_backend_status(row, BackendStatus.SHUTDOWN, actor=actor_of(request))
+    def shut_down(self, actor: Actor, row: Backend, _data: dict[str, Any]) -> None:
+        set_backend_status(row, BackendStatus.SHUTDOWN, actor=actor)
 
     @confirmed(_("Drain"), says=_("Its devices shut down as their jobs end; free ones at once."), icon="low_priority")
-    def drain(self, request: HttpRequest, row: Backend, _data: dict[str, Any]) -> str:
-        return _verdicts(drain_backend(row, actor=actor_of(request)))
+    def drain(self, actor: Actor, row: Backend, _data: dict[str, Any]) -> Said:
+        return _verdicts(drain_backend(row, actor=actor))
 
     @confirmed(
         _("Set device status"),
@@ -154,16 +156,16 @@ class BackendAdmin(ServiceAdmin):
         icon="developer_board",
         dangerous=True,
     )
-    def device_status(self, request: HttpRequest, row: Backend, data: dict[str, Any]) -> str:
+    def device_status(self, actor: Actor, row: Backend, data: dict[str, Any]) -> Said:
         status = DeviceStatus(data["status"])
-        return _verdicts(set_device_status(row, status, actor=actor_of(request), force=data["force"]))
+        return _verdicts(set_device_status(row, status, actor=actor, force=data["force"]))
 
     @confirmed(_("Move to group"), says=_("Running jobs stay where they are."), form=MoveForm, icon="drive_file_move")
-    def move_group(self, request: HttpRequest, row: Backend, data: dict[str, Any]) -> None:
-        move_backend(row, data["group"], actor=actor_of(request))
+    def move_group(self, actor: Actor, row: Backend, data: dict[str, Any]) -> None:
+        move_backend(row, data["group"], actor=actor)
 
     @confirmed(_("Run health check"), says=_("The agent runs its health check now."), icon="health_and_safety")
-    def health_check(self, _request: HttpRequest, row: Backend, _data: dict[str, Any]) -> None:
+    def health_check(self, _actor: Actor, row: Backend, _data: dict[str, Any]) -> None:
         check_backend(row)
 
     @confirmed(
@@ -172,8 +174,8 @@ class BackendAdmin(ServiceAdmin):
         icon="key",
         dangerous=True,
     )
-    def rotate_key(self, request: HttpRequest, row: Backend, _data: dict[str, Any]) -> Secret:
-        return Secret(_("Key of the node's agent"), rotate_node_key(row, actor=actor_of(request)), KEY_NOTE)
+    def rotate_key(self, actor: Actor, row: Backend, _data: dict[str, Any]) -> Secret:
+        return Secret(_("Key of the node's agent"), rotate_node_key(row, actor=actor), KEY_NOTE)
 
     @confirmed(
         _("Delete"),
@@ -182,8 +184,8 @@ class BackendAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: Backend, data: dict[str, Any]) -> None:
-        delete_backend(row, actor=actor_of(request), force=data["force"])
+    def delete(self, actor: Actor, row: Backend, data: dict[str, Any]) -> None:
+        delete_backend(row, actor=actor, force=data["force"])
 
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Backend) -> SafeString:
@@ -212,7 +214,7 @@ class BackendAdmin(ServiceAdmin):
         return row.agent.version or "–"  # noqa: RUF001
 
 
-def _verdicts(verdicts: dict[int, str]) -> str:
+def _verdicts(verdicts: dict[int, str]) -> Said:
     counts = Counter(verdicts.values())
-    told = _now("%(changed)s devices changed, %(draining)s are draining")
-    return told % {"changed": counts["changed"], "draining": counts["draining"]}
+    told = _("%(changed)s devices changed, %(draining)s are draining")
+    return Said(told, {"changed": counts["changed"], "draining": counts["draining"]})

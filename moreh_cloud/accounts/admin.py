@@ -16,6 +16,7 @@ from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.lockout import unlock_operator, wrong_passwords
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.accounts.services import create_operator, delete_operator, invite_again, update_operator
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import RowForm, ServiceAdmin, Table, ago, badge, confirmed, fields_of
 
@@ -92,20 +93,20 @@ class OperatorAdmin(ServiceAdmin):
     @confirmed(
         _("Send the mail again"), says=_("A mail with a link that verifies the address goes to it."), icon="mail"
     )
-    def invite(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
-        invite_again(row, actor=actor_of(request))
+    def invite(self, actor: Actor, row: Operator, _data: dict[str, Any]) -> None:
+        invite_again(row, actor=actor)
 
     @confirmed(
         _("Unlock"), says=_("They can log in again at once where wrong passwords locked them out."), icon="lock_open"
     )
-    def unlock(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
-        unlock_operator(row, actor=actor_of(request))
+    def unlock(self, actor: Actor, row: Operator, _data: dict[str, Any]) -> None:
+        unlock_operator(row, actor=actor)
 
     @confirmed(
         _("Delete"), says=_("They cannot log in any more. Events keep their names."), icon="delete", dangerous=True
     )
-    def delete(self, request: HttpRequest, row: Operator, _data: dict[str, Any]) -> None:
-        delete_operator(row, actor=actor_of(request))
+    def delete(self, actor: Actor, row: Operator, _data: dict[str, Any]) -> None:
+        delete_operator(row, actor=actor)
 
     @admin.display(description=_("role"), ordering="role")
     def shown_role(self, row: Operator) -> SafeString:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from moreh_cloud.alerts.choices import Level
 from moreh_cloud.alerts.models import OPEN, Alert
 from moreh_cloud.alerts.services import acknowledge_alert
-from moreh_cloud.events.admin import actor_of
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.admin import ServiceAdmin, ago, badge, confirmed
 
 LEVEL_TONES = {Level.NOTICE: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
@@ -62,8 +62,8 @@ class AlertAdmin(ServiceAdmin):
     @confirmed(
         _("Acknowledge"), says=_("Everybody sees that you look after it. It stays open until its cause is gone.")
     )
-    def acknowledge(self, request: HttpRequest, row: Alert, _data: dict[str, Any]) -> None:
-        acknowledge_alert(row, actor=actor_of(request))
+    def acknowledge(self, actor: Actor, row: Alert, _data: dict[str, Any]) -> None:
+        acknowledge_alert(row, actor=actor)
 
     @admin.display(description=_("level"), ordering="level")
     def shown_level(self, row: Alert) -> SafeString:

@@ -6,3 +6,4 @@ class ConsoleConfig(AppConfig):
     name = "moreh_cloud.console"
     label = "console"
     verbose_name = _("Console")
+    default_auto_field = "django.db.models.BigAutoField"

@@ -4,6 +4,7 @@ from moreh_cloud.console.live import views as live
 from moreh_cloud.console.pages import (
     access,
     exports,
+    filters,
     heat,
     history,
     home,
@@ -40,4 +41,6 @@ urlpatterns = [
     path("history/", for_operators(history.history), name="history"),
     path("history/export.<str:kind>", for_operators(exports.export), name="history-export"),
     path("history/timeline/", for_operators(timeline.timeline), name="timeline"),
+    path("filters/save", for_operators(filters.save), name="filter-save"),
+    path("filters/<int:pk>", for_operators(filters.change), name="filter-change"),
 ]

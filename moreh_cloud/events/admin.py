@@ -164,6 +164,12 @@ class EventAdmin(GrowingAdmin):
     search_fields = ("subject__exact", "action__exact")
     search_help_text = _("A thing like backend/12 or job/345, or an action like CREATE_TOKEN")
     ordering = ("-id",)
+    export_columns = {
+        "at": "event_time",
+        "shown": None,
+        "request": lambda event: masked(event.request),
+        "response": lambda event: masked(event.response),
+    }
     fieldsets = (
         (_("What"), {"fields": (("shown_time", "action"), ("shown_subject", "shown_customer"))}),
         (_("Who"), {"fields": ("actor", ("referer_protocol", "referer_ip"))}),

@@ -38,5 +38,11 @@ def record_all(events: Iterable[NewEvent], *, actor: Actor) -> None:
     """Add events in bulk, all with the database's time of now."""
     now = db_now()
     by = (actor.name[:150], actor.protocol, actor.ip_address)
-    rows = ((event.action, event.subject, event.token_id, event.request, NO_RESPONSE, *by, now) for event in events)
+    rows = (
+        (event.action, event.subject, event.token_id, _asked(event, actor), NO_RESPONSE, *by, now) for event in events
+    )
     insert_rows(Event, COLUMNS, rows)
+
+
+def _asked(event: NewEvent, actor: Actor) -> dict[str, Any]:
+    return {**event.request, "bulk": actor.bulk} if actor.bulk else event.request

@@ -31,8 +31,8 @@ UNFOLD = {
     "SITE_SUBHEADER": _("GPU cloud control plane"),
     "SITE_SYMBOL": "memory",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
-    "STYLES": [_file("console.css")],
-    "SCRIPTS": [_file("live.js"), _file("charts.js"), _file("search.js")],
+    "STYLES": [_file("console.css"), _file("lists.css")],
+    "SCRIPTS": [_file("live.js"), _file("charts.js"), _file("menus.js"), _file("search.js")],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
@@ -87,6 +87,7 @@ UNFOLD = {
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
                 _item(_("Events"), "events_event", "history"),
+                _item(_("Bulk actions"), "bulk_bulkaction", "checklist"),
                 _item(_("Administrators"), "accounts_operator", "admin_panel_settings"),
             ),
             _part(

@@ -17,6 +17,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 60, "queue": "power"},
     },
     "power-pick-up": {"task": "backends.tasks.pick_up_power", "schedule": 5.0, "options": {"expires": 10}},
+    "bulk-pick-up": {"task": "moreh_cloud.bulk.tasks.pick_up", "schedule": 5.0, "options": {"expires": 10}},
+    "bulk-tidy": {"task": "moreh_cloud.bulk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "mail": {"task": "moreh_cloud.accounts.tasks.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},
     "tidy-answers": {"task": "moreh_cloud.answers.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},

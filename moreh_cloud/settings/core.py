@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "moreh_cloud.events",
     "moreh_cloud.answers",
     "moreh_cloud.alerts",
+    "moreh_cloud.bulk",
     "tokens",
     "backends",
     "sda",
@@ -51,6 +52,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "moreh_cloud.console.pages.filters.DefaultFilters",
     "axes.middleware.AxesMiddleware",
 ]
 AUTH_USER_MODEL = "accounts.Operator"

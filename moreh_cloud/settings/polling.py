@@ -23,4 +23,5 @@ MOREH_WATCHED_TABLES = (
     "scheduler_worker",
     "events_event",
     "alerts_alert",
+    "bulk_bulkaction",
 )

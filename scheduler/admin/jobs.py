@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from moreh_cloud.events.admin import actor_of, event_table
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.admin import event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
     ExactNumber,
@@ -73,6 +74,29 @@ class Phase(admin.SimpleListFilter):
         yield from rest
 
 
+def _seconds(start: str, *ends: str) -> Callable[[Job], float | None]:
+    """Make the function that gives a job's time between two of its moments; None until the second has come."""
+
+    def read(job: Job) -> float | None:
+        begin, end = getattr(job, start), next(filter(None, (getattr(job, name) for name in ends)), None)
+        return (end - begin).total_seconds() if begin and end else None
+
+    return read
+
+
+EXPORTED = {
+    "number": None,
+    "why": lambda job: job.cause or job.pending_reason,
+    "asked": "requested_at",
+    "submitted": "submitted_at",
+    "started": "started_at",
+    "ended": "ended_at",
+    "waited": _seconds("requested_at", "submitted_at", "ended_at"),
+    "ran": _seconds("started_at", "ended_at"),
+    "process": "process_name",
+}
+
+
 @admin.register(Job)
 class JobAdmin(GrowingAdmin):
     list_display = (
@@ -93,6 +117,7 @@ class JobAdmin(GrowingAdmin):
     search_fields = ("id__exact", "token__description", "process_name")
     search_help_text = _("Number, customer's name or process")
     ordering = ("-id",)
+    export_columns = EXPORTED
     actions = ("cancel", "change_priority")
     actions_detail: Any = ("cancel", "change_priority")
     readonly_fields = ("token_link", "sda_link", "group_link")
@@ -131,8 +156,8 @@ class JobAdmin(GrowingAdmin):
         icon="cancel",
         dangerous=True,
     )
-    def cancel(self, request: HttpRequest, row: Job, _data: dict[str, Any]) -> None:
-        cancel_job(row, cause=Cause.BY_OPERATOR, actor=actor_of(request))
+    def cancel(self, actor: Actor, row: Job, _data: dict[str, Any]) -> None:
+        cancel_job(row, cause=Cause.BY_OPERATOR, actor=actor)
 
     @confirmed(
         _("Change priority"),
@@ -140,8 +165,8 @@ class JobAdmin(GrowingAdmin):
         form=PriorityForm,
         icon="swap_vert",
     )
-    def change_priority(self, request: HttpRequest, row: Job, data: dict[str, Any]) -> None:
-        set_job_priority(row, data["priority"], actor=actor_of(request))
+    def change_priority(self, actor: Actor, row: Job, data: dict[str, Any]) -> None:
+        set_job_priority(row, data["priority"], actor=actor)
 
     @admin.display(description=_("job"), ordering="id")
     def shown_number(self, row: Job) -> str:

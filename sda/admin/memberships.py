@@ -5,6 +5,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of
 from moreh_cloud.lib.admin import (
     ServiceAdmin,
@@ -40,8 +41,8 @@ class MembershipAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: Membership, _data: dict[str, Any]) -> None:
-        delete_membership(row, actor=actor_of(request))
+    def delete(self, actor: Actor, row: Membership, _data: dict[str, Any]) -> None:
+        delete_membership(row, actor=actor)
 
     @admin.display(description=_("user group"), ordering="token_group__name")
     def user_group(self, row: Membership) -> SafeString | str:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import BackendGroup
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
@@ -78,8 +79,8 @@ class SdaModelAdmin(ServiceAdmin):
         update_sda_model(row, actor=actor_of(request), **changes)
 
     @confirmed(_("Delete"), says=_("The model leaves; no SDA may have it any more."), icon="delete", dangerous=True)
-    def delete(self, request: HttpRequest, row: SdaModel, _data: dict[str, Any]) -> None:
-        delete_sda_model(row, actor=actor_of(request))
+    def delete(self, actor: Actor, row: SdaModel, _data: dict[str, Any]) -> None:
+        delete_sda_model(row, actor=actor)
 
     @admin.display(description=_("who may use it"), ordering="open")
     def shown_open(self, row: SdaModel) -> SafeString:
@@ -161,8 +162,8 @@ class SdaModelGroupAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: SdaModelGroup, data: dict[str, Any]) -> None:
-        delete_sda_model_group(row, actor=actor_of(request), force=data["force"])
+    def delete(self, actor: Actor, row: SdaModelGroup, data: dict[str, Any]) -> None:
+        delete_sda_model_group(row, actor=actor, force=data["force"])
 
     @admin.display(description=_("SDA models"))
     def shown_models(self, row: SdaModelGroup) -> str:

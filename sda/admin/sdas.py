@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ExactNumber,
@@ -81,8 +82,8 @@ class SdaAdmin(ServiceAdmin):
         switch_model(row, changes.get("model", row.model), actor=actor_of(request), group=group)
 
     @confirmed(_("Make current"), says=_("Programs of the token that name no SDA get this one."), icon="star")
-    def make_current(self, request: HttpRequest, row: Sda, _data: dict[str, Any]) -> None:
-        set_current_sda(row, actor=actor_of(request))
+    def make_current(self, actor: Actor, row: Sda, _data: dict[str, Any]) -> None:
+        set_current_sda(row, actor=actor)
 
     @confirmed(
         _("Delete"),
@@ -91,8 +92,8 @@ class SdaAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: Sda, data: dict[str, Any]) -> None:
-        delete_sda(row, actor=actor_of(request), force=data["force"])
+    def delete(self, actor: Actor, row: Sda, data: dict[str, Any]) -> None:
+        delete_sda(row, actor=actor, force=data["force"])
 
     @admin.display(description=_("token"), ordering="token__description")
     def token_link(self, row: Sda) -> SafeString | str:

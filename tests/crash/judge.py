@@ -28,6 +28,8 @@ from backends.services.power import request_power
 from moreh_cloud.accounts.access import open_access
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.models import Operator
+from moreh_cloud.bulk import services as bulks
+from moreh_cloud.bulk.models import BulkAction
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
@@ -201,8 +203,27 @@ def devices(node: str) -> list[list[str]]:
     return [list(row) for row in Device.objects.filter(backend__name=node).values_list("status", "why")]
 
 
+def begin_bulk_deletion(number: int) -> int:
+    """Make tokens and agree to the deletion of all of them; gives the number of the bulk action."""
+    operator = Operator.objects.create(
+        username=uuid4().hex, role=Role.GENERAL, is_staff=True, email_verified_at=db_now()
+    )
+    made = [create_token(description=f"bulk {index}", actor=TESTER) for index in range(number)]
+    order = bulks.Order("tokens.Token", "delete", [(token.pk, token.description) for token in made])
+    return int(bulks.begin_bulk(order, operator=operator, actor=TESTER).pk)
+
+
+def bulk(number: int) -> dict[str, Any]:
+    """Give how far a bulk action is, its items' states, and how often each of its acts was done."""
+    row = BulkAction.objects.get(pk=number)
+    states = dict(row.items.order_by().values_list("state").annotate(Count("pk")))
+    acts = Event.objects.filter(action="DELETE_TOKEN", request__bulk=number).order_by()
+    times = set(acts.values_list("subject").annotate(n=Count("pk")).values_list("n", flat=True))
+    return {"state": row.state, "done": row.done, "attempt": row.attempt, "items": states, "times": sorted(times)}
+
+
 ASKED = (seed, job, jobs, restless, broken, power, action, devices)
-ABOUT_OTHERS = (access, tokens, presence, history, ring_roll_up, hours)
+ABOUT_OTHERS = (access, tokens, presence, history, ring_roll_up, hours, begin_bulk_deletion, bulk)
 VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*ASKED, *ABOUT_OTHERS)}
 
 

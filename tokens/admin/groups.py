@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     ConfirmForm,
@@ -63,8 +64,8 @@ class TokenGroupAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: TokenGroup, data: dict[str, Any]) -> None:
-        delete_token_group(row, actor=actor_of(request), force=data["force"])
+    def delete(self, actor: Actor, row: TokenGroup, data: dict[str, Any]) -> None:
+        delete_token_group(row, actor=actor, force=data["force"])
 
     @admin.display(description=_("tokens"), ordering="size")
     def shown_tokens(self, row: Any) -> SafeString:

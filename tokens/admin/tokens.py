@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.enums import ActionVariant
 
+from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
     Secret,
@@ -137,8 +138,8 @@ class TokenAdmin(ServiceAdmin):
     @confirmed(
         _("Show value"), says=_("The secret value is shown, and an event says that you saw it."), icon="visibility"
     )
-    def reveal(self, request: HttpRequest, row: Token, _data: dict[str, Any]) -> Secret:
-        return Secret(_("Value of the token"), reveal_token(row, actor=actor_of(request)), VALUE_NOTE)
+    def reveal(self, actor: Actor, row: Token, _data: dict[str, Any]) -> Secret:
+        return Secret(_("Value of the token"), reveal_token(row, actor=actor), VALUE_NOTE)
 
     @confirmed(
         _("Rotate value"),
@@ -146,8 +147,8 @@ class TokenAdmin(ServiceAdmin):
         icon="cycle",
         dangerous=True,
     )
-    def rotate(self, request: HttpRequest, row: Token, _data: dict[str, Any]) -> Secret:
-        return Secret(_("New value of the token"), rotate_token(row, actor=actor_of(request)).value, VALUE_NOTE)
+    def rotate(self, actor: Actor, row: Token, _data: dict[str, Any]) -> Secret:
+        return Secret(_("New value of the token"), rotate_token(row, actor=actor).value, VALUE_NOTE)
 
     @confirmed(
         _("Delete"),
@@ -155,8 +156,8 @@ class TokenAdmin(ServiceAdmin):
         icon="delete",
         dangerous=True,
     )
-    def delete(self, request: HttpRequest, row: Token, _data: dict[str, Any]) -> None:
-        delete_token(row, actor=actor_of(request))
+    def delete(self, actor: Actor, row: Token, _data: dict[str, Any]) -> None:
+        delete_token(row, actor=actor)
 
     @admin.display(description=_("token"), ordering="description")
     def shown_name(self, row: Token) -> SafeString | str:

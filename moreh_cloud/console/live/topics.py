@@ -21,6 +21,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     "events": ("events_event",),
     "alerts": ("alerts_alert",),
+    "bulk": ("bulk_bulkaction",),
 }
 
 Pulse = Mapping[str, str]

@@ -1,6 +1,7 @@
 """A ModelAdmin that never writes by itself: it calls the noun's services."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -8,13 +9,14 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.urls import path, reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
+from moreh_cloud.lib.admin.export import export, without_pages
 from moreh_cloud.lib.admin.shown import Secret, Table
 from moreh_cloud.lib.errors import DomainError
+from moreh_cloud.lib.said import with_details
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -47,8 +49,14 @@ class ServiceAdmin(ModelAdmin):
     wire_names: Mapping[str, str] = {}
     """Which form field a parameter of a DomainError is about, where the names differ."""
 
+    kinds = (("csv", "CSV"), ("json", "JSON"))
+    """The kinds of files that the list can be had as."""
+
     live_topics = ""
     """What the list watches to keep itself up to date: topics of the console, separated by blanks."""
+
+    export_columns: Mapping[str, Any] = {}
+    """What a file of the list says besides what is shown, or otherwise: a path of fields or a function; None: not."""
 
     actions_detail: Any = ()  # unfold's own annotation allows none
     form = RowForm
@@ -59,6 +67,19 @@ class ServiceAdmin(ModelAdmin):
     list_fullwidth = True
     change_form_outer_before_template: Any = "admin/row_tables_above.html"
     change_form_outer_after_template: Any = "admin/row_tables.html"
+
+    def get_urls(self) -> list[Any]:
+        """Add the list as a file, in two kinds."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        kinds = [
+            path(f"export.{kind}", self.admin_site.admin_view(partial(export, self, kind=kind)), name=f"{name}_{kind}")
+            for kind, _label in self.kinds
+        ]
+        return [*kinds, *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        found: Any = super().get_changelist(request, **kwargs)
+        return without_pages(found) if getattr(request, "whole_list", False) else found
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
         """Give what else the page of a row shows."""
@@ -147,8 +168,7 @@ class GrowingAdmin(ServiceAdmin):
 
 def explain(error: DomainError) -> str:
     """Say what a service refused, with the details that people can read."""
-    details = ", ".join(f"{name}: {value}" for name, value in error.details.items() if isinstance(value, str | int))
-    return _("%(message)s (%(details)s)") % {"message": error, "details": details} if details else str(error)
+    return with_details(str(error), error.details)
 
 
 def _tells(form: Any, refusal: DomainError | None, names: Mapping[str, str]) -> Any:

@@ -17,6 +17,7 @@ from backends.models import Backend, Telemetry
 from backends.services.power import Sight, note_sights
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.answers.watching import count_rows, fold_stamps, read_stamps, watch_tables
+from moreh_cloud.bulk.services import Order, begin_bulk
 from moreh_cloud.lib.clock import db_now
 from scheduler.services.jobs import finish_job, set_job_priority
 from scheduler.tick import tick
@@ -194,6 +195,7 @@ def test_every_watched_table_is_stamped() -> None:
     note_sights({node.pk: Sight(PowerStatus.ON)})
     Telemetry.objects.create(device=node.devices.get(), utilization=1, at=db_now())
     entitle(make.token(), make.default_group(), make.sda_model())
+    begin_bulk(Order("backends.Backend", "drain", [(node.pk, node.name)]), operator=make.operator(), actor=make.ACTOR)
     watched = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
     for table in settings.MOREH_WATCHED_TABLES:
         rows = watched[table]._base_manager.all()

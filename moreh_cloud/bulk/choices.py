@@ -1,0 +1,37 @@
+from collections.abc import Mapping
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class BulkState(models.TextChoices):
+    QUEUED = "QUEUED", _("waiting for a worker")
+    RUNNING = "RUNNING", _("under way")
+    ENDED = "ENDED", _("carried out")
+    STOPPED = "STOPPED", _("stopped")
+
+
+EDGES: Mapping[str, tuple[str, ...]] = {
+    BulkState.QUEUED: (BulkState.RUNNING, BulkState.STOPPED),
+    BulkState.RUNNING: (BulkState.ENDED, BulkState.STOPPED),
+    BulkState.ENDED: (),
+    BulkState.STOPPED: (),
+}
+UNDER_WAY = (BulkState.QUEUED, BulkState.RUNNING)
+
+
+class ItemState(models.TextChoices):
+    """An item moves once, from WAITING; those of a stopped bulk action stay there: they are not done."""
+
+    WAITING = "WAITING", _("not done")
+    DONE = "DONE", _("done")
+    FAILED = "FAILED", _("refused")
+    SKIPPED = "SKIPPED", _("left out")
+
+
+class Why(models.TextChoices):
+    """Why a bulk action was stopped."""
+
+    ASKED = "ASKED", _("somebody stopped it")
+    NO_RIGHT = "NO_RIGHT", _("who began it may not do this any more")
+    NO_VERB = "NO_VERB", _("this version does not know the action")

@@ -1,0 +1,3 @@
+from django.dispatch import Signal
+
+bulk_begun = Signal()  # bulk_id

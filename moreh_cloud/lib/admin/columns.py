@@ -1,0 +1,82 @@
+"""What a list says in a file: its columns with plain values and names that do not change with the language."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from html import unescape
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from moreh_cloud.lib.admin.shown import NOTHING
+
+Read = Callable[[Any], Any]
+PLAIN = (str, int, float, bool, list, dict, type(None))
+
+
+def columns_of(admin: Any) -> dict[str, Read]:
+    """Give the columns of a list by name: its number, what the list shows, and what its admin adds for files.
+
+    A column that is sorted by a field gives that field's value; only what no field tells is the text of the page.
+    """
+    wishes = admin.export_columns
+    shown = {_name(entry): _reader(admin, entry) for entry in admin.list_display}
+    added = {name: _reader(admin, name, wish) for name, wish in wishes.items() if wish}
+    every = {"id": lambda row: plain(row.pk)} | shown | added
+    return {name: read for name, read in every.items() if wishes.get(name, name)}
+
+
+def _name(entry: str) -> str:
+    return "name" if entry == "__str__" else entry.removeprefix("shown_").removesuffix("_link")
+
+
+def _reader(admin: Any, entry: str, wish: str | Read = "") -> Read:
+    """Make the function that reads one column of a row."""
+    if callable(wish):
+        read = wish
+        return lambda row: plain(read(row))
+    method = getattr(admin, entry, None)
+    path = wish or getattr(method, "admin_order_field", "") or (entry if _is_field(admin.model, entry) else "")
+    if path:
+        steps = str(path).lstrip("-").split("__")
+        return lambda row: plain(_follow(row, steps))
+    if entry == "__str__":
+        return str
+    return lambda row: _text(method(row) if method else getattr(row, entry))
+
+
+def _is_field(model: type[Model], name: str) -> bool:
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+def _follow(row: Any, steps: list[str]) -> Any:
+    for step in steps:
+        try:
+            row = getattr(row, step, None)
+        except ObjectDoesNotExist:
+            return None
+    return row
+
+
+def plain(value: Any) -> Any:
+    """Give a value as JSON knows it: times as ISO texts in the zone of the installation, rows by their names."""
+    if isinstance(value, datetime):
+        return timezone.localtime(value).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value if isinstance(value, PLAIN) else str(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = unescape(strip_tags(str(value))).strip()
+    return "" if text == NOTHING else text
