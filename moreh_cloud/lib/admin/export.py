@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, Streami
 from django.utils import timezone, translation
 
 from moreh_cloud.lib.admin.columns import Read, columns_of
-from moreh_cloud.lib.sheets import head, line
 from moreh_cloud.lib.said import SOURCE
+from moreh_cloud.lib.sheets import head, line
 
 PIECE = 2_000  # rows that are in memory at once
 KINDS = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/json"}
