@@ -63,6 +63,18 @@ def parameters(address: str) -> dict[str, bool]:
     return found
 
 
+def schema_of(address: str, name: str) -> dict[str, Any]:
+    """Give the schema of a parameter, references followed."""
+    described = operation(address)
+    found = {one["name"]: one["schema"] for one in described.get("parameters", [])}
+    if body := described.get("requestBody"):
+        found |= SHAPES[_reference(body["content"]["application/json"]["schema"])]["properties"]
+    field = found[name]
+    referred = next(_references(field), None)
+    schema: dict[str, Any] = SHAPES[referred.rpartition("/")[2]] if referred else field
+    return schema
+
+
 def test_the_contract_has_46_addresses() -> None:
     assert len(PARAMETERS) == 46
 

@@ -141,7 +141,7 @@ def test_a_token_is_changed_and_another_sda_made_current(api: APIClient) -> None
     assert events("SET_CURRENT_SDA") == [(f"sda/{second.pk}", {})]
     other = make.sda()
     answer = api.put(URL, {"token": token.value, "priority": 9, "targetSdaId": other.pk})
-    assert refused(answer) == (404, "NOT_FOUND", ["sdaId"])
+    assert refused(answer) == (404, "NOT_FOUND", ["targetSdaId"])
     token.refresh_from_db()
     assert token.priority == 7
 
