@@ -60,7 +60,7 @@ def test_what_a_token_may_use_has_an_entry_per_group(api: APIClient) -> None:
     assert found["X-Total-Count"] == "3"
     assert found.json()[0]["group"]["backendGroup"] == {"id": fast.pk, "name": "fast"}
     assert [row["value"] for row in found.json()[0]["group"]["tokenlist"]] == [token.value]
-    assert [row["id"] for row in api.get(MODELS, {"token": token.value, "id": free.pk}).json()] == [free.pk]
+    assert [row["id"] for row in api.get(f"{MODELS}?token={token.value}&id={free.pk}").json()] == [free.pk]
     assert api.get(MODELS, {"token": "nobody's"}).json() == []
 
 
