@@ -108,3 +108,21 @@ class OrderState(models.TextChoices):
 
 
 OPEN_ORDERS = (OrderState.PENDING, OrderState.ACKED)
+
+
+# What people are told, in their language, by the code of a power failure (`backends.power.driver`).
+POWER_CAUSES = {
+    "WRONG_LOGIN": _("The BMC refused the user or the password."),
+    "LOGIN_LOCKED": _("Not tried: one more wrong login could lock the account on the BMC."),
+    "UNSUPPORTED": _("The BMC cannot do this."),
+    "WEAK_AUTH": _("Refused: the BMC offers no safe way to log in."),
+    "ADDRESS_NOT_ALLOWED": _("The address of the BMC is not in the allowed networks."),
+    "BMC_SILENT": _("The BMC does not answer."),
+    "BMC_UNREACHABLE": _("The BMC cannot be reached over the network."),
+    "BMC_GARBAGE": _("The BMC answered something that is no IPMI."),
+    "SESSIONS_FULL": _("The BMC has no session left."),
+    "BMC_BUSY": _("The BMC answered that it cannot do it now."),
+    "DRIVER_LOST": _("The power driver died or was stopped at its deadline."),
+    "IPMI_ERROR": _("The node did not reach the wished state in time."),
+    "UNKNOWN": _("It was sent, but the BMC did not confirm it."),
+}

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -61,13 +62,14 @@ def require_access(token: Token, model: SdaModel, group: SdaModelGroup | None = 
     raise ModelNotAllowed(model=model.name)
 
 
-def get_sda(token: Token, sda_id: int | None = None) -> Sda:
-    """Find an SDA of the token, the current one unless another is named. Raises NotFound."""
+def get_sda(token: Token, sda_id: int | None = None, *, name: str = "sdaId") -> Sda:
+    """Find an SDA of the token, the current one unless another is named. Raises NotFound, naming the parameter."""
     wanted = live_sdas(token).filter(pk=sda_id) if sda_id else live_sdas(token).filter(current=True)
     sda = wanted.first()
     if sda is None:
         text = _("This token has no such SDA.") if sda_id else _("This token has no SDA yet: add one first.")
-        raise NotFound(text, sdaId=sda_id or "current")
+        details: dict[str, Any] = {name: sda_id or "current"}
+        raise NotFound(text, **details)
     return sda
 
 

@@ -74,8 +74,8 @@ def _once() -> None:
     create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
     raise_alert(Category.GPU_ERROR, subject=f"backend/{number}", content="A GPU fell off the bus.")
     hour = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
-    UsageHour.objects.create(hour=hour, token=token, device_ms=3_600_000)
-    ClosedHour.objects.create(hour=hour, device_ms=3_600_000, closed_at=hour)
+    UsageHour.objects.create(hour=hour, token=token, device_ms=3_600_000, minimum=1, maximum=1)
+    ClosedHour.objects.create(hour=hour, device_ms=3_600_000, minimum=1, maximum=1, closed_at=hour)
     Queue.objects.get_or_create(group=make.default_group())
     every = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)[0]
     PeriodicTask.objects.create(name=f"task {number}", task="scheduler.tasks.sweep", interval=every)

@@ -110,8 +110,9 @@ def update_token_group(
 def delete_token_group(group: TokenGroup, *, actor: Actor, force: bool = False) -> None:
     """Leave a tombstone. Raises TokenGroupNotEmpty unless `force`, which takes the tokens out first."""
     hold(group)
-    if group.tokens.exists() and not force:
-        raise TokenGroupNotEmpty(group=group.pk)
+    inside = group.tokens.live().count()
+    if inside and not force:
+        raise TokenGroupNotEmpty(id=group.pk, tokens=inside)
     group.tokens.clear()
     if not TokenGroup.objects.live().filter(pk=group.pk).update(deleted_at=db_now()):
         raise NotFound

@@ -15,13 +15,13 @@ class ByToken(ExactNumber):
 
 @admin.register(UsageHour)
 class UsageHourAdmin(GrowingAdmin):
-    list_display = ("hour", "token_link", "device_hours", "device_ms")
+    list_display = ("hour", "token_link", "device_hours", "device_ms", "minimum", "maximum")
     list_filter = (("hour", TimeRange), ByToken)
     list_select_related = ("token",)
     search_fields = ("token__description",)
     search_help_text = _("Customer's name")
     ordering = ("-hour", "token_id")
-    fields = ("hour", "token_link", "device_hours", "device_ms")
+    fields = ("hour", "token_link", "device_hours", "device_ms", "minimum", "maximum")
     readonly_fields = ("token_link", "device_hours")
 
     @admin.display(description=_("token"), ordering="token__description")
@@ -35,9 +35,9 @@ class UsageHourAdmin(GrowingAdmin):
 
 @admin.register(ClosedHour)
 class ClosedHourAdmin(GrowingAdmin):
-    list_display = ("hour", "device_hours", "device_ms", "closed_at")
+    list_display = ("hour", "device_hours", "device_ms", "minimum", "maximum", "closed_at")
     ordering = ("-hour",)
-    fields = ("hour", "device_hours", "device_ms", "closed_at")
+    fields = ("hour", "device_hours", "device_ms", "minimum", "maximum", "closed_at")
     readonly_fields = ("device_hours",)
 
     @admin.display(description=_("device-hours"), ordering="device_ms")

@@ -36,6 +36,16 @@ class Held:
         """The time-weighted average, exactly; 0 over an empty range."""
         return Fraction(self.device_ms, self.span_ms) if self.span_ms else Fraction(0)
 
+    def __add__(self, other: "Held") -> "Held":
+        """Join with another range; one without length counts for nothing."""
+        if not (self.span_ms and other.span_ms):
+            return self if self.span_ms else other
+        lowest, highest = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
+        return Held(lowest, highest, self.device_ms + other.device_ms, self.span_ms + other.span_ms)
+
+
+NOTHING = Held(0, 0, 0, 0)
+
 
 def clip(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Iterator[tuple[K, int, int, int]]:
     """Cut the intervals to a range, as (key, start, end, devices); those outside, and empty ones, disappear."""
@@ -54,19 +64,20 @@ def device_ms(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> d
     return dict(sums)
 
 
-def device_ms_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], int]:
-    """Split the device-milliseconds of a range over (start of the hour in ms since the epoch, key)."""
-    sums: defaultdict[tuple[int, K], int] = defaultdict(int)
+def held_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Held]:
+    """Measure each (start of an hour in ms since the epoch, key) within a range; a key that held nothing is absent."""
+    pieces: defaultdict[tuple[int, K], list[Interval[K]]] = defaultdict(list)
     for key, start, end, devices in clip(intervals, start_ms, end_ms):
         for hour in range(start - start % HOUR_MS, end, HOUR_MS):
-            sums[hour, key] += (min(end, hour + HOUR_MS) - max(start, hour)) * devices
-    return dict(sums)
+            piece = Interval(key, max(start, hour), min(end, hour + HOUR_MS), devices)
+            pieces[hour, key].append(piece)
+    return {at: held(mine, at[0], at[0] + HOUR_MS) for at, mine in pieces.items()}
 
 
 def held(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Held:
     """Measure how many devices were held at once in a range: lowest, highest and their sum over time."""
     if start_ms >= end_ms:
-        return Held(0, 0, 0, 0)
+        return NOTHING
     steps = profile(intervals, start_ms, end_ms)
     counts = [devices for _, devices in steps]
     ends = [at for at, _ in steps[1:]] + [end_ms]

@@ -5,11 +5,13 @@ from tokens.models import Token
 
 
 class UsageHour(models.Model):
-    """Device-milliseconds of one token within one closed hour (UTC)."""
+    """What one token held within one closed hour (UTC)."""
 
     hour = models.DateTimeField(_("hour"))
     token = models.ForeignKey(Token, models.PROTECT, db_index=False, verbose_name=_("token"))
     device_ms = models.BigIntegerField(_("device-milliseconds"))
+    minimum = models.PositiveIntegerField(_("minimum"), help_text=_("Devices held at once, at the least."))
+    maximum = models.PositiveIntegerField(_("maximum"), help_text=_("Devices held at once, at the most."))
 
     class Meta:
         verbose_name = _("hourly usage")
@@ -23,10 +25,12 @@ class UsageHour(models.Model):
 
 
 class ClosedHour(models.Model):
-    """An hour whose roll-up is done; the next one to close follows the latest."""
+    """An hour whose roll-up is done, with what all tokens held together; the next one to close follows the latest."""
 
     hour = models.DateTimeField(_("hour"), primary_key=True)
     device_ms = models.BigIntegerField(_("device-milliseconds"))
+    minimum = models.PositiveIntegerField(_("minimum"), help_text=_("Devices held at once, at the least."))
+    maximum = models.PositiveIntegerField(_("maximum"), help_text=_("Devices held at once, at the most."))
     closed_at = models.DateTimeField(_("closed"))
 
     class Meta:

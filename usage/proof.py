@@ -9,9 +9,11 @@ from django.db.models import Count, F, Q, Sum
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import OVER
 from scheduler.models import Allocation, Job
+from usage.metering import Held
 from usage.models import ClosedHour, UsageHour
-from usage.queries import first_start, last_closed, overlapping, recomputed_hours, usage_of
-from usage.services import HOUR
+from usage.queries import HOUR, first_start, last_closed, measured_hours, overlapping, usage_of
+
+VALUES = ("device_ms", "minimum", "maximum")
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ def prove() -> Proof:
     """Recompute every closed hour from the intervals and check the laws of allocations."""
     proof = Proof(allocations=Allocation.objects.count(), hours=ClosedHour.objects.count())
     proof.device_ms = UsageHour.objects.aggregate(total=Sum("device_ms"))["total"] or 0
-    for check in (_hours, _totals, _overlaps, _gangs, _open_ends):
+    for check in (_hours, _overlaps, _gangs, _open_ends):
         proof.differences.extend(check())
     proof.device_ms_since = _since_the_last_hour()
     return proof
@@ -43,23 +45,27 @@ def _since_the_last_hour() -> int:
 
 
 def _hours() -> Iterator[str]:
-    """Device-seconds of allocations are those of the roll-up, per hour and token."""
-    last = last_closed()
-    expected = recomputed_hours(last.hour + HOUR) if last else {}
-    rows = UsageHour.objects.values_list("hour", "token_id", "device_ms")
-    stored = {(to_ms(hour), token): ms for hour, token, ms in rows}
+    """What each token held in each hour, and all together, is what the allocations say."""
+    start, last = first_start(), last_closed()
+    tokens, totals = measured_hours(start, last.hour + HOUR) if start and last else ({}, {})
+    rows = UsageHour.objects.values_list("hour", "token_id", *VALUES)
+    stored = {(to_ms(hour), f"token {token}"): values for hour, token, *values in rows}
+    stored |= {(to_ms(hour), "total"): values for hour, *values in ClosedHour.objects.values_list("hour", *VALUES)}
+    expected = {(ms, f"token {token}"): _values(held) for (ms, token), held in tokens.items()}
+    expected |= {(ms, "total"): _values(held) for ms, held in totals.items()}
     for key in sorted(expected.keys() | stored.keys()):
-        if expected.get(key, 0) != stored.get(key, 0):
+        there, true = stored.get(key, [0, 0, 0]), expected.get(key, [0, 0, 0])
+        if there != true:
             at = datetime.fromtimestamp(key[0] / 1000, UTC)
-            yield f"hour {at:%Y-%m-%dT%H}Z token {key[1]}: stored {stored.get(key, 0)} ms, is {expected.get(key, 0)} ms"
+            yield f"hour {at:%Y-%m-%dT%H}Z {key[1]}: stored {_said(there)}, is {_said(true)}"
 
 
-def _totals() -> Iterator[str]:
-    """A closed hour's total is the sum of its tokens."""
-    sums = dict(UsageHour.objects.order_by().values_list("hour").annotate(Sum("device_ms")))
-    for closed in ClosedHour.objects.all():
-        if closed.device_ms != sums.get(closed.hour, 0):
-            yield f"hour {closed.hour:%Y-%m-%dT%H}Z: total {closed.device_ms} ms, tokens {sums.get(closed.hour, 0)} ms"
+def _values(held: Held) -> list[int]:
+    return [held.device_ms, held.minimum, held.maximum]
+
+
+def _said(values: list[int]) -> str:
+    return "{} ms, {} to {} at once".format(*values)
 
 
 def _overlaps() -> Iterator[str]:

@@ -1,19 +1,21 @@
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Sum, Window
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum, Window
 from django.db.models.functions import Lag
 
 from backends.models import Device
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.models import Allocation
 from tokens.models import Token
-from usage.metering import HOUR_MS, Held, Interval, device_ms, device_ms_by_hour, held, percentage
+from usage.metering import NOTHING, Held, Interval, device_ms, held, held_by_hour, percentage
 from usage.models import ClosedHour, UsageHour
 
+HOUR = timedelta(hours=1)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any allocation
 
 
@@ -38,16 +40,66 @@ class UsageReport:
         return percentage(devices, self.total_devices)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was held in a part of a range: by all tokens, or by the one that counts, and by each."""
+
+    total: Held = NOTHING
+    tokens: Mapping[int, Held] = field(default_factory=dict)
+
+    def of(self, token: int) -> Held:
+        """Give what a token held; one that is not here held nothing all the time."""
+        return self.tokens.get(token, Held(0, 0, 0, self.total.span_ms))
+
+
 def usage_of(start: datetime, end: datetime, token: Token | None = None) -> UsageReport:
-    """Measure a range, cut to now, from the allocations themselves; tokens that held nothing are left out."""
-    start_ms, end_ms = to_ms(start), min(to_ms(end), to_ms(db_now()))
+    """Measure a range, cut to now: closed hours by their roll-up, the rest by the allocations; exactly the same."""
+    end = min(end, db_now())
+    parts = list(_parts(start, end, token)) if start < end else []
+    pks = sorted({pk for part in parts for pk in part.tokens})
+    names = Token.objects.in_bulk(pks)
+    rows = [TokenUsage(names[pk], sum((part.of(pk) for part in parts), NOTHING)) for pk in pks]
+    return UsageReport(sum((part.total for part in parts), NOTHING), rows, total_devices())
+
+
+def _parts(start: datetime, end: datetime, token: Token | None) -> Iterator[Part]:
+    inside = closed_hours(start, end)
+    first, last = inside.aggregate(first=Min("hour"), last=Max("hour")).values()
+    if first is None:
+        yield _measured(start, end, token)
+        return
+    yield _measured(start, first, token)
+    yield _rolled_up(first, last + HOUR, token)
+    yield _measured(last + HOUR, end, token)
+
+
+def _measured(start: datetime, end: datetime, token: Token | None) -> Part:
+    """Measure a part by the allocations themselves."""
+    if start >= end:
+        return Part()
+    span = to_ms(start), to_ms(end)
     found = list(intervals(start, end, token))
-    by_token: dict[int, list[Interval[int]]] = {}
+    by_token: defaultdict[int, list[Interval[int]]] = defaultdict(list)
     for interval in found:
-        by_token.setdefault(interval.key, []).append(interval)
-    names = Token.objects.in_bulk(by_token)
-    rows = [TokenUsage(names[pk], held(mine, start_ms, end_ms)) for pk, mine in sorted(by_token.items())]
-    return UsageReport(held(found, start_ms, end_ms), rows, total_devices())
+        by_token[interval.key].append(interval)
+    return Part(held(found, *span), {pk: held(mine, *span) for pk, mine in by_token.items()})
+
+
+def _rolled_up(start: datetime, end: datetime, token: Token | None) -> Part:
+    """Put a part together from closed hours; an hour without a row of a token is one in which it held nothing."""
+    span, hours = to_ms(end) - to_ms(start), (end - start) // HOUR
+    sums = (Sum("device_ms"), Min("minimum"), Max("maximum"), Count("hour"))
+    rows = usage_hours(token).filter(hour__gte=start, hour__lt=end).order_by().values_list("token_id").annotate(*sums)
+    tokens = {pk: Held(low if n == hours else 0, high, ms, span) for pk, ms, low, high, n in rows}
+    if token:
+        return Part(tokens.get(token.pk, Held(0, 0, 0, span)), tokens)
+    ms, low, high, _hours = closed_hours(start, end).aggregate(*sums).values()
+    return Part(Held(low, high, ms, span), tokens)
+
+
+def closed_hours(start: datetime, end: datetime) -> QuerySet[ClosedHour]:
+    """Give the closed hours that lie within a range; they follow each other without a gap."""
+    return ClosedHour.objects.filter(hour__gte=start, hour__lte=end - HOUR).order_by()
 
 
 def intervals(
@@ -68,7 +120,7 @@ def device_ms_of(tokens: Sequence[int], *starts: datetime) -> dict[int, tuple[in
     nothing are absent.
     """
     last, now = last_closed(), db_now()
-    unclosed = last.hour + timedelta(milliseconds=HOUR_MS) if last else EARLIEST
+    unclosed = last.hour + HOUR if last else EARLIEST
     since = {f"since_{number}": Sum("device_ms", filter=Q(hour__gte=start)) for number, start in enumerate(starts)}
     rolled = UsageHour.objects.filter(token__in=tokens, hour__lt=unclosed).order_by()
     sums_of = rolled.values("token").annotate(**since, altogether=Sum("device_ms"))
@@ -109,9 +161,8 @@ def overlapping() -> QuerySet[Allocation]:
     return before.filter(Q(earlier__isnull=False) & (Q(free_from__isnull=True) | Q(started_at__lt=F("free_from"))))
 
 
-def recomputed_hours(until: datetime) -> dict[tuple[int, int], int]:
-    """Compute from the intervals alone what every (hour in ms, token id) up to a time must hold."""
-    start = first_start()
-    if start is None:
-        return {}
-    return device_ms_by_hour(intervals(start, until), to_ms(start), to_ms(until))
+def measured_hours(start: datetime, end: datetime) -> tuple[dict[tuple[int, int], Held], dict[int, Held]]:
+    """Measure by the allocations what each (hour in ms, token) of a range held, and each hour in all."""
+    found, span = list(intervals(start, end)), (to_ms(start), to_ms(end))
+    everyone = (Interval(0, one.start_ms, one.end_ms, one.devices) for one in found)
+    return held_by_hour(found, *span), {ms: total for (ms, _), total in held_by_hour(everyone, *span).items()}

@@ -1,3 +1,4 @@
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -5,11 +6,10 @@ from django.db import IntegrityError, transaction
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now, to_ms
-from usage.metering import device_ms, device_ms_by_hour
+from usage.metering import NOTHING, Held
 from usage.models import ClosedHour, UsageHour
-from usage.queries import first_start, intervals, last_closed
+from usage.queries import HOUR, first_start, last_closed, measured_hours
 
-HOUR = timedelta(hours=1)
 CHUNK = timedelta(days=7)  # hours that are counted again in one transaction
 SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a time of the hour is committed by then
 
@@ -50,38 +50,43 @@ def recount_hours(start: datetime, end: datetime, *, actor: Actor) -> int:
 @transaction.atomic
 def _recount(start: datetime, end: datetime, actor: Actor) -> None:
     """Lock the hours by writing their rows, and only then read what was held in them."""
-    closed = [ClosedHour(hour=start + i * HOUR, device_ms=0, closed_at=db_now()) for i in range((end - start) // HOUR)]
+    now = db_now()
+    closed = [_closed(start + i * HOUR, NOTHING, now) for i in range((end - start) // HOUR)]
     _upsert(closed)
     UsageHour.objects.filter(hour__gte=start, hour__lt=end).delete()
-    sums = device_ms_by_hour(intervals(start, end), to_ms(start), to_ms(end))
-    totals = {row.hour: row for row in closed}
-    rows = []
-    for (ms, token), held_ms in sums.items():
-        hour = datetime.fromtimestamp(ms / 1000, UTC)
-        totals[hour].device_ms += held_ms
-        rows.append(UsageHour(hour=hour, token_id=token, device_ms=held_ms))
-    UsageHour.objects.bulk_create(rows, batch_size=2000)
-    _upsert(closed)
+    tokens, totals = measured_hours(start, end)
+    UsageHour.objects.bulk_create(_rows(tokens), batch_size=2000)
+    _upsert([_closed(row.hour, totals.get(to_ms(row.hour), NOTHING), now) for row in closed])
     record("RECOUNT_USAGE", actor=actor, start=start.isoformat(), end=end.isoformat())
 
 
 def _upsert(closed: list[ClosedHour]) -> None:
-    fields = ["device_ms", "closed_at"]
+    fields = ["device_ms", "minimum", "maximum", "closed_at"]
     ClosedHour.objects.bulk_create(closed, update_conflicts=True, unique_fields=["hour"], update_fields=fields)
 
 
 def close_hour(hour: datetime) -> bool:
-    """Store each token's device-milliseconds of one hour; tell False if somebody else has closed it."""
-    sums = device_ms(intervals(hour, hour + HOUR), to_ms(hour), to_ms(hour + HOUR))
-    closed = ClosedHour(hour=hour, device_ms=sum(sums.values()), closed_at=db_now())
+    """Store what each token held in one hour; tell False if somebody else has closed it."""
+    tokens, totals = measured_hours(hour, hour + HOUR)
     try:
         with transaction.atomic():
-            closed.save(force_insert=True)
-            rows = (UsageHour(hour=hour, token_id=token, device_ms=ms) for token, ms in sums.items())
-            UsageHour.objects.bulk_create(rows, batch_size=2000)
+            _closed(hour, totals.get(to_ms(hour), NOTHING), db_now()).save(force_insert=True)
+            UsageHour.objects.bulk_create(_rows(tokens), batch_size=2000)
     except IntegrityError:
         return False
     return True
+
+
+def _closed(hour: datetime, held: Held, now: datetime) -> ClosedHour:
+    values = {"device_ms": held.device_ms, "minimum": held.minimum, "maximum": held.maximum}
+    return ClosedHour(hour=hour, closed_at=now, **values)
+
+
+def _rows(tokens: Mapping[tuple[int, int], Held]) -> Iterator[UsageHour]:
+    for (ms, token), held in tokens.items():
+        hour = datetime.fromtimestamp(ms / 1000, UTC)
+        values = {"device_ms": held.device_ms, "minimum": held.minimum, "maximum": held.maximum}
+        yield UsageHour(hour=hour, token_id=token, **values)
 
 
 def _next_hour() -> datetime | None:

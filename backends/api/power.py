@@ -5,7 +5,7 @@ import time
 from django.utils.translation import gettext as _
 from rest_framework.response import Response
 
-from backends.choices import UNDER_WAY, ActionState
+from backends.choices import POWER_CAUSES, UNDER_WAY, ActionState
 from backends.models import PowerAction
 from moreh_cloud.lib.api.failures import failure
 from moreh_cloud.lib.api.views import success
@@ -24,4 +24,5 @@ def answer_power(action: PowerAction, *, wait: int) -> Response:
         return success(told, status=202)
     if action.state == ActionState.SUCCEEDED:
         return success(told)
-    return failure("IPMI_ERROR", action.message or _("The BMC did not do it."), {**told, "cause": action.code})
+    message = POWER_CAUSES.get(action.code, _("The BMC did not do it."))
+    return failure("IPMI_ERROR", str(message), {**told, "cause": action.code, "detail": action.message})

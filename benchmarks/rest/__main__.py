@@ -47,10 +47,13 @@ def prepare(options: argparse.Namespace) -> None:
 
     from benchmarks.rest.fill import fill
     from moreh_cloud.accounts.choices import Role
+    from moreh_cloud.lib.clock import db_now
     from tests import make
+    from usage.services import recount_hours
 
     call_command("migrate", verbosity=0)
     fill(options.backends, options.tokens, options.history)
+    recount_hours(db_now() - timedelta(days=366), db_now(), actor=make.ACTOR)
     operator = make.operator(Role.MASTER, username="bench")
     operator.set_password(PASSWORD)
     operator.save()
@@ -71,28 +74,44 @@ def measure(options: argparse.Namespace) -> None:
                 "1,000 backends, unchanged", client.rate("/api/v2/backend", seconds, **{"If-None-Match": tag}), floor
             )
         _compare("20,000 tokens", client.rate("/api/v2/token", seconds), floor)
-        _pages(client, seconds, options.history // 2)
-        _year(client)
+        _pages(client, seconds, options.history)
+        _year(client, seconds)
 
 
-def _pages(client: Client, seconds: float, depth: int) -> None:
-    """The first page of the history beside one in its depth."""
+def _pages(client: Client, seconds: float, length: int) -> None:
+    """The first page of the history beside pages in its depth."""
     first = client.rate("/api/v2/scheduler/history?limit=500", seconds)
-    _status, body, _tag = client.get(f"/api/v2/scheduler/history?limit=500&offset={depth}")
-    last = json.loads(body)["jobs"][-1]["id"]
-    deep = client.rate(f"/api/v2/scheduler/history?limit=500&after={last}", seconds)
     print(f"{'history, first page':<28}{first:>10.1f}/s")
-    print(f"{'history, page at half':<28}{deep:>10.1f}/s{first / deep:>8.2f} x the first page's time")
+    for depth in (length // 10, length // 2, length - 600):
+        _status, body, _tag = client.get(f"/api/v2/scheduler/history?limit=1&offset={depth}")
+        last = json.loads(body)["jobs"][0]["id"]
+        deep = client.rate(f"/api/v2/scheduler/history?limit=500&after={last}", seconds)
+        print(f"{f'history, page at {depth:,}':<28}{deep:>10.1f}/s{first / deep:>8.2f} x the first page's time")
 
 
-def _year(client: Client) -> None:
-    """The usage of a whole year, once: out of the intervals."""
+def _year(client: Client, seconds: float) -> None:
+    """The usage of a whole year, of all tokens and of one."""
     now = datetime.now(UTC)
     span = f"starttime={now - timedelta(days=365):%Y-%m-%dT%H:%M:%SZ}&endtime={now:%Y-%m-%dT%H:%M:%SZ}"
+    _status, body, _tag = client.get(f"/api/v2/usage?{span}")
+    token = json.loads(body)["usage_list"][0]["token"]
+    for what, more in (("usage of a year", ""), ("the same of one token", f"&token={token}")):
+        print(f"{what:<28}{1000 / client.rate(f'/api/v2/usage?{span}{more}', seconds):>10.1f} ms")
+    print(f"{'GROUP BY over the roll-ups':<28}{1000 * min(_grouped() for _ in range(3)):>10.1f} ms")
+
+
+def _grouped() -> float:
+    """Give the seconds of the plain SQL for all tokens."""
+    from django.db import connection
+
     begun = time.perf_counter()
-    status, _body, _tag = client.get(f"/api/v2/usage?{span}")
-    assert status == 200, status
-    print(f"{'usage of a year':<28}{time.perf_counter() - begun:>10.2f} s")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT token_id, sum(device_ms), min(minimum), max(maximum), count(*) FROM usage_usagehour"
+            " WHERE hour >= now() - interval '1 year' GROUP BY token_id"
+        )
+        assert cursor.fetchall()
+    return time.perf_counter() - begun
 
 
 def _compare(what: str, rate: float, floor: float) -> None:

@@ -7,6 +7,7 @@ from django.db import connection
 from backends.models import Agent, Backend, Bmc, Device, Telemetry
 from moreh_cloud.lib.bulk import insert_rows
 from moreh_cloud.lib.clock import db_now
+from sda.models import Sda
 from tests import make
 from tokens.models import Token
 
@@ -14,11 +15,19 @@ JOBS = """
 INSERT INTO scheduler_job (token_id, sda_id, group_id, num_devices, priority, status, cause, detail, attempt, revision,
     pending_reason, pending_available, pid, process_name, framework, version, referer_protocol, referer_ip, request_id,
     client_seen_at, used_memory, utilization, requested_at, submitted_at, started_at, ended_at, exit_code)
-SELECT %(token)s, %(sda)s, 0, 1, 0, 'COMPLETED', '', '', 1, 4,
+SELECT s.token_id, s.id, 0, 1, 0, 'COMPLETED', '', '', 1, 4,
     '', 0, n, 'train.py', '', '', 'grpc', '127.0.0.1', n::text,
     %(begin)s + n * interval '30 s', 0, 0, %(begin)s + n * interval '30 s', %(begin)s + n * interval '30 s',
     %(begin)s + n * interval '30 s', %(begin)s + n * interval '30 s' + interval '20 s', 0
 FROM generate_series(1, %(count)s) AS n
+JOIN (SELECT id, token_id, row_number() OVER (ORDER BY id) - 1 AS place FROM sda_sda) s
+    ON s.place = n %% (SELECT count(*) FROM sda_sda)
+"""
+WORKERS = """
+INSERT INTO scheduler_worker (job_id, attempt, backend_id, devices, state, address, error)
+SELECT j.id, 1, (SELECT min(id) FROM backends_backend) + j.pid / 8 %% %(backends)s,
+    jsonb_build_array(j.pid %% 8), 'GONE', '', ''
+FROM scheduler_job j
 """
 ALLOCATIONS = """
 INSERT INTO scheduler_allocation (job_id, sda_id, token_id, device_id, started_at, ended_at)
@@ -28,7 +37,7 @@ FROM scheduler_job j
 
 
 def fill(backends: int, tokens: int, history: int) -> None:
-    """Put nodes with telemetry, tokens and ended jobs with their allocations into the tables."""
+    """Put nodes with telemetry, tokens with an SDA each, and ended jobs with their allocations into the tables."""
     now = db_now()
     made = Backend.objects.bulk_create(
         Backend(name=f"node-{i}", ip="10.0.0.1", group_id=0, key_digest=f"{i:064}") for i in range(backends)
@@ -53,11 +62,14 @@ def fill(backends: int, tokens: int, history: int) -> None:
         Telemetry, (*names, "at"), ((device.pk, 1000, 60.5, 70.5, 99.0, 50.0, 300.0, now) for device in devices)
     )
     _tokens(tokens)
-    sda = make.sda()
+    model = make.sda_model()
+    owners = Token.objects.values_list("pk", flat=True)
+    Sda.objects.bulk_create((Sda(token_id=pk, model=model, current=True) for pk in owners), batch_size=2000)
     begin = now - timedelta(seconds=30 * history + 60)
     with connection.cursor() as cursor:
-        cursor.execute(JOBS, {"token": sda.token_id, "sda": sda.pk, "begin": begin, "count": history})
+        cursor.execute(JOBS, {"begin": begin, "count": history})
         cursor.execute(ALLOCATIONS)
+        cursor.execute(WORKERS, {"backends": backends})
         cursor.execute("VACUUM ANALYZE")
 
 

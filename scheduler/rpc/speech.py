@@ -82,7 +82,8 @@ def _values(device: pb.DeviceTelemetry) -> tuple[float, ...]:
 
 
 def _finite(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
+    # A float of the wire has 24 bits: 64.8 would be told as 64.80000305175781 ever after.
+    return round(value, 2) if math.isfinite(value) else 0.0
 
 
 def welcome_to(backend: Backend, wanted: Iterable[int], report_interval_ms: int) -> pb.Welcome:

@@ -36,15 +36,17 @@ def model_cards(models: QuerySet[SdaModel], showing: Showing) -> list[Card]:
     return list(cards.values())
 
 
-def usable_cards(token: Token, showing: Showing) -> list[Card]:
-    """Shape what a token may use, one entry per model and model group."""
+def usable_cards(token: Token, models: QuerySet[SdaModel], showing: Showing) -> list[Card]:
+    """Shape what a token may use of some models, one entry per model and model group."""
+    wanted = set(plain(models).values_list("pk", flat=True))
     groups: dict[int, Card] = {}
     entries = []
     for way in access_of(token):
-        group = None
+        group, model = None, way.model
+        if model.pk not in wanted:
+            continue
         if way.group:
             group = groups.setdefault(way.group.pk, _named_card(way.group))
-        model = way.model
         card = _model_card(model.pk, model.name, model.num_devices, model.description, model.open)
         entries.append(card | {"groups": [group] if group else [], "group": group})
     if showing.tokenlists:

@@ -29,11 +29,12 @@ class SdaModelView(OperatorView):
     @reads(shapes.SDAModelSerializer)
     def list(self, _request: Request) -> Response:
         """List SDA models, or what one token may use."""
+        chosen: Any = self.filter_queryset(live_models())
         value = self.asked.get("token")
         if not value:
-            return self.listed(cards.model_cards(self.page(live_models()), self.showing))
+            return self.listed(cards.model_cards(self.cut(chosen), self.showing))
         token = find_token(str(value))
-        entries = cards.usable_cards(token, self.showing) if token else []
+        entries = cards.usable_cards(token, chosen, self.showing) if token else []
         return self.listed(self.cut(entries))
 
     @writes(shapes.NewModel, shapes.SDAModelSerializer)

@@ -1,5 +1,6 @@
 from django.db import transaction
 
+from backends.choices import DEFAULT_GROUP
 from backends.errors import GroupInUse
 from backends.models import BackendGroup
 from backends.services import groups
@@ -14,6 +15,6 @@ def delete_backend_group(group: BackendGroup, *, actor: Actor, force: bool = Fal
     Raises GroupInUse, DefaultGroup, GroupNotEmpty (see `backends.services.groups`).
     """
     BackendGroup.objects.select_for_update().filter(pk=group.pk).first()
-    if is_backend_group_used(group):
+    if group.pk != DEFAULT_GROUP and is_backend_group_used(group):
         raise GroupInUse(id=group.pk)
     groups.delete_backend_group(group, actor=actor, force=force)

@@ -90,7 +90,8 @@ def delete_sda_model_group(group: SdaModelGroup, *, actor: Actor, force: bool = 
     hold(group)
     if Sda.objects.live().filter(model_group=group).exists():
         raise SdaGroupInUse(id=group.pk)
-    if not force and (group.memberships.exists() or group.sda_models.exists()):
+    members = group.memberships.filter(token_group__deleted_at__isnull=True)
+    if not force and (members.exists() or group.sda_models.live().exists()):
         raise SdaGroupInUse(id=group.pk)
     group.memberships.all().delete()
     group.sda_models.clear()

@@ -4,8 +4,9 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from backends.choices import ActionState
+from backends.choices import POWER_CAUSES, ActionState
 from backends.models import PowerAction
+from backends.power.driver import ERRORS
 from backends.services.power import claim_action, end_action
 from tests import make
 from tests.api import V2, client, done, events, refused
@@ -58,11 +59,19 @@ def test_waiting_tells_how_it_ended(api: APIClient, case: str) -> None:
     node = make.backend(0)
     worker = Timer(0.3, _end, [state])
     worker.start()
-    answer = api.put(URL, {"id": node.pk, "command": "status", "wait": 10})
+    answer = api.put(URL, {"id": node.pk, "command": "status", "wait": 10}, headers={"Accept-Language": "ko"})
     worker.join()
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    told = answer.json()["result"] if status == 200 else answer.json()["details"]
-    assert (told["command"], told["state"]) == ("status", state)
+    told = {"id": PowerAction.objects.get().pk, "command": "status", "state": state}
+    if status == 200:
+        assert answer.json()["result"] == told
+    else:
+        assert answer.json()["message"] == "BMC가 사용자 또는 비밀번호를 거부했습니다."
+        assert answer.json()["details"] == {**told, "cause": "WRONG_LOGIN", "detail": "no"}
+
+
+def test_every_failure_of_a_driver_is_told_in_words() -> None:
+    assert set(POWER_CAUSES) == {*ERRORS, "UNKNOWN"}
 
 
 def _end(state: ActionState) -> None:

@@ -45,8 +45,8 @@ from tokens.models import Token
 from tokens.services import create_token
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
-from usage.queries import first_start
-from usage.services import HOUR, settled_until
+from usage.queries import HOUR, first_start
+from usage.services import settled_until
 from usage.tasks import roll_up
 
 TESTER = Actor("crash test", "test")

@@ -23,11 +23,15 @@ from schemathesis.config import (
     SchemathesisConfig,
     StatefulPhaseConfig,
 )
+from schemathesis.config._phases import InferenceConfig
 from schemathesis.engine import events, from_schema
+from schemathesis.generation import GenerationMode
 from yaml import safe_load
 
+from backends.services.groups import create_backend_group
 from moreh_cloud.accounts.access import open_access
 from moreh_cloud.accounts.models import Operator
+from moreh_cloud.lib.api.description.links import LINKS
 from moreh_cloud.wsgi import application
 from scheduler.services.jobs import finish_job
 from tests import make
@@ -38,15 +42,17 @@ from tests.api import entitle
 NOT_JUDGED = ("positive_data_acceptance", "negative_data_rejection", "ignored_auth")
 # Its 503 tells that no gRPC server runs beside the tests.
 ASKED_FOR = {("GET", "/api/check", "not_a_server_error")}
+IDS = {"id", "group", "backend", "sdamodel", "model", "groupId", "parentId", "childId", "sdaId"}
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 
 
 @dataclass
 class Found:
-    """What a round sent, what came back, and what must not have."""
+    """What a round sent, along which links, what came back, and what must not have."""
 
     cases: Counter[str] = field(default_factory=Counter)
+    links: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -78,11 +84,36 @@ def every_edge(operator: Operator, tags: set[str], *, within: int | None) -> Fou
 
 
 def random_round(operator: Operator, *, seed: int, examples: int, within: int | None) -> Found:
-    """Send random cases, of each operation alone and in sequences along the links, for at most `within` seconds."""
+    """Send random cases of each operation alone, for at most `within` seconds."""
     generation = GenerationConfig(max_examples=examples, with_security_parameters=False)
     fuzzing = FuzzingPhaseConfig(generation=generation)
-    stateful = StatefulPhaseConfig(generation=GenerationConfig(max_examples=10 * examples))
-    return _run(operator, _phases(fuzzing=fuzzing, stateful=stateful), lambda _found: True, seed, within)
+    return _run(operator, _phases(fuzzing=fuzzing), lambda _found: True, seed=seed, within=within)
+
+
+def random_sequences(operator: Operator, *, seed: int, examples: int, within: int | None) -> Found:
+    """Make, use and delete along the links of the description, for at most `within` seconds.
+
+    With good input and ids that are there, for hardly anything would be made otherwise; along our links, not guessed.
+    """
+    generation = GenerationConfig(max_examples=examples, modes=[GenerationMode.POSITIVE])
+    stateful = StatefulPhaseConfig(generation=generation, inference=InferenceConfig(algorithms=[]), max_steps=8)
+    return _run(operator, _phases(stateful=stateful), _is_linked, seed=seed, within=within, change=_name_what_is_there)
+
+
+def _is_linked(operation: Any) -> bool:
+    name = operation.definition.raw["operationId"]
+    return name in LINKS or any(name in uses for uses in LINKS.values())
+
+
+def _name_what_is_there(schema: dict[str, Any]) -> None:
+    """Keep ids to the few that `furnish` makes."""
+    operations = [operation for methods in schema["paths"].values() for operation in methods.values()]
+    asked = [(one["name"], one["schema"]) for operation in operations for one in operation.get("parameters", [])]
+    bodies = [shape for name, shape in schema["components"]["schemas"].items() if name.endswith("Request")]
+    asked += [pair for body in bodies for pair in body.get("properties", {}).items()]
+    for name, described in asked:
+        if name in IDS and described.get("type") == "integer":
+            described |= {"minimum": 1, "maximum": 3}
 
 
 def _phases(**wanted: Any) -> PhasesConfig:
@@ -96,14 +127,22 @@ def _phases(**wanted: Any) -> PhasesConfig:
 
 
 def _run(
-    operator: Operator, phases: PhasesConfig, chosen: Callable[[Any], bool], seed: int = 1, within: int | None = None
+    operator: Operator,
+    phases: PhasesConfig,
+    chosen: Callable[[Any], bool],
+    *,
+    seed: int = 1,
+    within: int | None = None,
+    change: Callable[[dict[str, Any]], None] = lambda _schema: None,
 ) -> Found:
     checks = ChecksConfig()
     for name in NOT_JUDGED:
         getattr(checks, name).enabled = False
     project = ProjectConfig(phases=phases, checks=checks, continue_on_failure=True)
     config = SchemathesisConfig(seed=seed, max_time=within, projects=ProjectsConfig(default=project))
-    schema = schemathesis.openapi.from_dict(described(), config=config)
+    description = described()
+    change(description)
+    schema = schemathesis.openapi.from_dict(description, config=config)
     schema.app = application
     schema.auth(refresh_interval=None)(provider_for(operator))
     found, before = Found(), set(threading.enumerate())
@@ -141,6 +180,7 @@ def note(event: events.EngineEvent, found: Found) -> None:
         return
     recorder = event.recorder
     found.cases[event.phase.value] += len(recorder.interactions)
+    found.links.update(one.transition.id for one in recorder.cases.values() if one.transition)
     for one in recorder.interactions.values():
         found.statuses[one.response.status_code if one.response else 0] += 1
     for number, checks in recorder.checks.items():
@@ -157,6 +197,7 @@ def furnish() -> None:
     """Fill the world with one of everything, whose small ids the cases hit."""
     node = make.ready_backend(2)
     make.ready_backend(4)
+    create_backend_group(name="racks", actor=make.ACTOR)
     job = make.running_job(node)
     entitle(job.token, make.default_group(), job.sda.model)
     finish_job(make.job(), exit_code=1, actor=make.ACTOR)

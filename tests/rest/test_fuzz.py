@@ -6,7 +6,7 @@ import pytest
 
 from moreh_cloud.accounts.choices import Role
 from tests import make
-from tests.rest.fuzz import every_edge, furnish, random_round
+from tests.rest.fuzz import every_edge, furnish, random_round, random_sequences
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,8 +36,17 @@ def test_every_edge_of_every_parameter(part: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(max(1, NIGHT // ROUND)))
-def test_random_cases_and_sequences_along_the_links(seed: int) -> None:
+def test_random_cases(seed: int) -> None:
     furnish()
     found = random_round(make.operator(Role.MASTER), seed=seed, examples=10, within=WITHIN)
     assert found.wrong == []
     assert found.cases["fuzzing"] > 100
+
+
+@pytest.mark.parametrize("seed", range(max(1, NIGHT // ROUND)))
+def test_what_is_made_is_used_and_deleted_along_the_links(seed: int) -> None:
+    furnish()
+    found = random_sequences(make.operator(Role.MASTER), seed=seed, examples=100, within=WITHIN)
+    assert found.wrong == []
+    assert found.links.total() > 20
+    assert len(found.links) > (20 if NIGHT else 5)

@@ -60,6 +60,7 @@ def test_what_a_token_may_use_has_an_entry_per_group(api: APIClient) -> None:
     assert found["X-Total-Count"] == "3"
     assert found.json()[0]["group"]["backendGroup"] == {"id": fast.pk, "name": "fast"}
     assert [row["value"] for row in found.json()[0]["group"]["tokenlist"]] == [token.value]
+    assert [row["id"] for row in api.get(f"{MODELS}?token={token.value}&id={free.pk}").json()] == [free.pk]
     assert api.get(MODELS, {"token": "nobody's"}).json() == []
 
 
@@ -95,9 +96,21 @@ def test_model_groups_are_bound_and_changed(api: APIClient) -> None:
     assert (made["backendGroup"]["name"], made["combine"], made["sdamodels"][0]["id"]) == ("fast", False, one.pk)
     changed = done(api.put(url, {"id": made["id"], "groupId": 0, "sdamodels": f"{two.pk}", "label": "h"}))
     assert (changed["backendGroup"]["id"], changed["name"], changed["sdamodels"][0]["id"]) == (0, "h", two.pk)
-    assert refused(api.delete(f"{V2}/backend/group", {"id": 0})) == (409, "GROUP_IN_USE", ["id"])
+    assert refused(api.delete(f"{V2}/backend/group", {"id": 0})) == (409, "DEFAULT_GROUP", ["id"])
+    assert done(api.put(url, {"id": made["id"], "groupId": fast.pk}))["backendGroup"]["id"] == fast.pk
+    assert refused(api.delete(f"{V2}/backend/group", {"id": fast.pk})) == (409, "GROUP_IN_USE", ["id"])
     assert refused(api.delete(url, {"id": made["id"]})) == (409, "GROUP_IN_USE", ["id"])
     assert done(api.delete(url, {"id": made["id"], "force": True})) == {}
+
+
+def test_what_was_deleted_does_not_keep_a_model_group(api: APIClient) -> None:
+    model, team = make.sda_model(), create_token_group(name="team", actor=make.ACTOR)
+    group = done(api.post(f"{MODELS}/group", {"label": "models", "sdamodels": model.pk}))
+    done(api.post(f"{V2}/membership", {"parentId": team.pk, "childId": group["id"]}))
+    assert done(api.delete(f"{V2}/token/group", {"id": team.pk})) == {}
+    assert refused(api.delete(f"{MODELS}/group", {"id": group["id"]})) == (409, "GROUP_IN_USE", ["id"])
+    assert done(api.delete(MODELS, {"sdamodel": model.pk})) == {}
+    assert done(api.delete(f"{MODELS}/group", {"id": group["id"]})) == {}
 
 
 def test_an_sda_leaves_a_model_group_by_another_way_to_its_model(api: APIClient) -> None:

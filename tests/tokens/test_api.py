@@ -141,7 +141,7 @@ def test_a_token_is_changed_and_another_sda_made_current(api: APIClient) -> None
     assert events("SET_CURRENT_SDA") == [(f"sda/{second.pk}", {})]
     other = make.sda()
     answer = api.put(URL, {"token": token.value, "priority": 9, "targetSdaId": other.pk})
-    assert refused(answer) == (404, "NOT_FOUND", ["sdaId"])
+    assert refused(answer) == (404, "NOT_FOUND", ["targetSdaId"])
     token.refresh_from_db()
     assert token.priority == 7
 
@@ -174,9 +174,16 @@ def test_user_groups_are_made_changed_and_deleted(api: APIClient) -> None:
     )
     assert refused(api.post(url, {"label": "crew"})) == (409, "DUPLICATE", ["label"])
     assert refused(api.post(url, {"label": "x", "tokens": ["nobody's"]})) == (404, "NOT_FOUND", ["tokens"])
-    assert refused(api.delete(url, {"id": made["id"]}))[:2] == (409, "GROUP_NOT_EMPTY")
+    assert refused(api.delete(url, {"id": made["id"]})) == (409, "GROUP_NOT_EMPTY", ["id", "tokens"])
     assert done(api.delete(url, {"id": made["id"], "force": "true"})) == {}
     assert api.get(url).json() == []
+
+
+def test_tokens_that_were_deleted_do_not_keep_their_group(api: APIClient) -> None:
+    token = make.token()
+    made = done(api.post(f"{URL}/group", {"label": "team", "tokens": token.value}))
+    done(api.delete(URL, {"token": token.value}))
+    assert done(api.delete(f"{URL}/group", {"id": made["id"]})) == {}
 
 
 def test_a_token_joins_and_leaves_a_group(api: APIClient) -> None:

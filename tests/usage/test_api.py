@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -6,9 +7,11 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from moreh_cloud.accounts.choices import Role
+from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from tests import make
 from tests.api import V2, client, refused
+from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
 URL = f"{V2}/usage"
@@ -74,11 +77,32 @@ def test_usage_refuses(api: APIClient, case: str) -> None:
     assert refused(api.get(URL, asked)) == (400, "INVALID_PARAMETER", named)
 
 
+def test_usage_that_goes_on_is_never_said_to_be_unchanged(api: APIClient) -> None:
+    sda, now = make.sda(), db_now()
+    device = make.backend(1).devices.get()
+    Allocation.objects.create(sda=sda, token=sda.token, device=device, started_at=now - timedelta(minutes=1))
+    asked = {"starttime": str(now - timedelta(minutes=2)), "endtime": str(now + timedelta(days=1))}
+    first = api.get(URL, asked)
+    time.sleep(0.01)
+    again = api.get(URL, asked, headers={"If-None-Match": first["ETag"]})
+    assert again.status_code == 200
+    assert again.json()["usage_list"][0]["device_seconds"] > first.json()["usage_list"][0]["device_seconds"]
+    known = api.get(URL, HOUR)
+    assert api.get(URL, HOUR, headers={"If-None-Match": known["ETag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("rows", [5, 50])
-def test_usage_costs_the_same_number_of_queries(api: APIClient, rows: int, django_assert_num_queries: Any) -> None:
+def test_usage_costs_the_same_number_of_queries(
+    api: APIClient, rows: int, closed: bool, django_assert_num_queries: Any
+) -> None:
     device = make.backend(1).devices.get()
     for number in range(rows):
         held(make.sda(), device, 0, after=number)
+    more = 0
+    if closed:
+        recount_hours(NOON, NOON + timedelta(hours=1), actor=make.ACTOR)
+        more = 1  # hours of tokens and in all, instead of allocations
     clock = 1 if connection.vendor == "postgresql" else 0  # there the clock is read by a query
-    with django_assert_num_queries(6 + clock):  # session, operator, stamps, allocations, tokens, devices
+    with django_assert_num_queries(7 + clock + more):  # session, operator, stamps, hours, allocations, tokens, devices
         assert len(api.get(URL, HOUR).json()["usage_list"]) == rows

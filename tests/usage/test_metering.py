@@ -12,9 +12,9 @@ from usage.metering import (
     Interval,
     clip,
     device_ms,
-    device_ms_by_hour,
     held,
     held_between,
+    held_by_hour,
     percentage,
     profile,
 )
@@ -40,10 +40,10 @@ def test_clipping_to_10_until_50(case: str) -> None:
 
 def test_a_time_on_the_hour_belongs_to_the_hour_it_begins() -> None:
     intervals = [Interval("a", HOUR_MS - 1, 2 * HOUR_MS, 8), Interval("b", 2 * HOUR_MS, 2 * HOUR_MS + 5)]
-    assert device_ms_by_hour(intervals, 0, 9 * HOUR_MS) == {
-        (0, "a"): 8,
-        (HOUR_MS, "a"): 8 * HOUR_MS,
-        (2 * HOUR_MS, "b"): 5,
+    assert held_by_hour(intervals, 0, 9 * HOUR_MS) == {
+        (0, "a"): Held(0, 8, 8, HOUR_MS),
+        (HOUR_MS, "a"): Held(8, 8, 8 * HOUR_MS, HOUR_MS),
+        (2 * HOUR_MS, "b"): Held(0, 1, 5, HOUR_MS),
     }
 
 
@@ -113,12 +113,13 @@ far = st.integers(-3 * HOUR_MS, 30 * HOUR_MS)
 def test_the_hours_add_up_and_each_is_the_sum_of_its_own_range(
     world: list[Interval[str]], start: int, end: int
 ) -> None:
-    hours = device_ms_by_hour(world, start, end)
+    hours = held_by_hour(world, start, end)
     totals: Counter[str] = Counter()
-    for (hour, key), amount in hours.items():
+    for (hour, key), measured in hours.items():
         assert hour % HOUR_MS == 0
-        assert amount == device_ms(world, max(hour, start), min(hour + HOUR_MS, end))[key]
-        totals[key] += amount
+        inside = [Interval(*cut) for cut in clip(world, start, end) if cut[0] == key]
+        assert measured == held(inside, hour, hour + HOUR_MS)
+        totals[key] += measured.device_ms
     assert dict(totals) == device_ms(world, start, end)
 
 
@@ -133,3 +134,11 @@ def test_a_range_cut_in_two_loses_nothing(world: list[Interval[str]], cuts: tupl
 def test_pieces_of_a_range_are_measured_as_if_each_was_alone(world: list[Interval[str]], cuts: list[int]) -> None:
     bounds = sorted(cuts)
     assert held_between(world, bounds) == [held(world, start, end) for start, end in pairwise(bounds)]
+
+
+@given(intervals, st.tuples(times, times, times))
+def test_what_is_measured_in_two_parts_is_measured_whole(
+    world: list[Interval[str]], cuts: tuple[int, int, int]
+) -> None:
+    start, middle, end = sorted(cuts)
+    assert held(world, start, middle) + held(world, middle, end) == held(world, start, end)

@@ -5,6 +5,8 @@ from fractions import Fraction
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from backends.models import Device
 from moreh_cloud.lib.clock import db_now, to_ms
@@ -12,8 +14,8 @@ from scheduler.models import Allocation
 from tests import make
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
-from usage.queries import device_ms_of, usage_of
-from usage.services import HOUR, close_hour, close_hours
+from usage.queries import HOUR, UsageReport, device_ms_of, usage_of
+from usage.services import close_hour, close_hours
 
 pytestmark = pytest.mark.django_db
 NINE = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=2)
@@ -72,6 +74,35 @@ def test_usage_of_a_range_is_cut_at_both_ends() -> None:
     assert report.percent(report.total.maximum) == Fraction(50)
 
 
+def test_closed_hours_measure_exactly_as_the_allocations_do() -> None:
+    """Edges within hours, an hour in which a token holds nothing, two tokens, one still holding."""
+    first = _held(20, 130)
+    second = _held(150, 400, index=1)
+    Allocation.objects.create(
+        sda=first.sda, token=first.token, device=make.backend(4).devices.get(index=2), started_at=NINE + 4 * HOUR
+    )
+    spans = [(10, 300), (0, 60), (60, 180), (61, 62), (-600, 45), (200, 100_000)]
+    asked = [(NINE + timedelta(minutes=a), NINE + timedelta(minutes=b)) for a, b in spans]
+    tokens = (None, first.token, second.token)
+
+    def measure() -> list[object]:
+        return [_told(usage_of(*span, token)) for span in asked[:5] for token in tokens]
+
+    by_allocations = measure()
+    close_hours()
+    hours = CaptureQueriesContext(connection)
+    with hours:
+        assert measure() == by_allocations
+    assert any("usage_usagehour" in query["sql"] for query in hours)
+    whole = usage_of(*asked[5])
+    assert (whole.total.minimum, whole.total.maximum) == (1, 2)
+    assert whole.total.device_ms == sum(row.held.device_ms for row in whole.tokens)
+
+
+def _told(report: UsageReport) -> object:
+    return report.total, [(row.token, row.held) for row in report.tokens], report.total_devices
+
+
 def test_usage_of_one_token_leaves_the_others_out() -> None:
     first = _held(0, 60)
     _held(0, 60, index=1)
@@ -99,10 +130,13 @@ def test_the_proof_notices_a_changed_hour_a_lost_one_and_an_overlap() -> None:
     _held(60, 90)
     close_hours()
     UsageHour.objects.filter(hour=NINE).update(device_ms=1)
-    assert len(prove().differences) == 2  # the hour, and its total
+    assert [line.partition(": ")[2] for line in prove().differences] == [
+        "stored 1 ms, 0 to 1 at once, is 1800000 ms, 0 to 1 at once"
+    ]
+    ClosedHour.objects.filter(hour=NINE).update(maximum=2)
     UsageHour.objects.all().delete()
-    assert len(prove().differences) == 4
-    with pytest.raises(CommandError, match="4 differences"):
+    assert len(prove().differences) == 3  # two hours of tokens, and the total of one
+    with pytest.raises(CommandError, match="3 differences"):
         call_command("prove")
 
 

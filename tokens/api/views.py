@@ -40,7 +40,7 @@ class TokenView(OperatorView):
         token, sda_id = given.pop("token"), given.pop("sda_id", None)
         with transaction.atomic():
             if sda_id is not None:
-                set_current_sda(get_sda(token, sda_id), actor=self.actor)
+                set_current_sda(get_sda(token, sda_id, name="targetSdaId"), actor=self.actor)
             if given:
                 services.update_token(token, actor=self.actor, **given)
         return self._answer(token)

@@ -9,10 +9,8 @@ from moreh_cloud.lib.api.schema import reads
 from moreh_cloud.lib.api.shapes import Showing
 from tokens.queries import find_token
 from usage.api import serializers as shapes
-from usage.metering import Held
+from usage.metering import NOTHING
 from usage.queries import TokenUsage, UsageReport, total_devices, usage_of
-
-NOTHING = Held(0, 0, 0, 0)
 
 
 @extend_schema(tags=["usage"])

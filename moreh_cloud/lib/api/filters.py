@@ -36,12 +36,12 @@ class Filters(filters.DjangoFilterBackend):
 
 
 class WholeFilter(filters.Filter):
-    """A whole number, like an id."""
+    """A whole number, like an id, that a database can be asked for."""
 
     field_class = forms.IntegerField
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, min_value=-MAX_ID, max_value=MAX_ID, **kwargs)
         set_override(self, "field", {"type": "integer"})  # not what the column of this database can hold
 
 

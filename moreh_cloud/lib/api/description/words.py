@@ -216,7 +216,10 @@ FAILURES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "KEY_REUSED": ("The Idempotency-Key came with another request.", {"key": "6f1d"}),
     "THROTTLED": ("Request was throttled.", {}),
     "INTERNAL_ERROR": ("Something went wrong; please quote 0f1e2d3c4b5a.", {"id": "0f1e2d3c4b5a"}),
-    "IPMI_ERROR": ("The BMC did not do it.", {"id": 3, "command": "on", "state": "FAILED", "cause": "BMC_SILENT"}),
+    "IPMI_ERROR": (
+        "The BMC does not answer.",
+        {"id": 3, "command": "on", "state": "FAILED", "cause": "BMC_SILENT", "detail": "BMC 10.0.1.7:623 is silent"},
+    ),
     "GRPC_ERROR": ("A service that is needed does not answer; try again.", {}),
     "DATABASE_ERROR": ("A service that is needed does not answer; try again.", {}),
     "BROKER_ERROR": ("A service that is needed does not answer; try again.", {}),
