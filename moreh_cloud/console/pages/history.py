@@ -68,8 +68,8 @@ def history(request: HttpRequest) -> HttpResponse:
     past = form.past
     after, before = _edge(request.GET.get("after")), _edge(request.GET.get("before"))
     rows = [] if past is None else reads.page(past, after=after, before=before)
+    number, exact = (0, True) if past is None else reads.count(past, None if after or before else len(rows))
     rows, edges = _edges(form, rows, after, before)
-    number, exact = (0, True) if past is None else reads.count(past)
     context = {
         "form": form,
         "rows": [_with_times(row) for row in rows],

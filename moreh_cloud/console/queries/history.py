@@ -63,10 +63,15 @@ def found(past: Past) -> QuerySet[Job]:
     return chosen.filter(status__in=OVER).order_by(*ORDER)
 
 
-def count(past: Past) -> tuple[int, bool]:
-    """Count the jobs that are meant, and tell whether that is all of them: a filtered list is counted to a limit."""
+def count(past: Past, first_page: int | None) -> tuple[int, bool]:
+    """Count the jobs that are meant, and tell whether that is all of them: a filtered list is counted to a limit.
+
+    `first_page` is how many a first page has found: when it holds them all, nothing is read again.
+    """
     if past.everything:
         return count_history(), True
+    if first_page is not None and first_page <= PAGE:
+        return first_page, True
     number = found(past).order_by()[: COUNTED + 1].count()
     return min(number, COUNTED), number <= COUNTED
 

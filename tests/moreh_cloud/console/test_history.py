@@ -196,6 +196,7 @@ def test_pages_lead_to_every_job_and_back(browser: Client, node: Backend, monkey
 
 def test_a_filtered_list_is_counted_to_a_limit(browser: Client, node: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reads, "COUNTED", 2)
+    monkeypatch.setattr(reads, "PAGE", 1)
     for _ in range(3):
         past_job(node)
     assert "Jobs: more than 2" in page(browser, HISTORY, status="COMPLETED")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -181,3 +182,23 @@ def test_the_page_speaks_korean(browser: Client) -> None:
     for word in ("노드별", "고객별", "최근 1시간", "표로 보기", "화살표 키"):
         assert word in shown
     assert picture(browser)["states"]["COMPLETED"][1] == "완료"
+
+
+@pytest.mark.only_postgresql
+def test_a_range_long_past_is_found_by_the_summary_of_the_table() -> None:
+    node, now = make.ready_backend(1), db_now()
+    job = past_job(node)
+    Allocation.objects.bulk_create(
+        Allocation(
+            job=job, sda=job.sda, token=job.token, device=node.devices.get(),
+            started_at=now - timedelta(minutes=40_000 - n), ended_at=now - timedelta(minutes=39_999.5 - n),
+        )
+        for n in range(30_000)
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT brin_summarize_new_values('allocation_span')")
+        cursor.execute("ANALYZE scheduler_allocation")
+    window = reads.Window(now - timedelta(minutes=39_000), now - timedelta(minutes=38_990))
+    plan = Allocation.objects.filter(reads._overlapping(window)).order_by().explain()
+    assert "Bitmap Index Scan on allocation_span" in plan
+    assert "Seq Scan on scheduler_allocation" not in plan
