@@ -175,7 +175,7 @@ def test_the_chart_shows_the_pieces_of_the_range() -> None:
     found = browser.get(CHART, TWO_HOURS).json()
     assert (found["unit"], found["labels"]) == ("device-hours", ["03-11 18:30", "03-11 19:00", "03-11 20:00"])
     assert found["series"][0]["values"] == [0.5, 2.0, 0.5]
-    assert browser.get(CHART, {**TWO_HOURS, "token": first.pk}).json()["series"][0]["values"] == [0.5, 0.0, 0.5]
+    assert browser.get(CHART, {**TWO_HOURS, "token": str(first.pk)}).json()["series"][0]["values"] == [0.5, 0.0, 0.5]
     assert browser.get(CHART, {**TWO_HOURS, "start": "2024-03-12T00:00", "end": "2024-03-11T00:00"}).status_code == 400
 
 
