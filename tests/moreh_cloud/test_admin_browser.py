@@ -52,6 +52,7 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
 
 def log_in(browser: Browser, server: str, scheme: Any) -> Page:
     page = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme).new_page()
+    page.route("**/console/live/*", lambda route: route.abort())  # a stream would outlive the test
     page.goto(f"{server}/admin/")
     page.get_by_label("Username").fill("kim")
     page.get_by_label("Password").fill("correct horse")

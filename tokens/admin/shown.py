@@ -1,7 +1,7 @@
 """What the list and the page of a token show beside its own columns, read for a whole page of rows at once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
-from moreh_cloud.lib.admin import badge, link, link_to
+from moreh_cloud.lib.admin import Table, ago, badge, link, link_to
 from moreh_cloud.lib.clock import db_now
-from scheduler.queries import sdas_in_use
+from scheduler.queries import queue, sdas_in_use
 from sda.models import Sda
 from sda.queries import live_sdas
 from tokens.models import Token
@@ -23,6 +23,7 @@ from usage.metering import HOUR_MS
 from usage.queries import device_ms_of
 
 FEW = 3  # SDAs that a list names
+LATEST = 20
 DAYS = (1, 7, 30)  # spans of recent use on the page of a token
 WEEK = 1
 
@@ -125,3 +126,30 @@ def use_lines(recent_ms: int, total_ms: int) -> SafeString:
     lines = [(hours(recent_ms), _("7 days")), (hours(total_ms), _("altogether"))]
     shown = format_html_join("", '<li class="mc-number">{} <small>{}</small></li>', lines)
     return format_html('<ul class="mc-sdas">{}</ul>', shown)
+
+
+def token_tables(row: Any) -> Iterator[Table]:
+    """Give a token's SDAs, live jobs and use."""
+    owned = row.beside.owned
+    sdas = [
+        (link_to(one.sda), link_to(one.sda.model), one.sda.model.num_devices, one.state, one.mark)
+        for one in owned[:LATEST]
+    ]
+    of_token = f"?token={row.pk}"
+    heads: tuple[str, ...] = (_("SDA"), _("SDA model"), _("devices"), _("state"), _("current"))
+    yield Table(_("SDAs"), heads, sdas, reverse("admin:sda_sda_changelist") + of_token)
+    jobs = [
+        (
+            link_to(job, f"#{job.pk}"),
+            job.get_status_display(),
+            job.num_devices,
+            job.process_name,
+            ago(job.requested_at),
+        )
+        for job in queue().filter(token=row)[:LATEST]
+    ]
+    heads = (_("job"), _("status"), _("devices"), _("process"), _("requested"))
+    yield Table(_("Live jobs"), heads, jobs, reverse("admin:scheduler_job_changelist") + of_token)
+    heads = (_("24 hours"), _("7 days"), _("30 days"), _("altogether"))
+    more = reverse("admin:usage_usagehour_changelist") + of_token
+    yield Table(_("Use (device-hours)"), heads, [[hours(ms) for ms in row.beside.use]], more)

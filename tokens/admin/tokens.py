@@ -18,17 +18,13 @@ from moreh_cloud.lib.admin import (
     ServiceAdmin,
     Table,
     Tombstones,
-    ago,
     badge,
     confirmed,
-    link_to,
 )
 from moreh_cloud.lib.crypto import digest
-from moreh_cloud.lib.errors import Message
-from scheduler.queries import queue
 from sda.services.sdas import delete_token
 from tokens.admin.forms import TokenForm
-from tokens.admin.shown import WEEK, TokenList, hours, put_beside, sda_lines, secret_value, use_lines, variables
+from tokens.admin.shown import WEEK, TokenList, put_beside, sda_lines, secret_value, token_tables, use_lines, variables
 from tokens.models import Token
 from tokens.services import (
     add_token_to_group,
@@ -40,7 +36,6 @@ from tokens.services import (
 )
 
 VALUE_NOTE = _("Whoever has it can use what the token may use. Deliver it on a safe way.")
-LATEST = 20
 SECRET_LENGTH = 43  # what new_secret makes
 
 
@@ -195,27 +190,5 @@ class TokenAdmin(ServiceAdmin):
         return badge(row.get_access_level_display(), "info")
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
-        owned = row.beside.owned
-        sdas = [
-            (link_to(one.sda), link_to(one.sda.model), one.sda.model.num_devices, one.state, one.mark)
-            for one in owned[:LATEST]
-        ]
-        of_token = f"?token={row.pk}"
-        heads: tuple[Message, ...] = (_("SDA"), _("SDA model"), _("devices"), _("state"), _("current"))
-        yield Table(_("SDAs"), heads, sdas, reverse("admin:sda_sda_changelist") + of_token)
-        jobs = [
-            (
-                link_to(job, f"#{job.pk}"),
-                job.get_status_display(),
-                job.num_devices,
-                job.process_name,
-                ago(job.requested_at),
-            )
-            for job in queue().filter(token=row)[:LATEST]
-        ]
-        heads = (_("job"), _("status"), _("devices"), _("process"), _("requested"))
-        yield Table(_("Live jobs"), heads, jobs, reverse("admin:scheduler_job_changelist") + of_token)
-        heads = (_("24 hours"), _("7 days"), _("30 days"), _("altogether"))
-        more = reverse("admin:usage_usagehour_changelist") + of_token
-        yield Table(_("Use (device-hours)"), heads, [[hours(ms) for ms in row.beside.use]], more)
+        yield from token_tables(row)
         yield event_table(f"token/{row.pk}")

@@ -1,29 +1,26 @@
+"""The event log in the admin, and what other admins show of it."""
+
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.admin.filters import ByAction, ByActor, ByCustomer, ByProtocol, BySubject, ByToken
 from moreh_cloud.events.models import Event
-from moreh_cloud.events.queries import known_actions
-from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, Table, ago, exactly, link
+from moreh_cloud.lib.admin import GrowingAdmin, Table, ago, exactly, link
 from moreh_cloud.lib.admin.keyset import KeysetList
 from moreh_cloud.lib.admin.shown import NOTHING
 from moreh_cloud.lib.admin.time_range import TimeRange
 from moreh_cloud.lib.masking import masked
 from tokens.models import Token
-from tokens.queries import tokens_like
 
-PROTOCOLS = ("admin", "rest", "grpc", "shell", "mail", "login", "oidc", "internal")
 LATEST = 10  # events on the page of what they are about
 
 
@@ -40,65 +37,6 @@ SUBJECTS = {
     "token": "tokens_token",
     "usergroup": "tokens_tokengroup",
 }
-
-
-class ByToken(ExactNumber):
-    title = _("token")
-    parameter_name = "token_id"
-
-
-class Written(TextFilter):
-    """Narrow the list by what is written into a field, exactly."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        name = str(self.parameter_name)
-        label = capfirst(str(self.title))
-        yield {"form": self.form_class(name=name, label=str(label), data={name: self.value()})}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        value = (self.value() or "").strip()
-        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
-
-
-class ByActor(Written):
-    title = _("by")
-    parameter_name = "actor"
-
-
-class BySubject(Written):
-    title = _("subject, like backend/12")
-    parameter_name = "subject"
-
-
-class ByCustomer(Written):
-    title = _("customer's name, or a part of it")
-    parameter_name = "customer"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        part = (self.value() or "").strip()
-        return queryset.filter(token_id__in=tokens_like(part, by_value=False)) if part else queryset
-
-
-class ByAction(DropdownFilter):
-    title = _("action")
-    parameter_name = "action"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(action, action) for action in known_actions()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        return queryset.filter(action=self.value()) if self.value() else queryset
-
-
-class ByProtocol(DropdownFilter):
-    title = _("protocol")
-    parameter_name = "referer_protocol"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in PROTOCOLS]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        return queryset.filter(referer_protocol=self.value()) if self.value() else queryset
 
 
 class EventList(KeysetList):
