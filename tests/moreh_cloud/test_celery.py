@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from kombu import Connection
 
+import moreh_cloud.consumer  # noqa: F401 - it teaches kombu
 from tests import services
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +56,13 @@ def test_a_worker_serves_its_queue_and_returns_soon_after_the_broker_does(tmp_pa
             assert seconds_until(answers, limit=30) < 5
     log = (tmp_path / "worker.log").read_text()
     assert '"level": "error"' in log  # the outage is told
+
+
+def test_what_is_acknowledged_after_the_connection_was_lost_ends_no_worker(tmp_path: Path) -> None:
+    with services.valkey(tmp_path), Connection(f"redis+socket://{tmp_path}/valkey.sock") as connection:
+        bells = connection.SimpleQueue("bells")
+        bells.put("tick")
+        rung = bells.get(timeout=5)
+        bells.channel.close()  # type: ignore[attr-defined]
+        with pytest.raises(connection.connection_errors):  # a worker survives those
+            rung.ack()
