@@ -16,7 +16,7 @@ from moreh_cloud.console.calendar import Unit, bounds, unit_for
 from moreh_cloud.console.pages.frame import show
 from moreh_cloud.console.pages.usage_wish import FREE, Wish, read_wish
 from moreh_cloud.console.queries import usage as queries
-from moreh_cloud.console.queries.spans import Span, span, sums_between
+from moreh_cloud.console.queries.spans import MILLISECOND, Span, span, sums_between
 from moreh_cloud.console.queries.usage import By, Row
 from moreh_cloud.lib.clock import to_ms
 from moreh_cloud.lib.errors import Message
@@ -131,7 +131,7 @@ def _stay(row: dict[str, Any]) -> dict[str, Any]:
         "devices": row["devices"],
         "begun": row["begun"],
         "until": None if row["open"] else row["until"],
-        "device_ms": row["held"] // queries.MILLISECOND,
+        "device_ms": row["held"] // MILLISECOND,
     }
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _now
 from moreh_cloud.console.pages.usage import REST_NAMES
 from moreh_cloud.console.pages.usage_wish import Wish, read_wish
 from moreh_cloud.console.queries import usage as queries
-from moreh_cloud.console.queries.spans import Span, span
+from moreh_cloud.console.queries.spans import MILLISECOND, Span, span
 from moreh_cloud.console.queries.usage import REST, Report, Row
 from moreh_cloud.lib import sheets
 from tokens.models import Token
@@ -69,7 +69,7 @@ def _jobs(found: Report, token: Token) -> Iterable[Line]:
     for row in queries.jobs_of(found.over, token):
         until = None if row["open"] else row["until"]
         about = (row["job"], row["sda"], row["job__process_name"], row["devices"], _shown(row["begun"]), _shown(until))
-        yield (*about, *_time(row["held"] // queries.MILLISECOND, found))
+        yield (*about, *_time(row["held"] // MILLISECOND, found))
 
 
 def _extremes(held: Held | None) -> Line:

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, DateTimeField, DurationField, ExpressionWrapper, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, Greatest, Least
 
 from moreh_cloud.lib.clock import to_ms
 from scheduler.models import Allocation
-from usage.metering import HOUR_MS, Interval, device_ms, held_between
+from usage.metering import HOUR_MS, Interval, held_between
 from usage.models import ClosedHour, UsageHour
 from usage.queries import last_closed
 
 HOUR = timedelta(hours=1)
+MILLISECOND = timedelta(milliseconds=1)
 EVERYBODY = Q()
 
 
@@ -56,15 +58,16 @@ def sums_by_token(over: Span, scope: Q = EVERYBODY) -> dict[int, int]:
     hours = _hours(UsageHour.objects.filter(scope), over)
     sums = Counter(dict(hours.order_by().values_list("token").annotate(Sum("device_ms"))))
     for start, end in over.edges:
-        sums.update(device_ms(stays(start, end, scope), to_ms(start), to_ms(end)))
+        held = timed(start, end, scope).values_list("token").annotate(Sum("time"))
+        sums.update({token: time // MILLISECOND for token, time in held})
     return dict(sums)
 
 
 def total_of(over: Span) -> int:
     """Sum the device-milliseconds of everybody."""
     inside = _hours(ClosedHour.objects.all(), over).aggregate(total=Sum("device_ms"))["total"] or 0
-    edges = (device_ms(stays(start, end), to_ms(start), to_ms(end)) for start, end in over.edges)
-    return int(inside) + sum(sum(sums.values()) for sums in edges)
+    edges = (timed(start, end).aggregate(total=Sum("time"))["total"] or timedelta() for start, end in over.edges)
+    return int(inside) + sum(edges, timedelta()) // MILLISECOND
 
 
 def sums_between(over: Span, bounds: Sequence[int], scope: Q = EVERYBODY) -> list[int]:
@@ -94,6 +97,13 @@ def stays(start: datetime, end: datetime, scope: Q = EVERYBODY, key: str = "toke
     found = overlapping(start, end, scope).values_list(key, "started_at", "ended_at").annotate(Count("pk"))
     rows = found.iterator(chunk_size=5000)
     return [Interval(who, to_ms(begun), to_ms(ended) if ended else None, n) for who, begun, ended, n in rows]
+
+
+def timed(start: datetime, end: datetime, scope: Q = EVERYBODY) -> QuerySet[Any]:
+    """Give the allocations of a range with their `time` within it; all times of allocations are whole milliseconds."""
+    first, last = Value(start, DateTimeField()), Value(end, DateTimeField())
+    time = Least(Coalesce("ended_at", last), last) - Greatest("started_at", first)
+    return overlapping(start, end, scope).annotate(time=ExpressionWrapper(time, DurationField()))
 
 
 def overlapping(start: datetime, end: datetime, scope: Q = EVERYBODY) -> QuerySet[Allocation]:

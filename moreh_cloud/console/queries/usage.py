@@ -7,34 +7,20 @@ Not by SDA model: an SDA may be switched to another one, and what it held before
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import (
-    Count,
-    DateTimeField,
-    DurationField,
-    ExpressionWrapper,
-    F,
-    Max,
-    Min,
-    Q,
-    QuerySet,
-    Sum,
-    Value,
-)
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 
 from backends.models import BackendGroup
-from moreh_cloud.console.queries.spans import EVERYBODY, Span, overlapping, stays, sums_by_token
-from moreh_cloud.lib.clock import to_ms
+from moreh_cloud.console.queries.extremes import extremes
+from moreh_cloud.console.queries.spans import EVERYBODY, MILLISECOND, Span, overlapping, sums_by_token, timed
 from tokens.models import Token, TokenGroup
-from usage.metering import Held, Interval, held
+from usage.metering import Held
 
-MOST_ALLOCATIONS = 100_000
+MOST_ALLOCATIONS = 200_000
 """From more than these, lowest and highest are not measured: they need every single allocation of the range."""
-MILLISECOND = timedelta(milliseconds=1)
+FEW = 200  # rows of one page, not of a file
 REST = -1  # the key of what belongs to none: no user group, or a reserved SDA, whose backend group is not recorded
 
 
@@ -46,6 +32,7 @@ class By(StrEnum):
     BACKENDS = "backends"
 
 
+KEYS = {By.TOKEN: "token", By.GROUP: "token__groups", By.BACKENDS: "job__group"}
 Named = Token | TokenGroup | BackendGroup
 
 
@@ -95,15 +82,8 @@ def _sorted(sums: Mapping[int, int]) -> list[Row]:
 
 def sums_by_backend_group(over: Span, scope: Q = EVERYBODY) -> dict[int, int]:
     """Sum by the group in whose queue each job was; reserved SDAs, where it is not recorded, are REST's."""
-    rows = _timed(over, scope).values_list("job__group").annotate(Sum("time"))
+    rows = timed(over.start, over.end, scope).values_list("job__group").annotate(Sum("time"))
     return {REST if group is None else group: time // MILLISECOND for group, time in rows}
-
-
-def _timed(over: Span, scope: Q) -> QuerySet[Any]:
-    end = Value(over.end, DateTimeField())
-    start = Value(over.start, DateTimeField())
-    time = Least(Coalesce("ended_at", end), end) - Greatest("started_at", start)
-    return overlapping(over.start, over.end, scope).annotate(time=ExpressionWrapper(time, DurationField()))
 
 
 def groups_of(tokens: Collection[int]) -> Mapping[int, Sequence[int]]:
@@ -118,23 +98,28 @@ def groups_of(tokens: Collection[int]) -> Mapping[int, Sequence[int]]:
 def measured(found: Report, rows: Sequence[Row]) -> tuple[list[Row], Held | None]:
     """Add lowest and highest to some rows and to everybody's; neither where the range has too many allocations."""
     over = found.over
+    if not rows:
+        return [], Held(0, 0, 0, over.ms)
     if overlapping(over.start, over.end, found.scope)[: MOST_ALLOCATIONS + 1].count() > MOST_ALLOCATIONS:
         return list(rows), None
-    key = "job__group" if found.by == By.BACKENDS else "token"
-    intervals = stays(over.start, over.end, found.scope, key)
-    start, end = to_ms(over.start), to_ms(over.end)
-    theirs = _by_row(found.by, intervals, {row.key for row in rows})
-    return [replace(row, held=held(theirs[row.key], start, end)) for row in rows], held(intervals, start, end)
+    theirs = extremes(over, found.scope & _only(found.by, rows), KEYS[found.by])
+    measured_rows = [replace(row, held=_held(theirs.get(_key(row)), row.device_ms, over)) for row in rows]
+    return measured_rows, _held(extremes(over, found.scope).get(0), found.total_ms, over)
 
 
-def _by_row(by: By, intervals: Sequence[Interval[Any]], wanted: Collection[int]) -> Mapping[int, list[Interval[Any]]]:
-    groups = groups_of({interval.key for interval in intervals}) if by == By.GROUP else {}
-    found: defaultdict[int, list[Interval[Any]]] = defaultdict(list)
-    for interval in intervals:
-        for key in groups.get(interval.key) or [REST if interval.key is None else interval.key]:
-            if key in wanted:
-                found[key].append(interval)
-    return found
+def _only(by: By, rows: Sequence[Row]) -> Q:
+    """Narrow to the holders of some rows, where they are few of many."""
+    few = by == By.TOKEN and len(rows) <= FEW
+    return Q(token__in=[row.key for row in rows]) if few else EVERYBODY
+
+
+def _key(row: Row) -> int | None:
+    return None if row.key == REST else row.key
+
+
+def _held(found: tuple[int, int] | None, ms: int, over: Span) -> Held | None:
+    """Put the figures together; an hour whose allocations are gone has no lowest and highest."""
+    return Held(*found, ms, over.ms) if found else None
 
 
 def named(by: By, rows: Sequence[Row]) -> list[Row]:
@@ -150,7 +135,7 @@ def named(by: By, rows: Sequence[Row]) -> list[Row]:
 
 def jobs_of(over: Span, token: Token) -> Any:
     """Give what a token held in a range: its jobs and reserved SDAs, the most device-time (a timedelta) first."""
-    mine = _timed(over, Q(token=token)).values("job", "sda", "job__process_name")
+    mine = timed(over.start, over.end, Q(token=token)).values("job", "sda", "job__process_name")
     figures = {
         "held": Sum("time"),
         "devices": Count("device", distinct=True),

@@ -7,13 +7,14 @@ from itertools import pairwise
 import pytest
 from django.db.models import Q
 
+from moreh_cloud.console.queries.extremes import extremes
 from moreh_cloud.console.queries.spans import EVERYBODY, Span, span, stays, sums_between, sums_by_token, total_of
 from moreh_cloud.lib.clock import to_ms
 from scheduler.models import Allocation
 from tests import make
 from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
 from tokens.models import Token
-from usage.metering import HOUR_MS, device_ms
+from usage.metering import HOUR_MS, device_ms, held
 from usage.models import ClosedHour, UsageHour
 from usage.services import close_hour
 
@@ -102,11 +103,22 @@ def _compare(over: Span, tokens: list[Token], dice: random.Random) -> None:
     wanted = device_ms(everything, start, end)
     assert {pk: ms for pk, ms in sums_by_token(over).items() if ms} == wanted
     assert total_of(over) == sum(wanted.values())
+    _compare_extremes(over, tokens)
     hours = range(start - start % HOUR_MS + HOUR_MS, end, HOUR_MS)
     for inner in (hours, [at + 30 * MIN_MS for at in hours if at + 30 * MIN_MS < end], _some(hours, dice)):
         bounds = [start, *inner, end]
         for scope in (EVERYBODY, *(Q(token=token) for token in tokens)):
             _compare_pieces(over, bounds, scope)
+
+
+def _compare_extremes(over: Span, tokens: list[Token]) -> None:
+    start, end = to_ms(over.start), to_ms(over.end)
+    found = extremes(over, key="token")
+    for token in tokens:
+        theirs = held(stays(over.start, over.end, Q(token=token)), start, end)
+        assert found.get(token.pk, (0, 0)) == (theirs.minimum, theirs.maximum)
+    everybody = held(stays(over.start, over.end), start, end)
+    assert extremes(over).get(0, (0, 0)) == (everybody.minimum, everybody.maximum)
 
 
 def _some(hours: range, dice: random.Random) -> list[int]:

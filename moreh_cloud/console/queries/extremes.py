@@ -1,0 +1,39 @@
+"""The lowest and the highest number of devices held at once: every change of it is looked at, in the database.
+
+Roll-ups cannot tell: an hour's device-time does not say how it was spread. So all allocations of the range are read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, Value
+
+from moreh_cloud.console.queries.spans import EVERYBODY, Span, overlapping
+
+Extremes = Mapping[Any, tuple[int, int]]
+LEVELS = """
+WITH held(holder, since, until) AS ({rows}),
+step AS (
+    SELECT holder, at, SUM(change) AS change FROM (
+        SELECT holder, CASE WHEN since < %s THEN %s ELSE since END AS at, 1 AS change FROM held
+        UNION ALL SELECT holder, until, -1 FROM held WHERE until < %s
+        UNION ALL SELECT DISTINCT holder, %s, 0 FROM held
+    ) AS changes GROUP BY holder, at
+),
+level AS (SELECT holder, SUM(change) OVER (PARTITION BY holder ORDER BY at) AS devices FROM step)
+SELECT holder, MIN(devices), MAX(devices) FROM level GROUP BY holder
+"""
+
+
+def extremes(over: Span, scope: Q = EVERYBODY, key: str = "") -> Extremes:
+    """Give lowest and highest of each holder by a field of Allocation, or under 0 those of all together, in one query.
+
+    Who held nothing is absent.
+    """
+    rows = overlapping(over.start, over.end, scope).annotate(everybody=Value(0))
+    base, values = rows.values_list(key or "everybody", "started_at", "ended_at").query.sql_with_params()
+    start, end = (connection.ops.adapt_datetimefield_value(at) for at in (over.start, over.end))
+    with connection.cursor() as cursor:
+        cursor.execute(LEVELS.format(rows=base), [*values, start, start, end, start])
+        return {holder: (int(lowest), int(highest)) for holder, lowest, highest in cursor.fetchall()}
