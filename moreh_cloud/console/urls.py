@@ -15,6 +15,7 @@ from moreh_cloud.console.pages import (
     usage,
     usage_file,
 )
+from moreh_cloud.console.pages.filters import keeps_filters
 from moreh_cloud.console.pages.frame import for_operators
 
 app_name = "console"
@@ -32,15 +33,15 @@ urlpatterns = [
     path("usage/", for_operators(usage.page), name="usage"),
     path("usage/chart", for_operators(usage.chart), name="usage-chart"),
     path("usage/file.<str:kind>", for_operators(usage_file.file), name="usage-file"),
-    path("nodes/", for_operators(nodes.node_grid), name="nodes"),
-    path("heat/", for_operators(heat.heat_map), name="heat"),
+    path("nodes/", for_operators(keeps_filters(nodes.node_grid)), name="nodes"),
+    path("heat/", for_operators(keeps_filters(heat.heat_map)), name="heat"),
     path("heat/nodes", for_operators(heat.nodes), name="heat-nodes"),
     path("heat/holders", for_operators(heat.holders), name="heat-holders"),
-    path("jobs/", for_operators(jobs.jobs), name="jobs"),
+    path("jobs/", for_operators(keeps_filters(jobs.jobs)), name="jobs"),
     path("jobs/<int:pk>/outlook", for_operators(moves.outlook), name="job-outlook"),
-    path("history/", for_operators(history.history), name="history"),
+    path("history/", for_operators(keeps_filters(history.history)), name="history"),
     path("history/export.<str:kind>", for_operators(exports.export), name="history-export"),
-    path("history/timeline/", for_operators(timeline.timeline), name="timeline"),
+    path("history/timeline/", for_operators(keeps_filters(timeline.timeline)), name="timeline"),
     path("filters/save", for_operators(filters.save), name="filter-save"),
     path("filters/<int:pk>", for_operators(filters.change), name="filter-change"),
 ]

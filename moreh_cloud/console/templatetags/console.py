@@ -10,7 +10,7 @@ from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.live.topics import read_pulse
 from moreh_cloud.console.pages.filters import EVERYTHING, filters_of
 from moreh_cloud.console.picture import picture
-from moreh_cloud.console.services import normal_query
+from moreh_cloud.console.services import is_list, normal_query
 
 register = template.Library()
 register.simple_tag(picture, name="devices")
@@ -30,8 +30,10 @@ def gib(mib: int) -> str:
 
 @register.inclusion_tag("console/saved_filters.html", takes_context=True)
 def saved_filters(context: Any) -> dict[str, Any]:
-    """Show the saved filters of this page as chips, with the forms to save, rename and delete them."""
+    """Show the saved filters of this page, if it keeps any, as chips, with forms to save, rename and delete them."""
     request = context["request"]
+    if not (request.resolver_match and is_list(request.resolver_match)):
+        return {}
     who = request.user
     chips = [
         {
