@@ -7,11 +7,13 @@ from typing import Protocol
 import redis.asyncio
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from moreh_cloud.lib.bell import CHANNEL
 
 log = structlog.get_logger(__name__)
 RECONNECT = 1.0  # seconds
+FORESEEN = (TimeoutError, OperationalError, InterfaceError, redis.asyncio.RedisError)  # outages: their names say enough
 
 
 class Listener(Protocol):
@@ -33,7 +35,8 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             well = True
         except Exception as error:
             if well:
-                log.warning("loop_failed", work=work.__qualname__, error=type(error).__name__, exc_info=error)
+                where = None if isinstance(error, FORESEEN) else error
+                log.warning("loop_failed", work=work.__qualname__, error=type(error).__name__, exc_info=where)
             well = False
         await asyncio.sleep(seconds)
 
