@@ -140,7 +140,7 @@ def top_tokens(now: datetime) -> tuple[list[TopToken], int]:
     """Give the tokens with the most device-time since the start of the hour seven days ago, and everybody's (ms)."""
     sums = sums_by_token(span(week_start(now), now))
     first = sorted((pk for pk in sums if sums[pk]), key=lambda pk: (-sums[pk], pk))[:SHOWN_TOKENS]
-    names = Token.objects.defer("value", "env").in_bulk(first)
+    names = Token.objects.only("description", "deleted_at").in_bulk(first)
     most = max(sums.values(), default=0)
     return [TopToken(names[pk], sums[pk], 100 * sums[pk] / most) for pk in first], sum(sums.values())
 
@@ -166,8 +166,7 @@ def queue_length(now: datetime) -> Course:
     recent = Q(status__in=LIVE) | Q(status__in=OVER, ended_at__gt=start)
     rows = Job.objects.filter(recent, requested_at__lt=now).order_by().annotate(until=until)
     waits = rows.filter(Q(until__isnull=True) | Q(until__gt=F("requested_at"))).values_list("requested_at", "until")
-    found = waits.iterator(chunk_size=5000)
-    return _course([Interval(0, to_ms(asked), to_ms(end) if end else None) for asked, end in found], start, now)
+    return _course([Interval(0, to_ms(asked), to_ms(end) if end else None) for asked, end in waits], start, now)
 
 
 def _day_start(now: datetime) -> datetime:

@@ -95,8 +95,7 @@ def _add_edge(pieces: list[int], bounds: Sequence[int], edge: tuple[int, int], h
 def stays(start: datetime, end: datetime, scope: Q = EVERYBODY, key: str = "token") -> list[Interval[Any]]:
     """Give what was held in a range; devices that the same holder took and left together are one interval."""
     found = overlapping(start, end, scope).values_list(key, "started_at", "ended_at").annotate(Count("pk"))
-    rows = found.iterator(chunk_size=5000)
-    return [Interval(who, to_ms(begun), to_ms(ended) if ended else None, n) for who, begun, ended, n in rows]
+    return [Interval(who, to_ms(begun), to_ms(ended) if ended else None, n) for who, begun, ended, n in found]
 
 
 def timed(start: datetime, end: datetime, scope: Q = EVERYBODY) -> QuerySet[Any]:

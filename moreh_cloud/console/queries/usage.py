@@ -125,9 +125,9 @@ def _held(found: tuple[int, int] | None, ms: int, over: Span) -> Held | None:
 def named(by: By, rows: Sequence[Row]) -> list[Row]:
     """Add to each row whose it is, deleted ones too."""
     kinds: Mapping[By, QuerySet[Any]] = {
-        By.TOKEN: Token.objects.defer("value", "env"),
-        By.GROUP: TokenGroup.objects.all(),
-        By.BACKENDS: BackendGroup.objects.all(),
+        By.TOKEN: Token.objects.only("description", "deleted_at"),
+        By.GROUP: TokenGroup.objects.only("name", "deleted_at"),
+        By.BACKENDS: BackendGroup.objects.only("name", "deleted_at"),
     }
     known = kinds[by].in_bulk([row.key for row in rows])
     return [replace(row, who=known.get(row.key)) for row in rows]
