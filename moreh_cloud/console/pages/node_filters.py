@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.console.queries.node_choice import FILTERS, choices
+from moreh_cloud.console.queries.node_choice import FILTERS, choices, device_models
 from moreh_cloud.lib.errors import Message
 
 LABELS: Mapping[str, Message] = {
@@ -24,13 +24,13 @@ HINTS: Mapping[str, Message] = {"q": _("Name or address"), "token": _("Customer 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One filter as the page shows it; without options it is a field for text."""
+    """One filter as the page shows it; a field for text where there are no options to be had."""
 
     name: str
     label: Message
     value: str
     hint: Message
-    options: Sequence[tuple[str, Message]]
+    options: Sequence[tuple[str, Message]] | None
 
 
 def wanted_by(request: HttpRequest) -> dict[str, str]:
@@ -38,11 +38,11 @@ def wanted_by(request: HttpRequest) -> dict[str, str]:
     return {name: value for name in FILTERS if (value := request.GET.get(name, "").strip())}
 
 
-def filter_fields(wanted: Mapping[str, str]) -> list[Field]:
-    """Give the fields of the bar, in two queries."""
-    options = choices()
+def filter_fields(wanted: Mapping[str, str], models: Sequence[str] | None = None) -> list[Field]:
+    """Give the fields of the bar, in one query, and one more where the models to choose from are not known."""
+    options = choices(device_models() if models is None else models)
     return [
-        Field(name, label, wanted.get(name, ""), HINTS.get(name, ""), options.get(name, ()))
+        Field(name, label, wanted.get(name, ""), HINTS.get(name, ""), options.get(name))
         for name, label in LABELS.items()
     ]
 

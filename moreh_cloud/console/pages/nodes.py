@@ -47,7 +47,7 @@ def node_grid(request: HttpRequest) -> HttpResponseBase:
     }
     if request.headers.get("X-Live-Part"):
         return TemplateResponse(request, "console/node_cards.html", part)
-    return show(request, "console/nodes.html", _("Node grid"), **part, **_bar(wanted, actions))
+    return show(request, "console/nodes.html", _("Node grid"), **part, **_bar(wanted, found, actions))
 
 
 def bulk_actions(request: HttpRequest) -> list[tuple[Message, list[tuple[str, Message]]]]:
@@ -66,10 +66,10 @@ def legend(found: Found, wanted: Mapping[str, str]) -> list[tuple[str, Message, 
     ]
 
 
-def _bar(wanted: Mapping[str, str], actions: object) -> dict[str, Any]:
+def _bar(wanted: Mapping[str, str], found: Found, actions: object) -> dict[str, Any]:
     changelist = reverse("admin:backends_backend_changelist")
     return {
-        "fields": filter_fields(wanted),
+        "fields": filter_fields(wanted, None if "model" in wanted else found.models),
         "wanted": wanted,
         "actions": actions,
         "as_list": changelist + query_of(wanted),

@@ -1,6 +1,6 @@
 """Which nodes an address means: the node grid, the heat map and the list of nodes read the same filters alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,28 +74,30 @@ def narrowed(nodes: Nodes, name: str, value: str) -> Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many nodes are meant, and how many devices of each meaning they have."""
+    """How many nodes are meant, how many devices of each meaning they have, and of which models."""
 
     nodes: int
     devices: Mapping[str, int]
+    models: Sequence[str]
 
 
 def count_found(nodes: QuerySet[Backend]) -> Found:
     """Count what an address means, in two queries."""
     theirs = Device.objects.filter(backend__in=nodes.values("pk")).order_by()
+    rows = list(theirs.values_list("model", "status", "drain_to").annotate(number=Count("pk")))
     devices = dict.fromkeys(MEANINGS, 0)
-    for status, drain_to, number in theirs.values_list("status", "drain_to").annotate(number=Count("pk")):
+    for _model, status, drain_to, number in rows:
         devices[meaning_of(status, drain_to)] += number
-    return Found(nodes.count(), devices)
+    return Found(nodes.count(), devices, sorted({model for model, *_rest in rows} - {""}))
 
 
-def choices() -> dict[str, list[tuple[str, Message]]]:
-    """Give what can be chosen in each filter that has a list, in two queries."""
+def choices(models: Sequence[str]) -> dict[str, list[tuple[str, Message]]]:
+    """Give what can be chosen in each filter that has a list, in one query."""
     groups: QuerySet[BackendGroup] = live_backend_groups()
     return {
         "status__exact": [(status.value, status.label) for status in BackendStatus],
         "device": [(name, meaning.word) for name, meaning in MEANINGS.items()],
-        "model": [(model, model) for model in device_models()],
+        "model": [(model, model) for model in models],
         "group__id__exact": [(str(pk), name) for pk, name in groups.values_list("pk", "name")],
         "bmc__status__exact": [(status.value, status.label) for status in PowerStatus],
     }
