@@ -17,7 +17,7 @@ pytestmark = [
 ]
 ROUND = 500  # random cases, about
 NIGHT = int(os.environ.get("MOREH_TEST_FUZZ_CASES", "0"))  # `make fuzz` asks for 50,000
-WITHIN = None if NIGHT else 40  # seconds; two run at once, so all of it takes at most 80
+WITHIN = None if NIGHT else 25  # seconds; two run at once, so all of it takes about a minute
 # The nouns, in parts of about the same number of cases.
 NOUNS = {
     "nodes": {"auth", "backend", "check"},
