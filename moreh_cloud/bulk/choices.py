@@ -17,6 +17,8 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     BulkState.ENDED: (),
     BulkState.STOPPED: (),
 }
+# Verbs whose items are lines of a file: looked at, with everything rolled back, and carried out.
+TRY_IMPORT, IMPORT = "try_import", "import"
 UNDER_WAY = (BulkState.QUEUED, BulkState.RUNNING)
 
 

@@ -21,5 +21,9 @@ class Over(Conflict):
     message = _("It is over already.")
 
 
+class NotReady(Conflict):
+    message = _("The dry run has not ended, was too long ago, or found nothing to do.")
+
+
 class Unexpected(DomainError):
     message = _("Something went wrong.")

@@ -4,6 +4,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.bulk.choices import BulkState, ItemState, Why
+from moreh_cloud.lib.crypto import EncryptedField
 
 
 class BulkAction(models.Model):
@@ -19,6 +20,15 @@ class BulkAction(models.Model):
     actor = models.CharField(_("by"), max_length=150)
     protocol = models.CharField(_("protocol"), max_length=16, blank=True)
     ip_address = models.CharField(_("from address"), max_length=64, blank=True)
+    source = models.OneToOneField(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="outcome",
+        verbose_name=_("dry run"),
+        help_text=_("What an import carries out, once."),
+    )
     state = models.CharField(_("state"), max_length=16, choices=BulkState, default=BulkState.QUEUED)
     why = models.CharField(_("why"), max_length=16, choices=Why, blank=True)
     stopped_by = models.CharField(_("stopped by"), max_length=150, blank=True)
@@ -66,6 +76,8 @@ class BulkItem(models.Model):
     name = models.CharField(_("name"), max_length=255)
     state = models.CharField(_("state"), max_length=16, choices=ItemState, default=ItemState.WAITING)
     message = models.JSONField(_("message"), default=dict)
+    # A line of a file, as JSON; it may hold passwords, so it is encrypted, and goes when it was carried out.
+    payload = EncryptedField(default="", blank=True, editable=False)
 
     class Meta:
         verbose_name = _("item of a bulk action")

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -7,30 +8,32 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 
 from moreh_cloud.accounts.models import Operator
-from moreh_cloud.bulk.choices import UNDER_WAY, BulkState, ItemState, Why
-from moreh_cloud.bulk.errors import LeaseLost, Over, SentBefore
+from moreh_cloud.bulk.choices import IMPORT, TRY_IMPORT, UNDER_WAY, BulkState, ItemState, Why
+from moreh_cloud.bulk.errors import LeaseLost, NotReady, Over, SentBefore
 from moreh_cloud.bulk.models import BulkAction, BulkItem, SentForm
 from moreh_cloud.bulk.signals import bulk_begun
 from moreh_cloud.events.actor import SYSTEM, Actor
 from moreh_cloud.events.services import record
-from moreh_cloud.lib.bulk import insert_rows
+from moreh_cloud.lib.bulk import insert_rows, is_copied
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.said import Kept
 
 LEASE = timedelta(seconds=8)  # a worker gives its turn back after a second; one that is dead is replaced after this
 KEPT_FOR = timedelta(days=90)
 SENT_AGAIN_WITHIN = timedelta(days=1)
-COLUMNS = ("bulk_id", "object_pk", "name", "state", "message")
+PAYLOADS_KEPT_FOR = timedelta(hours=1)  # of a dry run that nobody carries out
+COLUMNS = ("bulk_id", "object_pk", "name", "state", "message", "payload")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody agreed to: the verb, what its form said, and the rows as (number, name)."""
+    """What somebody agreed to: the verb, what its form said, and the rows as (number, name), or lines with payloads."""
 
     noun: str
     verb: str
     rows: Sequence[tuple[Any, str]]
     data: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    payloads: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,53 @@ def begin_bulk(order: Order, *, operator: Operator, actor: Actor, key: str = "")
     )
     if sent:
         SentForm.objects.filter(pk=sent.pk).update(bulk=bulk)
-    insert_rows(BulkItem, COLUMNS, [(bulk.pk, str(pk), name[:255], "WAITING", {}) for pk, name in order.rows])
+    payloads = order.payloads or [""] * len(order.rows)
+    rows = zip(order.rows, payloads, strict=True)
+    insert_rows(
+        BulkItem,
+        COLUMNS,
+        ((bulk.pk, str(pk), name[:255], "WAITING", {}, _stored(payload)) for (pk, name), payload in rows),
+    )
     record(
         "BEGIN_BULK", actor=actor, subject=f"bulk/{bulk.pk}", noun=order.noun, verb=order.verb, number=len(order.rows)
     )
     bulk_begun.send(BulkAction, bulk_id=bulk.pk)
     return bulk
+
+
+def _stored(payload: str) -> Any:
+    """Encrypt what COPY would write as it is; the ORM does it by itself."""
+    return BulkItem._meta.get_field("payload").get_prep_value(payload) if is_copied() else payload
+
+
+@transaction.atomic
+def begin_import(dry_run: BulkAction, *, operator: Operator, actor: Actor) -> BulkAction:
+    """Carry out what a dry run has shown to be new or changed, with the fates as they were shown; once.
+
+    Raises SentBefore with what the first call began, and NotReady.
+    """
+    first = BulkAction.objects.filter(source=dry_run).first()
+    if first:
+        raise SentBefore(first.pk)
+    found = BulkItem.objects.filter(bulk=dry_run, state=ItemState.DONE).exclude(payload="").order_by("id")
+    ready = BulkAction.objects.select_for_update().filter(pk=dry_run.pk, verb=TRY_IMPORT, state=BulkState.ENDED)
+    items = list(found) if ready.exists() else []
+    if not items:
+        raise NotReady(id=dry_run.pk)
+    payloads = [json.dumps({**json.loads(item.payload), "fate": item.message}) for item in items]
+    order = Order(dry_run.noun, IMPORT, [(item.object_pk, item.name) for item in items], payloads=payloads)
+    bulk = begin_bulk(order, operator=operator, actor=actor)
+    BulkAction.objects.filter(pk=bulk.pk).update(source=dry_run)
+    BulkItem.objects.filter(bulk=dry_run).update(payload="")
+    return bulk
+
+
+def forget_payloads() -> None:
+    """Delete the lines of files of imports that are over, and of dry runs of an hour ago."""
+    now = db_now()
+    over = BulkAction.objects.exclude(state__in=UNDER_WAY)
+    done = over.filter(Q(verb=IMPORT) | Q(verb=TRY_IMPORT, ended_at__lte=now - PAYLOADS_KEPT_FOR))
+    BulkItem.objects.filter(bulk__in=done.values("pk")).exclude(payload="").update(payload="")
 
 
 def note_sent(operator: Operator, key: str) -> SentForm:
@@ -135,7 +179,9 @@ def release_bulk(claim: Claim) -> bool:
 def end_bulk(claim: Claim) -> None:
     """End a bulk action whose items are all settled; only its current attempt can."""
     if claim.rows().update(state=BulkState.ENDED, ended_at=db_now(), lease_until=None):
-        _record_end("END_BULK", claim.bulk_id, actor=SYSTEM)
+        bulk = _record_end("END_BULK", claim.bulk_id, actor=SYSTEM)
+        if bulk.verb == IMPORT:
+            bulk.items.update(payload="")
 
 
 @transaction.atomic
@@ -147,10 +193,11 @@ def stop_bulk(bulk: BulkAction, *, actor: Actor, why: Why = Why.ASKED) -> None:
     _record_end("STOP_BULK", bulk.pk, actor=actor, why=why)
 
 
-def _record_end(action: str, bulk_id: int, *, actor: Actor, **more: Any) -> None:
+def _record_end(action: str, bulk_id: int, *, actor: Actor, **more: Any) -> BulkAction:
     bulk = BulkAction.objects.get(pk=bulk_id)
     numbers: dict[str, Any] = {"done": bulk.done, "failed": bulk.failed, "skipped": bulk.skipped, "left": bulk.left}
     record(action, actor=actor, subject=f"bulk/{bulk_id}", **numbers, **more)
+    return bulk
 
 
 def forget_old() -> None:

@@ -2,7 +2,7 @@ from celery import shared_task
 
 from moreh_cloud.bulk import work
 from moreh_cloud.bulk.queries import due_bulks
-from moreh_cloud.bulk.services import forget_old
+from moreh_cloud.bulk.services import forget_old, forget_payloads
 from moreh_cloud.lib.bell import ring
 from moreh_cloud.lib.clock import db_now
 
@@ -19,6 +19,7 @@ def pick_up() -> None:
     """Ring again for bulk actions that nobody is at: their bell was lost, or their worker."""
     for bulk_id in due_bulks(db_now()):
         ring(carry_on, bulk_id=bulk_id)
+    forget_payloads()
 
 
 @shared_task(ignore_result=True)

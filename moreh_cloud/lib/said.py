@@ -23,10 +23,14 @@ class Said:
         return str(self.text) % self.values if self.values else str(self.text)
 
 
+class LeftOut(Said):
+    """Says that nothing was done to a row, and why."""
+
+
 def kept(said: Said | Message) -> Kept:
     """Give a sentence as JSON that `say` makes a sentence of again."""
     said = said if isinstance(said, Said) else Said(said)
-    return {"text": _source(said.text), "values": dict(said.values)}
+    return {"text": _source(said.text), "values": {name: _plain(value) for name, value in said.values.items()}}
 
 
 def kept_refusal(refusal: DomainError) -> Kept:
@@ -40,7 +44,8 @@ def say(message: Kept) -> str:
     if not message:
         return ""
     said = str(Said(translation.gettext(message["text"]), message.get("values") or {}))
-    return with_details(said, message.get("details", {}))
+    details = {name: _said(value) for name, value in message.get("details", {}).items()}
+    return with_details(said, details)
 
 
 def with_details(sentence: str, details: Mapping[str, object]) -> str:
@@ -54,8 +59,17 @@ def _joined(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
+def _said(value: object) -> object:
+    """Say the sentences in a list; what is no sentence of ours, like a name, stays."""
+    if not isinstance(value, list):
+        return value
+    return [say(one) if isinstance(one, dict) else translation.gettext(one) if one else "" for one in value]
+
+
 def _plain(value: object) -> object:
-    return [_source(one) for one in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [kept(one) if isinstance(one, Said) else _source(one) for one in value]
+    return value if isinstance(value, str | int | float | None) else _source(value)
 
 
 def _source(text: object) -> str:

@@ -1,5 +1,5 @@
 """SDA models and groups, memberships and SDAs in the admin."""
 
-from sda.admin import memberships, models, sdas
+from sda.admin import imports, memberships, models, sdas
 
-__all__ = ["memberships", "models", "sdas"]
+__all__ = ["imports", "memberships", "models", "sdas"]

@@ -1,5 +1,5 @@
 """Tokens and user groups in the admin."""
 
-from tokens.admin import groups, tokens
+from tokens.admin import groups, imports, tokens
 
-__all__ = ["groups", "tokens"]
+__all__ = ["groups", "imports", "tokens"]

@@ -1,21 +1,26 @@
 from typing import Any
 
 from django.apps import apps
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
-from moreh_cloud.bulk.choices import UNDER_WAY, BulkState, ItemState
+from moreh_cloud.bulk.choices import IMPORT, TRY_IMPORT, UNDER_WAY, BulkState, ItemState
+from moreh_cloud.bulk.errors import NotReady, SentBefore
 from moreh_cloud.bulk.models import BulkAction, BulkItem
 from moreh_cloud.bulk.queries import items_of
-from moreh_cloud.bulk.services import stop_bulk
+from moreh_cloud.bulk.services import begin_import, stop_bulk
 from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.admin import actor_of
 from moreh_cloud.lib.admin import ServiceAdmin, ago, badge, confirmed
 from moreh_cloud.lib.errors import Message
 from moreh_cloud.lib.said import say
@@ -28,6 +33,14 @@ ITEM_TONES = {
     ItemState.FAILED: "danger",
     ItemState.SKIPPED: "warning",
 }
+# What a dry run says of its items: it has done nothing.
+LOOKED_AT = {
+    ItemState.FAILED: _("refused"),
+    ItemState.DONE: _("new or changed"),
+    ItemState.SKIPPED: _("unchanged"),
+    ItemState.WAITING: _("not looked at yet"),
+}
+IMPORTS = {TRY_IMPORT: _("Import, dry run"), IMPORT: _("Import")}
 COUNTERS = {
     ItemState.FAILED: "failed",
     ItemState.DONE: "done",
@@ -82,11 +95,37 @@ class BulkActionAdmin(ServiceAdmin):
             "under_way": bulk.state in UNDER_WAY,
             "percent": f"{100 * bulk.settled / bulk.total:.1f}" if bulk.total else "100",
             "tabs": _tabs(bulk, only),
+            "dry_run": bulk.verb == TRY_IMPORT,
+            "carried_out": (carried_out := _carried_out(bulk)),
+            "may_carry_out": not carried_out and self._may_carry_out(request, bulk),
             "may_stop": bulk.state in UNDER_WAY and self.has_operate_permission(request, bulk),
             "only": only,
             **_items(bulk, only, request.GET.get("p", "1")),
         }
         return TemplateResponse(request, "bulk/progress.html", context)
+
+    def _may_carry_out(self, request: HttpRequest, bulk: BulkAction) -> bool:
+        ready = bulk.verb == TRY_IMPORT and bulk.state == BulkState.ENDED and bulk.done > 0
+        return ready and self.has_operate_permission(request, bulk)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.carry_out))
+        return [path("<int:pk>/carry_out/", view, name="bulk_bulkaction_carry_out"), *super().get_urls()]
+
+    def carry_out(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Carry out what a dry run has shown; a second click leads to what the first one began."""
+        dry_run = get_object_or_404(BulkAction, pk=pk)
+        if not self.has_operate_permission(request, dry_run):
+            raise PermissionDenied
+        operator: Any = request.user
+        try:
+            shown = begin_import(dry_run, operator=operator, actor=actor_of(request)).pk
+        except SentBefore as refusal:
+            shown = refusal.bulk or pk
+        except NotReady as refusal:
+            messages.error(request, str(refusal))
+            shown = pk
+        return HttpResponseRedirect(reverse("admin:bulk_bulkaction_change", args=[shown]))
 
     @admin.display(description=_("number"), ordering="id")
     def number(self, row: BulkAction) -> str:
@@ -121,8 +160,17 @@ class BulkActionAdmin(ServiceAdmin):
         return ago(row.ended_at)
 
 
+def _carried_out(bulk: BulkAction) -> int | None:
+    """Give the number of what carries out a dry run, once somebody has asked for it."""
+    if bulk.verb != TRY_IMPORT:
+        return None
+    return BulkAction.objects.filter(source=bulk).values_list("pk", flat=True).first()
+
+
 def title_of(bulk: BulkAction) -> Message:
     """Say what is done, as the button did."""
+    if bulk.verb in IMPORTS:
+        return IMPORTS[bulk.verb]
     page = admin.site._registry.get(apps.get_model(bulk.noun))
     step = getattr(getattr(type(page), bulk.verb, None), "step", None)
     title: Message = step.title if step else bulk.verb
@@ -137,22 +185,30 @@ def noun_of(bulk: BulkAction) -> Message:
 
 def _tabs(bulk: BulkAction, only: str) -> list[tuple[str, Message, int, bool]]:
     """Give the ways to look at the items: all, or those of one state, with how many there are."""
-    states = [(state.value, capfirst(state.label), getattr(bulk, name)) for state, name in COUNTERS.items()]
-    return [(value, label, number, value == only) for value, label, number in [("", _("All"), bulk.total), *states]]
+    tabs: list[tuple[str, Message, int]] = [("", _("All"), bulk.total)]
+    tabs += [(state, capfirst(str(_word(bulk, state))), getattr(bulk, name)) for state, name in COUNTERS.items()]
+    return [(value, label, number, value == only) for value, label, number in tabs]
 
 
 def _items(bulk: BulkAction, only: str, number: str) -> dict[str, Any]:
     pages = Paginator(items_of(bulk, only), ITEMS_A_PAGE)
     pages.count = getattr(bulk, COUNTERS[ItemState(only)]) if only in ItemState else bulk.total
     page = pages.get_page(number)
-    label = bulk.noun.lower().replace(".", "_")
-    return {"items": [_shown(item, label) for item in page], "page": page}
+    return {"items": [_shown(bulk, item) for item in page], "page": page}
 
 
-def _shown(item: BulkItem, label: str) -> dict[str, Any]:
-    try:
-        address = reverse(f"admin:{label}_change", args=[item.object_pk])
-    except NoReverseMatch:
-        address = ""
-    state = badge(item.get_state_display(), ITEM_TONES[ItemState(item.state)])
-    return {"name": item.name, "address": address, "state": state, "message": say(item.message)}
+def _shown(bulk: BulkAction, item: BulkItem) -> dict[str, Any]:
+    address = ""
+    if bulk.verb not in IMPORTS:  # whose items are lines of a file
+        address = reverse(f"admin:{bulk.noun.lower().replace('.', '_')}_change", args=[item.object_pk])
+    state = ItemState(item.state)
+    return {
+        "name": item.name,
+        "address": address,
+        "state": badge(_word(bulk, state), ITEM_TONES[state]),
+        "message": say(item.message),
+    }
+
+
+def _word(bulk: BulkAction, state: ItemState) -> Message:
+    return LOOKED_AT[state] if bulk.verb == TRY_IMPORT else state.label

@@ -1,6 +1,6 @@
 """Who carries out what was agreed to. The library knows no app: the bulk app's door says here that it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,17 @@ from django.http import HttpRequest, HttpResponse
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """A verb that was agreed to, with the rows as (number, name) and what its form said, as it was sent."""
+    """A verb that was agreed to, with the rows as (number, name) and what its form said, as it was sent.
+
+    Lines of a file come with a payload each.
+    """
 
     noun: str
     verb: str
     rows: list[tuple[Any, str]]
     data: dict[str, list[str]]
     key: str = ""
+    payloads: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a list says in a file: its columns with plain values and names that do not change with the language."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from html import unescape
 from typing import Any
@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from moreh_cloud.lib.admin.importing import Column
 from moreh_cloud.lib.admin.shown import NOTHING
 
 Read = Callable[[Any], Any]
@@ -17,15 +18,24 @@ PLAIN = (str, int, float, bool, list, dict, type(None))
 
 
 def columns_of(admin: Any) -> dict[str, Read]:
-    """Give the columns of a list by name: its number, what the list shows, and what its admin adds for files.
+    """Give the columns of a list by name: its number, what the list shows, what its admin adds, what an import takes.
 
     A column that is sorted by a field gives that field's value; only what no field tells is the text of the page.
     """
     wishes = admin.export_columns
     shown = {_name(entry): _reader(admin, entry) for entry in admin.list_display}
     added = {name: _reader(admin, name, wish) for name, wish in wishes.items() if wish}
-    every = {"id": lambda row: plain(row.pk)} | shown | added
+    taken = {column.name: _plainly(column.read) for column in _importable(admin) if not column.secret}
+    every = {"id": lambda row: plain(row.pk)} | shown | added | taken
     return {name: read for name, read in every.items() if wishes.get(name, name)}
+
+
+def _importable(admin: Any) -> Sequence[Column]:
+    return admin.importer.columns if admin.importer else ()
+
+
+def _plainly(read: Read) -> Read:
+    return lambda row: plain(read(row))
 
 
 def _name(entry: str) -> str:
@@ -35,8 +45,7 @@ def _name(entry: str) -> str:
 def _reader(admin: Any, entry: str, wish: str | Read = "") -> Read:
     """Make the function that reads one column of a row."""
     if callable(wish):
-        read = wish
-        return lambda row: plain(read(row))
+        return _plainly(wish)
     method = getattr(admin, entry, None)
     path = wish or getattr(method, "admin_order_field", "") or (entry if _is_field(admin.model, entry) else "")
     if path:

@@ -35,7 +35,8 @@ def export(admin: Any, request: HttpRequest, kind: str) -> HttpResponse | Stream
 
 def _whole(admin: Any, request: HttpRequest) -> Any:
     request.whole_list = True  # type: ignore[attr-defined]
-    return admin.get_changelist_instance(request).queryset
+    rows = admin.get_changelist_instance(request).queryset
+    return rows.prefetch_related(*admin.importer.prefetch) if admin.importer else rows
 
 
 def without_pages(changelist: type[Any]) -> type[Any]:

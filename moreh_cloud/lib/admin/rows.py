@@ -14,6 +14,8 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from moreh_cloud.lib.admin.export import export, without_pages
+from moreh_cloud.lib.admin.import_page import import_page
+from moreh_cloud.lib.admin.importing import IMPORTERS, Importer
 from moreh_cloud.lib.admin.shown import Secret, Table
 from moreh_cloud.lib.errors import DomainError
 from moreh_cloud.lib.said import with_details
@@ -75,7 +77,22 @@ class ServiceAdmin(ModelAdmin):
             path(f"export.{kind}", self.admin_site.admin_view(partial(export, self, kind=kind)), name=f"{name}_{kind}")
             for kind, _label in self.kinds
         ]
-        return [*kinds, *super().get_urls()]
+        name = f"{self.opts.app_label}_{self.opts.model_name}_import"
+        imports = [path("import/", self.admin_site.admin_view(partial(import_page, self)), name=name)]
+        return [*kinds, *(imports if self.importer else ()), *super().get_urls()]
+
+    @property
+    def importer(self) -> Importer | None:
+        """How rows come from a file, where they can."""
+        return IMPORTERS.get(self.model)
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        """Tell who may import: whoever may make and change rows."""
+        return bool(self.importer) and self.has_add_permission(request) and self.has_operate_permission(request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        more: dict[str, Any] = {"may_import": self.has_import_permission(request)}
+        return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         found: Any = super().get_changelist(request, **kwargs)

@@ -86,11 +86,11 @@ def die_at(monkeypatch: pytest.MonkeyPatch, place: str, nth: int) -> None:
     name, _dot, when = place.partition(".")
     real, seen = getattr(work, name), []
 
-    def dying(*args: Any) -> Any:
+    def dying(*args: Any, **more: Any) -> Any:
         seen.append(args)
         if len(seen) == nth and when == "before":
             raise Died
-        result = real(*args)
+        result = real(*args, **more)
         if len(seen) == nth:
             raise Died
         return result
@@ -157,8 +157,8 @@ def test_a_stop_in_the_middle_of_an_item_takes_the_item_back(monkeypatch: pytest
     bulk = bulk_of(four)
     real = work._outcome
 
-    def stopping(item: BulkItem, *rest: Any) -> Outcome:
-        outcome = real(item, *rest)
+    def stopping(item: BulkItem, **rest: Any) -> Outcome:
+        outcome = real(item, **rest)
         if item.object_pk == str(four[1].pk):  # as somebody else would, in a transaction of their own
             BulkAction.objects.filter(pk=bulk.pk).update(state=BulkState.STOPPED)
         return outcome
@@ -272,10 +272,10 @@ def test_a_fault_of_ours_fails_its_item_and_not_the_others(monkeypatch: pytest.M
     bulk = bulk_of(three)
     real = work._outcome
 
-    def broken(item: BulkItem, *rest: Any) -> Outcome:
+    def broken(item: BulkItem, **rest: Any) -> Outcome:
         if item.object_pk == str(three[1].pk):
             raise ZeroDivisionError
-        return real(item, *rest)
+        return real(item, **rest)
 
     monkeypatch.setattr(work, "_outcome", broken)
     work.carry_on(bulk.pk)
