@@ -50,19 +50,19 @@ def as_json(browser: Client, model: Any, query: str = "", **more: Any) -> list[d
 
 # Programs read these names: they are told when one goes.
 HEADERS = {
-    "accounts.Operator": "id,username,email,role,entry,login",
+    "accounts.Operator": "id,username,role,email,verified,entry,login",
     "alerts.Alert": "id,level,category,subject,content,times,raised,state,acknowledged_by",
     "backends.Backend": "id,name,group,status,power,devices,address,seen,agent_version,ip,port,description,"
     "device_count,device_model,bmc_ip,bmc_port",
     "backends.BackendGroup": "id,name,description,index,combine,backends,members",
     "backends.Device": "id,name,backend,model,total_memory,status,temperature,use,since",
     "bulk.BulkAction": "id,number,verb,noun,actor,state,progress,asked,ended",
-    "events.Event": "id,at,action,subject,token_id,actor,referer_protocol,referer_ip,request,response",
+    "events.Event": "id,at,action,subject,actor,token_id,referer_protocol,referer_ip,request,response",
     "scheduler.Job": "id,token,status,why,priority,num_devices,asked,waited,ran,group,submitted,started,ended,process",
     "sda.Membership": "id,name,user_group,sda_model_group,backend_group",
-    "sda.SdaModel": "id,name,num_devices,description,open,groups,sdas",
+    "sda.SdaModel": "id,name,num_devices,open,groups,sdas,tokens,description",
     "sda.SdaModelGroup": "id,name,description,index,backend_group,models",
-    "tokens.Token": "id,description,masked,groups,sdas,priority,max_sda_count,max_duplicates,level,access_level",
+    "tokens.Token": "id,groups,priority,masked,description,max_sda_count,max_duplicates,access_level",
     "tokens.TokenGroup": "id,name,description,index,tokens,members",
 }
 

@@ -162,8 +162,8 @@ def test_the_list_shows_sdas_with_their_states_and_the_use(browser: Client) -> N
     job = make.running_job(node)
     token = job.token
     Allocation.objects.filter(job=job).update(started_at=db_now() - timedelta(hours=3))
-    UsageHour.objects.create(hour=NINE_DAYS_AGO, token=token, device_ms=2 * HOUR_MS)
-    ClosedHour.objects.create(hour=NINE_DAYS_AGO, device_ms=2 * HOUR_MS, closed_at=db_now())
+    UsageHour.objects.create(hour=NINE_DAYS_AGO, token=token, device_ms=2 * HOUR_MS, minimum=0, maximum=2)
+    ClosedHour.objects.create(hour=NINE_DAYS_AGO, device_ms=2 * HOUR_MS, minimum=0, maximum=2, closed_at=db_now())
     row = browser.get(address(Token, "changelist")).context["cl"].result_list[0]
     assert [(one.sda, one.in_use, one.sda.current) for one in row.beside.owned] == [(job.sda, True, True)]
     week, total = row.beside.use[1] / HOUR_MS, row.beside.use[-1] / HOUR_MS

@@ -150,7 +150,7 @@ def test_the_proof_notices_overlapping_allocations() -> None:
 
 def test_use_is_summed_from_closed_hours_and_what_is_not_closed_yet() -> None:
     first, second, idle = _held(50, 130), _held(0, None, index=1), make.token()
-    rolled = {"hour": NINE - timedelta(days=40), "token": first.token, "device_ms": 7}
+    rolled = {"hour": NINE - timedelta(days=40), "token": first.token, "device_ms": 7, "minimum": 0, "maximum": 1}
     for closed in (False, True):
         if closed:
             close_hours()

@@ -80,6 +80,11 @@ class TokenAdmin(ServiceAdmin):
     actions = ("delete",)
     actions_detail = ("add_sda", "what_it_may_use", "reveal", "rotate", "delete")
     readonly_fields = ("shown_value",)
+    # What the page reads beside the rows, and the value, stay on the page; the import's columns tell the rest.
+    export_columns = {
+        **dict.fromkeys(("name", "sdas", "most", "use", "env", "copied_value")),
+        "masked": "masked",
+    }
 
     class Media:
         js = ("console/secret.js",)

@@ -104,7 +104,13 @@ class EventAdmin(GrowingAdmin):
     ordering = ("-id",)
     export_columns = {
         "at": "event_time",
+        "subject": "subject",
+        "customer": None,
+        "from": None,
         "shown": None,
+        "token_id": "token_id",
+        "referer_protocol": "referer_protocol",
+        "referer_ip": "referer_ip",
         "request": lambda event: masked(event.request),
         "response": lambda event: masked(event.response),
     }

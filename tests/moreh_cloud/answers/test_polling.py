@@ -16,6 +16,8 @@ from backends.choices import PowerStatus
 from backends.models import Backend, Telemetry
 from backends.services.power import Sight, note_sights
 from moreh_cloud.accounts.choices import Role
+from moreh_cloud.alerts.choices import Category
+from moreh_cloud.alerts.services import raise_alert
 from moreh_cloud.answers.watching import count_rows, fold_stamps, read_stamps, watch_tables
 from moreh_cloud.bulk.services import Order, begin_bulk
 from moreh_cloud.lib.clock import db_now
@@ -196,6 +198,7 @@ def test_every_watched_table_is_stamped() -> None:
     Telemetry.objects.create(device=node.devices.get(), utilization=1, at=db_now())
     entitle(make.token(), make.default_group(), make.sda_model())
     begin_bulk(Order("backends.Backend", "drain", [(node.pk, node.name)]), operator=make.operator(), actor=make.ACTOR)
+    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="A GPU fell off the bus.")
     watched = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
     for table in settings.MOREH_WATCHED_TABLES:
         rows = watched[table]._base_manager.all()
