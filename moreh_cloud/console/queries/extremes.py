@@ -12,16 +12,16 @@ from django.db.models import Q, Value
 from moreh_cloud.console.queries.spans import EVERYBODY, Span, overlapping
 
 Extremes = Mapping[Any, tuple[int, int]]
+# The sum at a time takes in every change of that very time (RANGE is the default), so what ends as another begins is
+# never counted beside it.
 LEVELS = """
 WITH held(holder, since, until) AS ({rows}),
-step AS (
-    SELECT holder, at, SUM(change) AS change FROM (
-        SELECT holder, CASE WHEN since < %s THEN %s ELSE since END AS at, 1 AS change FROM held
-        UNION ALL SELECT holder, until, -1 FROM held WHERE until < %s
-        UNION ALL SELECT DISTINCT holder, %s, 0 FROM held
-    ) AS changes GROUP BY holder, at
+change(holder, at, devices) AS (
+    SELECT holder, CASE WHEN since < %s THEN %s ELSE since END, 1 FROM held
+    UNION ALL SELECT holder, until, -1 FROM held WHERE until < %s
+    UNION ALL SELECT DISTINCT holder, %s, 0 FROM held
 ),
-level AS (SELECT holder, SUM(change) OVER (PARTITION BY holder ORDER BY at) AS devices FROM step)
+level AS (SELECT holder, SUM(devices) OVER (PARTITION BY holder ORDER BY at) AS devices FROM change)
 SELECT holder, MIN(devices), MAX(devices) FROM level GROUP BY holder
 """
 

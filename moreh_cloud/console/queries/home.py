@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from backends.choices import DEFAULT_GROUP
 from backends.models import Agent, Backend, BackendGroup, Device
 from moreh_cloud.alerts.models import OPEN, Alert
-from moreh_cloud.console.queries.spans import floor_hour, span, stays, sums_by_token, total_of
+from moreh_cloud.console.queries.spans import MILLISECOND, floor_hour, span, stays, sums_by_token, total_of
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import to_ms
 from scheduler.choices import LIVE, OVER, Use
@@ -147,7 +147,10 @@ def top_tokens(now: datetime) -> tuple[list[TopToken], int]:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Something over the last 24 hours in pieces of ten minutes; None from before the installation."""
+    """Something over the last 24 hours in pieces of ten minutes, and one more cut where the installation began.
+
+    Pieces from before are None.
+    """
 
     bounds: Sequence[int]
     pieces: Sequence[Held | None]
@@ -174,8 +177,9 @@ def _day_start(now: datetime) -> datetime:
 
 
 def _course(intervals: Sequence[Interval[Any]], start: datetime, now: datetime) -> Course:
-    bounds = [*range(to_ms(start), to_ms(now), to_ms(start + STEP) - to_ms(start)), to_ms(now)]
     began = to_ms(first_sign() or now)
+    steps = {*range(to_ms(start), to_ms(now), STEP // MILLISECOND), to_ms(now)}
+    bounds = sorted(steps | {began} if min(steps) < began < max(steps) else steps)
     pieces = held_between(intervals, bounds)
     known = [piece if end > began else None for piece, end in zip(pieces, bounds[1:], strict=True)]
     return Course(bounds, known)

@@ -20,8 +20,10 @@ def percent_of(part: float, whole: float) -> str:
 
 @register.filter
 def amount(value: float) -> str:
-    """Write a number that is not whole: two decimals, thousands apart; what is there is never 0."""
-    return "< 0.01" if 0 < value < 0.01 else f"{value:,.2f}"
+    """Write a number that is not whole: two decimals, small ones two digits; what is there is never 0."""
+    if 0 < value < 0.1:
+        return f"{value:.2g}" if value >= 0.0001 else "< 0.0001"
+    return f"{value:,.2f}"
 
 
 @register.filter

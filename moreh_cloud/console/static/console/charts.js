@@ -49,7 +49,7 @@
     const title = (items) => (data.times && kind === "line" ? new Date(items[0].parsed.x).toLocaleString(language(), { timeZone: zone() }) : items[0].label);
     return {
       animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false },
-      scales: { x, y: { beginAtZero: true, grid, ticks, title: { display: !!data.unit, text: data.unit, color: css("--mc-quiet") } } },
+      scales: { x, y: { beginAtZero: true, grid, ticks: data.stepped ? { ...ticks, precision: 0 } : ticks, title: { display: !!data.unit, text: data.unit, color: css("--mc-quiet") } } },
       plugins: { legend: { display: data.series.length > 1, labels: { color: css("--mc-text") } }, tooltip: { callbacks: { title } } },
     };
   }

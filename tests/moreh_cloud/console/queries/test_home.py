@@ -122,15 +122,16 @@ def test_devices_in_use_are_followed_in_pieces_of_ten_minutes() -> None:
     hold(token, node, now - 20 * MINUTE, now - 10 * MINUTE, index=0)
     hold(token, node, now - 15 * MINUTE, None, index=1)
     course = home.devices_in_use(now)
-    assert (len(course.bounds), len(course.pieces)) == (146, 145)
+    assert (len(course.bounds), len(course.pieces)) == (147, 146)
     assert (course.bounds[0], course.bounds[-1]) == (
         to_ms(floor_hour(now) + 20 * MINUTE - timedelta(days=1)),
         to_ms(now),
     )
     ten, five = 600_000, 300_000
     assert course.pieces[-3:] == [Held(0, 1, five, ten), Held(1, 2, five + ten, ten), Held(1, 1, five, five)]
+    assert course.pieces[-19] == Held(0, 0, 0, five)
     known = [piece is not None for piece in course.pieces]
-    assert (known.count(True), known.index(True)) == (18 + 1, 145 - 19)
+    assert (known.count(True), known.index(True)) == (1 + 17 + 1, 146 - 19)
 
 
 def test_the_queue_counts_who_waits_until_placed_ended_or_now() -> None:
