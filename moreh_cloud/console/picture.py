@@ -76,9 +76,11 @@ def _cell(cell: Cell, pages: dict[str, str]) -> str:
 
 def _figures(cell: Cell) -> str:
     if cell.temperature is None:
-        return "<span>–</span>"  # noqa: RUF001
+        return '<span aria-hidden="true">–</span>'  # noqa: RUF001
     mark = f' class="mc-{cell.heat}"' if cell.heat else ""
-    return f"<span{mark}>{cell.temperature:.0f}°</span>" + GAUGE.format(gpu=cell.gpu, memory=cell.memory)
+    return f'<span{mark} aria-hidden="true">{cell.temperature:.0f}°</span>' + GAUGE.format(
+        gpu=cell.gpu, memory=cell.memory
+    )
 
 
 def _held(holder: Holder | None) -> str:

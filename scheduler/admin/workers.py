@@ -33,7 +33,7 @@ class WorkerAdmin(GrowingAdmin):
 
 @admin.register(Queue)
 class QueueAdmin(GrowingAdmin):
-    list_display = ("group_link", "epoch", "ticked_at", "wanted", "lease_until")
+    list_display = ("group", "epoch", "ticked_at", "wanted", "lease_until")
     list_select_related = ("group",)
     fields = ("group_link", "epoch", "ticked_at", "wanted", "lease_until")
     readonly_fields = ("group_link",)
