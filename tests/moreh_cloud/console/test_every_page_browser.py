@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("static_files"),
 ]
-VIEWS = [View(role, language, scheme) for role in Role.values for language, scheme in (("en", "light"), ("ko", "dark"))]
+VIEWS = [view for role in Role.values for view in (View(role, "en", "light"), View(role, "ko", "dark"))]
 MENU = '() => [...document.querySelectorAll("#nav-sidebar-apps a[href^=\\"/admin/\\"]")].map((link) => link.pathname)'
 # What no template of ours can undo: the rule of axe, a part of the place, and why.
 EXCEPTED = {
