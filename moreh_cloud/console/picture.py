@@ -20,7 +20,7 @@ GAUGE = (
 )
 CELL = (
     '<a id="d{pk}" class="mc-cell mc-device mc-{meaning}" tabindex="{stop}" href="{page}"{holder} aria-label="{told}">'
-    "<b>{index:02}</b>{values}</a>"
+    "<b>{index:02}</b> {values}</a>"
 )
 
 
@@ -36,11 +36,12 @@ def picture(rows: Sequence[Sequence[Run]], label: str) -> SafeString:
 
 
 def told(cell: Cell) -> str:
-    """Say all about a device, one line each."""
+    """Say all about a device, one line each, what stands in its cell first."""
     status = str(DeviceStatus(cell.status).label)
     if cell.drain_to:
         status += ", " + _("draining to %(status)s") % {"status": DeviceStatus(cell.drain_to).label}
-    lines = [f"{cell.index:02} {cell.model} · {status}", _held(cell.holder), _values(cell)]
+    seen = f"{cell.index:02}" if cell.temperature is None else f"{cell.index:02} {cell.temperature:.0f}°"
+    lines = [f"{seen} {cell.model} · {status}", _held(cell.holder), _values(cell)]
     return "\n".join(line for line in lines if line)
 
 
@@ -92,7 +93,7 @@ def _held(holder: Holder | None) -> str:
 
 
 def _values(cell: Cell) -> str:
-    if cell.temperature is None or cell.gpu is None or cell.memory is None:
+    if cell.gpu is None or cell.memory is None:
         return ""
-    values = {"heat": round(cell.temperature), "gpu": round(cell.gpu), "memory": round(cell.memory)}
-    return _("%(heat)s °C · GPU %(gpu)s %% · memory %(memory)s %%") % values
+    values = {"gpu": round(cell.gpu), "memory": round(cell.memory)}
+    return _("GPU %(gpu)s %% · memory %(memory)s %%") % values

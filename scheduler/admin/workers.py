@@ -33,10 +33,14 @@ class WorkerAdmin(GrowingAdmin):
 
 @admin.register(Queue)
 class QueueAdmin(GrowingAdmin):
-    list_display = ("group_link", "epoch", "ticked_at", "wanted", "lease_until")
+    list_display = ("shown_group", "epoch", "ticked_at", "wanted", "lease_until")
     list_select_related = ("group",)
     fields = ("group_link", "epoch", "ticked_at", "wanted", "lease_until")
     readonly_fields = ("group_link",)
+
+    @admin.display(description=_("backend group"), ordering="group")
+    def shown_group(self, row: Queue) -> str:
+        return str(row.group)
 
     @admin.display(description=_("backend group"))
     def group_link(self, row: Queue) -> SafeString | str:

@@ -177,8 +177,8 @@ def test_what_a_device_tells() -> None:
     ((row,),) = (card.rows for card in cards(Backend.objects.all()))
     texts = [told(device) for run in row for device in run.cells]
     assert texts == [
-        f"00 MI250 · processing\njob #{job.pk} of {job.token.description} since 2026-01-02 12:04:05\n"
-        "99 °C · GPU 97 % · memory 45 %",
+        f"00 99° MI250 · processing\njob #{job.pk} of {job.token.description} since 2026-01-02 12:04:05\n"
+        "GPU 97 % · memory 45 %",
         "01 MI250 · idle",
     ]
     assert [device.heat for run in row for device in run.cells] == ["hot", ""]
