@@ -58,7 +58,7 @@ def _page(page: Page, sizes: list[Installation], runs: int) -> list[Figures]:
 
 
 def _in_turns(asked: list[tuple[Client, str]], runs: int) -> list[float]:
-    """Ask each client for its address, again and again, and give the medians in milliseconds; the first is not timed."""
+    """Ask each client for its address, again and again, and give the medians (ms); the first is not timed."""
     times: list[list[float]] = [[] for _one in asked]
     for _run in range(runs + 1):
         for (client, address), mine in zip(asked, times, strict=True):
@@ -84,9 +84,8 @@ def _queries(one: Installation, address: str) -> int:
 def _beside(large: Installation, peer: Client, runs: int) -> None:
     page = next(page for page in PAGES if page.name == LIST)
     ours, theirs = _in_turns([(large.client, large.address(page)), (peer, STOCK)], runs)
-    print(
-        f"{LIST}, {large.nodes:,}: {ours:.0f} ms; Django's list of a plain model: {theirs:.0f} ms: {ours / theirs:.2f} x"
-    )
+    said = f"{LIST}, {large.nodes:,}: {ours:.0f} ms; Django's list of a plain model: {theirs:.0f} ms"
+    print(f"{said}: {ours / theirs:.2f} x", flush=True)
 
 
 def _drawn(one: Installation, runs: int) -> list[float]:

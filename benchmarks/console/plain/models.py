@@ -15,12 +15,12 @@ class Node(models.Model):
     class Meta:
         ordering = ("name",)
 
+    def __str__(self) -> str:
+        return self.name
+
     @classmethod
     def numbered(cls, number: int) -> "Node":
         """Give the row of a number."""
         ip = f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
         pool = f"pool-{number % 10:02}"
         return cls(name=f"gpu-{number:05}", ip=ip, status="ACTIVE", group=pool, devices=8, used_memory=number)
-
-    def __str__(self) -> str:
-        return self.name
