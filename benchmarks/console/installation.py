@@ -142,5 +142,5 @@ def _stock(stack: ExitStack, server: str, rows: int) -> Client:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": ""}
     command = [sys.executable, "-m", module, str(rows)]
     filled = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    port = stack.enter_context(gunicorn(f"{module}:application", "-k", "gthread", "--threads", "8"))
+    port = stack.enter_context(gunicorn(f"{module}:application", "-k", "gthread", "--threads", "8", "--no-control-socket"))
     return Client(port, headers(filled.stdout.strip()))
