@@ -103,9 +103,9 @@ class BackendAdmin(ServiceAdmin):
     power_reconnect = _power(PowerVerb.RECONNECT, _("The BMC's login is tried again."), icon="key")
 
     @method_decorator(gzip_page)
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Send the list compressed: it says much the same of every node."""
-        return super().changelist_view(request, extra_context)  # type: ignore[no-any-return, unused-ignore]
+        return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         backends: QuerySet[Backend] = super().get_queryset(request).select_related("group", "bmc", "agent")

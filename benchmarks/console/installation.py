@@ -67,7 +67,7 @@ def use(url: str) -> None:
     from django.db import connection
 
     connection.close()
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]
     os.environ["DATABASE_URL"] = url
     connection.settings_dict["NAME"] = url.rpartition("/")[2]
 
@@ -142,5 +142,7 @@ def _stock(stack: ExitStack, server: str, rows: int) -> Client:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": ""}
     command = [sys.executable, "-m", module, str(rows)]
     filled = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    port = stack.enter_context(gunicorn(f"{module}:application", "-k", "gthread", "--threads", "8", "--no-control-socket"))
+    port = stack.enter_context(
+        gunicorn(f"{module}:application", "-k", "gthread", "--threads", "8", "--no-control-socket")
+    )
     return Client(port, headers(filled.stdout.strip()))
