@@ -60,7 +60,7 @@ if not settings.configured:
     django.setup()
 
 from django.contrib import admin  # noqa: E402 - after the settings
-from django.core.wsgi import WSGIHandler  # noqa: E402
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
 urlpatterns = [path("admin/", admin.site.urls)]
 application = WSGIHandler()
