@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.gzip import gzip_page
 
 from backends.choices import DEFAULT_GROUP
 from moreh_cloud.accounts.choices import Role
@@ -35,6 +36,7 @@ class Way:
     node_group: str
 
 
+@gzip_page
 def page(request: HttpRequest) -> HttpResponse:
     """Show the picture; with `?token=…` also what this token may use, and on which paths."""
     shown = picture()

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from moreh_cloud.console.pages.asked import LONGEST, text
@@ -61,6 +62,7 @@ class PastForm(forms.Form):
         return urlencode(given)
 
 
+@gzip_page
 @require_GET
 def history(request: HttpRequest) -> HttpResponse:
     """Show a page of the jobs that are meant; `after` and `before` are job numbers at its edges."""

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from moreh_cloud.console.pages.asked import text, whole
@@ -37,6 +38,7 @@ class Card:
     note: str = ""
 
 
+@gzip_page
 @require_GET
 def jobs(request: HttpRequest) -> HttpResponse:
     """Show the queues, who holds devices, and the last 24 hours in numbers; or only the part that renews itself."""

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from moreh_cloud.console import looks
@@ -22,6 +23,7 @@ from scheduler.choices import JobStatus
 JOB_ADDRESS = "0" * 12  # stands for a job's number in an address
 
 
+@gzip_page
 @require_GET
 def timeline(request: HttpRequest) -> HttpResponse:
     """Show the picture, or say that the range has more bars than one picture shows."""

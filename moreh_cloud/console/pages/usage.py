@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.gzip import gzip_page
 
 from moreh_cloud.console.calendar import Unit, bounds, unit_for
 from moreh_cloud.console.pages.frame import show
@@ -56,6 +57,7 @@ HEADS: Mapping[By, Message] = {By.TOKEN: _("token"), By.GROUP: _("user group"), 
 LABELS = {Unit.HOUR: "%m-%d %H:%M", Unit.DAY: "%m-%d", Unit.MONTH: "%Y-%m"}
 
 
+@gzip_page
 def page(request: HttpRequest) -> TemplateResponse:
     """Show the usage that the address asks for."""
     wish = read_wish(request)
