@@ -71,9 +71,11 @@ class Manager(JobsServicer):
         self._listeners.add(out)
         listening = asyncio.create_task(self._listen(request_iterator, out))
         try:
-            yield self._greeting(first)
-            while not self._over and (update := await out.get()) is not None:
-                yield update
+            told = self._greeting(first)
+            yield told
+            while not told.HasField("ended") and (update := await out.get()) is not None:
+                told = update
+                yield told
         finally:
             listening.cancel()
             self._listeners.discard(out)
@@ -106,10 +108,6 @@ class Manager(JobsServicer):
     async def hears(self, kind: str, times: int = 1) -> pb.ClientMessage:
         """Wait for the n-th message of a kind."""
         return await self.until(lambda message: message.WhichOneof("message") == kind, times)
-
-    @property
-    def _over(self) -> bool:
-        return self.current is not None and self.current.HasField("ended")
 
     def _greeting(self, first: pb.ClientMessage) -> pb.JobUpdate:
         if self.current is None:
