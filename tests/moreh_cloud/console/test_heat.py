@@ -104,7 +104,7 @@ def test_no_more_queries_for_more_nodes() -> None:
     few = queries()
     for _ in range(20):
         make.running_job(make.ready_backend(2))
-    assert queries() == few == [5, 6, 4]
+    assert queries() == few == [6, 6, 4]
 
 
 @pytest.mark.parametrize("address", [PAGE, NODES, HOLDERS])
