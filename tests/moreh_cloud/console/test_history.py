@@ -21,7 +21,7 @@ from tests.admin_world import client_of
 from tests.moreh_cloud.console.jobs_world import HISTORY, cells, failed_job, group, page, past_job, queries
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
-QUERIES = 6
+QUERIES = 7
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.admin_world import client_of
 from tests.moreh_cloud.console.jobs_world import CLOCK, JOBS, cells, failed_job, page, past_job, queries
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
-QUERIES = 11 + CLOCK
+QUERIES = 12 + CLOCK
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.admin_world import client_of
 from tests.moreh_cloud.console.jobs_world import CLOCK, TIMELINE, group, hold, page, past_job, queries
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
-BY_NODE, BY_TOKEN = 7 + CLOCK, 6 + CLOCK
+BY_NODE, BY_TOKEN = 8 + CLOCK, 7 + CLOCK
 
 
 @pytest.fixture
