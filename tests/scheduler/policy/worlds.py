@@ -200,3 +200,15 @@ def _until(now: Snapshot, busy: dict[int, int]) -> Snapshot:
         nodes=tuple(replace(node, free=free[node.id]) for node in now.nodes),
         running=tuple(one for one in now.running if one.id not in over),
     )
+
+
+def all_starts(snapshot: Snapshot, lasts_ms: dict[int, int], ends: dict[int, int]) -> dict[int, int]:
+    """Let time pass until nothing more happens; give when each job that starts does."""
+    now, busy, found = snapshot, dict(ends), {}
+    while True:
+        placed = {d.request_id: d for d in plan(now) if isinstance(d, Placed)}
+        found.update(dict.fromkeys(placed, now.now_ms))
+        now = _after(now, placed, busy, lasts_ms)
+        if not busy or not now.queue:
+            return found
+        now = _until(now, busy)
