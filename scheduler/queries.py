@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet, Window
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from backends.choices import DeviceStatus
@@ -15,9 +15,11 @@ from scheduler.models import WAITING, Allocation, Job, Worker
 from tokens.models import Token
 
 OPEN = Q(ended_at__isnull=True)
-QUEUE_ORDER = ("-priority", "requested_at", "pk")
+QUEUE_ORDER = ("-priority", "turn", "requested_at", "pk")
 RANK = Window(
-    RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
+    RowNumber(),
+    partition_by=[F("group")],
+    order_by=[F("priority").desc(), F("turn").asc(), F("requested_at").asc(), F("pk").asc()],
 )
 
 
@@ -43,7 +45,7 @@ def count_history() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a waiting job stands in its group's queue, from 1, and who is first there; 0: it no longer waits."""
+    """Where a waiting job stands in its group's queue, from 1 (0: it no longer waits), and who blocks there."""
 
     number: int = 0
     head: int = 0
@@ -63,9 +65,8 @@ def places_of(waiting: Sequence[Job]) -> dict[int, Place]:
 
 
 def _places(waiting: QuerySet[Job]) -> dict[int, Place]:
-    rows = list(waiting.order_by().annotate(place=RANK).values_list("pk", "group_id", "place"))
-    first = {group_id: pk for pk, group_id, place in rows if place == 1}
-    return {pk: Place(place, first[group_id]) for pk, group_id, place in rows}
+    rows = waiting.order_by().annotate(place=RANK).values_list("pk", "place", "group__queue__head")
+    return {pk: Place(place, head or 0) for pk, place, head in rows}
 
 
 def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:
@@ -132,6 +133,19 @@ def stuck_jobs(now: datetime) -> list[int]:
         return []
     late = Job.objects.filter(status=JobStatus.SUBMITTED, submitted_at__lt=cutoff)
     return list(late.order_by("pk").values_list("pk", flat=True))
+
+
+def leaving_jobs(now: datetime) -> list[int]:
+    """Give the jobs whose notice of preemption is over."""
+    leaving = Job.objects.filter(leaves_at__lte=now, status__in=HOLDING)
+    return list(leaving.order_by("pk").values_list("pk", flat=True))
+
+
+def overdue_jobs(now: datetime) -> list[int]:
+    """Give the jobs that have held devices for longer than their time limit."""
+    end = ExpressionWrapper(F("submitted_at") + F("time_limit"), DateTimeField())
+    limited = Job.objects.filter(status__in=HOLDING, time_limit__isnull=False).annotate(end=end)
+    return list(limited.filter(end__lte=now).order_by("pk").values_list("pk", flat=True))
 
 
 def uncleaned_devices(now: datetime) -> QuerySet[Device]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import django
+import hypothesis
 import pytest
 import redis
 from django.apps import apps
@@ -26,6 +27,9 @@ END_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+# Examples that take long say that the machine is busy, not that the code is wrong.
+hypothesis.settings.register_profile("moreh", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("moreh")
 STOPPING = pytest.StashKey[ExitStack]()
 RESTORE = pytest.StashKey[Callable[[], None]]()
 

@@ -47,7 +47,7 @@ def _waiting(job: Job, place: Place) -> pb.Waiting:
     return pb.Waiting(
         place=place.number,
         reason=job.pending_reason,
-        needed=1 if job.pending_reason == Reason.SDA_BUSY else job.num_devices,
+        needed=job.pending_needed or job.num_devices,
         available=job.pending_available,
         blocker_job_id=place.head if job.pending_reason == Reason.BLOCKED_BY_HEAD else 0,
     )
