@@ -55,7 +55,7 @@ def usage_of(start: datetime, end: datetime, token: Token | None = None) -> Usag
     end = min(end, db_now())
     parts = list(_parts(start, end, token)) if start < end else []
     pks = sorted({pk for part in parts for pk in part.tokens})
-    names = Token.objects.in_bulk(pks)
+    names = Token.objects.only("value", "description").in_bulk(pks)
     rows = [TokenUsage(names[pk], sum((part.of(pk) for part in parts), NOTHING)) for pk in pks]
     return UsageReport(sum((part.total for part in parts), NOTHING), rows, total_devices())
 

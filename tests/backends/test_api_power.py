@@ -1,4 +1,4 @@
-from threading import Timer
+from threading import Thread
 
 import pytest
 from django.db import connection
@@ -57,7 +57,7 @@ ENDS = {
 def test_waiting_tells_how_it_ended(api: APIClient, case: str) -> None:
     state, status, code = ENDS[case]
     node = make.backend(0)
-    worker = Timer(0.3, _end, [state])
+    worker = Thread(target=_end, args=[state])
     worker.start()
     answer = api.put(URL, {"id": node.pk, "command": "status", "wait": 10}, headers={"Accept-Language": "ko"})
     worker.join()
@@ -75,6 +75,7 @@ def test_every_failure_of_a_driver_is_told_in_words() -> None:
 
 
 def _end(state: ActionState) -> None:
+    make.wait_for(PowerAction.objects.exists)
     claim = claim_action(PowerAction.objects.values_list("pk", flat=True).get())
     assert claim
     end_action(claim, state, code="" if state == ActionState.SUCCEEDED else "WRONG_LOGIN", message="no")
