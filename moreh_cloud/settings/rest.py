@@ -11,7 +11,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["moreh_cloud.accounts.api.entry.RoleAllows"],
     "DEFAULT_THROTTLE_CLASSES": ["moreh_cloud.accounts.api.throttle.PerOperator"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["moreh_cloud.lib.api.rendering.Json"],
     "DEFAULT_PARSER_CLASSES": [
         "rest_framework.parsers.JSONParser",
         "rest_framework.parsers.FormParser",

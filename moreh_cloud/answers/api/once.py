@@ -15,13 +15,13 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from moreh_cloud.answers.services import Answer, answer_once
 from moreh_cloud.lib.api.parameters import merged
+from moreh_cloud.lib.api.rendering import Json
 
 KEY = "Idempotency-Key"
 PRINTABLE = re.compile(r"[!-~]{1,255}")
@@ -56,7 +56,7 @@ def _carry_out(view: APIView, handler: Handler, request: Request) -> Answer:
     except Exception as error:
         response = view.handle_exception(error)
     status = response.status_code
-    body = JSONRenderer().render(response.data).decode()
+    body = Json().render(response.data).decode()
     final = status < 300 or (status in FINAL and response.data.get("code") != "CONFLICT")
     return Answer(status, body, final)
 
