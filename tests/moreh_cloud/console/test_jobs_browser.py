@@ -1,15 +1,11 @@
 """Jobs and timeline in Debian's chromium: move by mouse and keys, set a priority, undo, cancel, look around in bars."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from moreh_cloud.accounts.choices import Role
-from moreh_cloud.console.live import views
-from moreh_cloud.console.live.topics import read_pulse
-from moreh_cloud.console.live.watcher import Watcher
 from scheduler.models import Job
 from scheduler.tick import tick
 from tests import make
@@ -24,19 +20,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("static_files"),
+    pytest.mark.usefixtures("static_files", "own_watcher"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _own_watcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave no thread that watches for a page of a test behind for the next test."""
-    watcher = Watcher(read_pulse, 8)
-    monkeypatch.setattr(views, "watcher", watcher)
-    yield
-    watcher.stop()
-    if thread := watcher._thread:
-        thread.join(10)
 
 
 def operator_at(browser: Browser, server: str, address: str) -> tuple[Page, list[str]]:

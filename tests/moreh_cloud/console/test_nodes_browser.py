@@ -1,7 +1,6 @@
 """Node grid and heat map in Debian's chromium: by keyboard, live, and on to the page that asks."""
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +12,6 @@ from backends.services.nodes import set_backend_status, update_backend
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.alerts.choices import Category
 from moreh_cloud.alerts.services import raise_alert
-from moreh_cloud.console.live import views
-from moreh_cloud.console.live.topics import read_pulse
-from moreh_cloud.console.live.watcher import Watcher
 from tests import make
 from tests.moreh_cloud.test_admin_browser import chromium, log_in
 
@@ -27,19 +23,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("static_files"),
+    pytest.mark.usefixtures("static_files", "own_watcher"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _own_watcher(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the thread behind live pages end before its database is emptied."""
-    fresh = Watcher(read_pulse, 8)
-    monkeypatch.setattr(views, "watcher", fresh)
-    yield
-    fresh.stop()
-    if thread := fresh._thread:
-        thread.join(10)
 
 
 def opened(browser: Browser, server: "LiveServer", path: str) -> tuple[Page, list[str]]:

@@ -1,15 +1,11 @@
 """Home and usage in Debian's chromium: charts, their tables, explanations, and cards that renew themselves."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from moreh_cloud.accounts.choices import Role
-from moreh_cloud.console.live import views
-from moreh_cloud.console.live.topics import read_pulse
-from moreh_cloud.console.live.watcher import Watcher
 from moreh_cloud.lib.clock import db_now
 from tests import make
 from tests.moreh_cloud.console.world import HOUR, MINUTE, hold
@@ -23,19 +19,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("static_files"),
+    pytest.mark.usefixtures("static_files", "own_watcher"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _own_watcher(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the thread behind live pages end before its database is emptied."""
-    fresh = Watcher(read_pulse, 8)
-    monkeypatch.setattr(views, "watcher", fresh)
-    yield
-    fresh.stop()
-    if thread := fresh._thread:
-        thread.join(10)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
