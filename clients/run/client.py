@@ -176,7 +176,9 @@ class JobClient:
         except grpc.aio.AioRpcError as error:
             if not is_transient(error) or self._out_of_patience:
                 raise JobRefused(code_of(error), explain(error, self.server)) from error
-            self._tell_outage(explain(error, self.server))
+            # A refusal that overtakes our first message arrives as INTERNAL; the next try hears it in its own words.
+            if error.code() is not grpc.StatusCode.INTERNAL:
+                self._tell_outage(explain(error, self.server))
         except OSError as error:
             raise JobRefused("TLS_FILES", str(error)) from error
         if self.ended is None and self._out_of_patience:

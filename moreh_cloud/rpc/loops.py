@@ -1,7 +1,7 @@
 """What the server does again and again. A loop survives every error: the next round may go better."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 import redis.asyncio
@@ -13,6 +13,7 @@ from moreh_cloud.lib.bell import CHANNEL
 
 log = structlog.get_logger(__name__)
 RECONNECT = 1.0  # seconds
+CANCEL_AGAIN = 0.5  # seconds
 FORESEEN = (TimeoutError, OperationalError, InterfaceError, redis.asyncio.RedisError)  # outages: their names say enough
 
 
@@ -39,6 +40,18 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
                 log.warning("loop_failed", work=work.__qualname__, error=type(error).__name__, exc_info=where)
             well = False
         await asyncio.sleep(seconds)
+
+
+async def end(loops: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel loops until they have ended.
+
+    redis-py loses a cancellation that comes while it connects: servers stopped right after their start hung for ever.
+    """
+    left = set(loops)
+    while left:
+        for loop in left:
+            loop.cancel()
+        left = (await asyncio.wait(left, timeout=CANCEL_AGAIN))[1]
 
 
 async def hear_news(listeners: Mapping[str, Listener]) -> None:

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from backends.services.agents import show_presence
 from moreh_cloud.lib.rpc import in_own_thread
 from moreh_cloud.rpc.errors import Errors, ShuttingDown
-from moreh_cloud.rpc.loops import RECONNECT, every, hear_news
+from moreh_cloud.rpc.loops import RECONNECT, end, every, hear_news
 from protocol import wire
 from protocol.v1.accelerators_pb2_grpc import add_AcceleratorsServicer_to_server
 from protocol.v1.agents_pb2_grpc import add_AgentsServicer_to_server
@@ -80,9 +80,7 @@ class SdaManager:
         self.jobs.close(ShuttingDown())
         self.agents.close(ShuttingDown())
         await stopping
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await end(self._loops)
         await asyncio.gather(self.jobs.flush(), self.agents.flush(), self.agents.farewell(), return_exceptions=True)
 
     async def _be_present_or_say_so(self) -> None:
