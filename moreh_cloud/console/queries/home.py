@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Greatest
 
 from backends.choices import DEFAULT_GROUP
 from backends.models import Agent, Backend, BackendGroup, Device
 from moreh_cloud.alerts.models import OPEN, Alert
-from moreh_cloud.console.queries.spans import MILLISECOND, floor_hour, span, stays, sums_by_token, total_of
+from moreh_cloud.console.queries.levels import pieces_between
+from moreh_cloud.console.queries.spans import floor_hour, overlapping, span, sums_by_token, total_of
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import to_ms
 from scheduler.choices import LIVE, OVER, Use
@@ -19,7 +20,7 @@ from scheduler.models import Job
 from scheduler.queries import device_use, node_use
 from sda.models import SdaModel
 from tokens.models import Token
-from usage.metering import Held, Interval, held_between
+from usage.metering import Held
 from usage.models import ClosedHour
 
 DAY, WEEK = timedelta(hours=24), timedelta(days=7)
@@ -159,7 +160,7 @@ class Course:
 def devices_in_use(now: datetime) -> Course:
     """Follow how many devices were held."""
     start = _day_start(now)
-    return _course(stays(start, now), start, now)
+    return _course(overlapping(start, now).values_list("started_at", "ended_at"), start, now)
 
 
 def queue_length(now: datetime) -> Course:
@@ -167,19 +168,19 @@ def queue_length(now: datetime) -> Course:
     start = _day_start(now)
     until = Coalesce("submitted_at", "ended_at")
     recent = Q(status__in=LIVE) | Q(status__in=OVER, ended_at__gt=start)
-    rows = Job.objects.filter(recent, requested_at__lt=now).order_by().annotate(until=until)
-    waits = rows.filter(Q(until__isnull=True) | Q(until__gt=F("requested_at"))).values_list("requested_at", "until")
-    return _course([Interval(0, to_ms(asked), to_ms(end) if end else None) for asked, end in waits], start, now)
+    rows = Job.objects.filter(recent, requested_at__lt=now).annotate(until=until)
+    waits = rows.filter(Q(until__isnull=True) | Q(until__gt=Greatest("requested_at", Value(start))))
+    return _course(waits.values_list("requested_at", "until"), start, now)
 
 
 def _day_start(now: datetime) -> datetime:
     return floor_hour(now) + (now - floor_hour(now)) // STEP * STEP - DAY
 
 
-def _course(intervals: Sequence[Interval[Any]], start: datetime, now: datetime) -> Course:
-    began = to_ms(first_sign() or now)
-    steps = {*range(to_ms(start), to_ms(now), STEP // MILLISECOND), to_ms(now)}
+def _course(rows: QuerySet[Any, Any], start: datetime, now: datetime) -> Course:
+    began = first_sign() or now
+    steps = {start + i * STEP for i in range(-(-(now - start) // STEP))} | {now}
     bounds = sorted(steps | {began} if min(steps) < began < max(steps) else steps)
-    pieces = held_between(intervals, bounds)
+    pieces = pieces_between(rows, bounds)
     known = [piece if end > began else None for piece, end in zip(pieces, bounds[1:], strict=True)]
-    return Course(bounds, known)
+    return Course([to_ms(bound) for bound in bounds], known)
