@@ -99,8 +99,8 @@ def places_among(group_ids: Collection[int], job_ids: Collection[int]) -> dict[i
 
 def _places(waiting: QuerySet[Job], shown: Collection[int] | None = None) -> dict[int, Place]:
     ranked = waiting.order_by().annotate(place=RANK)
-    # A filter that names the rank looks at the rows after they are ranked.
-    chosen = ranked if shown is None else ranked.filter(Q(pk__in=shown) & Q(place__gt=0))
+    # A condition that names the rank, by OR, is asked of the rows after they are ranked; nobody has place 0.
+    chosen = ranked if shown is None else ranked.filter(Q(pk__in=shown) | Q(place=0))
     rows = chosen.values_list("pk", "place", "group__queue__head")
     return {pk: Place(place, head or 0) for pk, place, head in rows}
 
