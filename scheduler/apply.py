@@ -20,11 +20,14 @@ from moreh_cloud.lib.bulk import insert_rows, reserve_ids
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import JobStatus, WorkerState
 from scheduler.errors import LeaseLost
+from scheduler.limits import read_limits
 from scheduler.models import WAITING, Allocation, Job, Queue, Worker
 from scheduler.policy.reasons import Decision, Placed, Waits
+from scheduler.policy.room import Room
+from scheduler.policy.snapshot import Request
+from scheduler.telling import give_notice, line_up, tell_why
 
 BATCH = 500
-CHUNK = 5000  # ids in one statement; SQLite takes at most 32,766
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,26 @@ class Grant(NamedTuple):
     devices: tuple[tuple[int, int, int], ...]
 
 
-def apply(lease: Lease, decisions: Sequence[Decision]) -> None:
+def apply(lease: Lease, decisions: Sequence[Decision], *, fair: bool = False) -> None:
     """Write decisions, a small batch first so that a lone job does not wait. Raises LeaseLost."""
     placed = [decision for decision in decisions if isinstance(decision, Placed)]
     for batch in (placed[:1], *(placed[i : i + BATCH] for i in range(1, len(placed), BATCH))):
         if batch:
             _apply_batch(lease, batch)
-    _tell_why(lease, [decision for decision in decisions if isinstance(decision, Waits)])
+    waits = [decision for decision in decisions if isinstance(decision, Waits)]
+    if waits:
+        _tell(lease, waits, fair=fair)
+
+
+@transaction.atomic
+def _tell(lease: Lease, waits: Sequence[Waits], *, fair: bool) -> None:
+    """Store why jobs wait and in which order, and give notice to those whose devices are wanted."""
+    lease.check()
+    tell_why(lease.group_id, waits)
+    line_up(lease.group_id, [wait.request_id for wait in waits], fair=fair)
+    for wait in waits:
+        if wait.victims:
+            give_notice(wait.victims, wanted_by=wait.request_id)
 
 
 @transaction.atomic
@@ -73,7 +89,19 @@ def _apply_batch(lease: Lease, batch: Sequence[Placed]) -> None:
     waiting = Job.objects.select_for_update().filter(WAITING, pk__in=[placed.request_id for placed in batch])
     jobs = {row[0]: Waiting(*row) for row in waiting.order_by("pk").values_list(*Waiting._fields)}
     idle = _idle_devices({node for placed in batch for node, _mask in placed.devices})
-    begin_jobs([grant for placed in batch if (grant := _grant(placed, jobs, idle))])
+    begin_jobs(_within_limits([grant for placed in batch if (grant := _grant(placed, jobs, idle))]))
+
+
+def _within_limits(grants: Sequence[Grant]) -> list[Grant]:
+    """Leave out whose token, or its group, meanwhile holds too much through other backend groups."""
+    room = Room(read_limits({grant.job.token_id for grant in grants}, lock=True), {})
+    kept = []
+    for grant in grants:
+        request = Request(grant.job.pk, grant.job.token_id, grant.job.sda_id, len(grant.devices), 0, 0)
+        if not room.too_much(request):
+            room.take(request)
+            kept.append(grant)
+    return kept
 
 
 def _idle_devices(backend_ids: set[int]) -> dict[tuple[int, int], int]:
@@ -141,22 +169,3 @@ def _order_starts(grants: Sequence[Grant]) -> None:
 def _by_backend(grant: Grant) -> Iterable[tuple[int, list[int]]]:
     for backend_id, devices in groupby(grant.devices, key=itemgetter(0)):
         yield backend_id, [index for _node, _device, index in devices]
-
-
-@transaction.atomic
-def _tell_why(lease: Lease, waits: Sequence[Waits]) -> None:
-    """Store why jobs wait, touching only those whose reason or number has changed."""
-    if not waits:
-        return
-    lease.check()
-    rows = Job.objects.filter(WAITING, group=lease.group_id)
-    said_before = {pk: said for pk, *said in rows.values_list("pk", "pending_reason", "pending_available")}
-    news: dict[tuple[str, int], list[int]] = {}
-    for wait in waits:
-        said = (str(wait.reason), 0 if wait.blocker else wait.available)
-        if said_before.get(wait.request_id, [*said]) != [*said]:
-            news.setdefault(said, []).append(wait.request_id)
-    for (reason, available), ids in news.items():
-        for start in range(0, len(ids), CHUNK):
-            changed = Job.objects.filter(WAITING, pk__in=ids[start : start + CHUNK])
-            changed.update(pending_reason=reason, pending_available=available)

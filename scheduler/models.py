@@ -20,6 +20,7 @@ class Queue(models.Model):
     lease_until = models.DateTimeField(_("lease until"), null=True)
     wanted = models.BooleanField(_("wanted"), default=False)
     ticked_at = models.DateTimeField(_("last tick"), null=True)
+    head = models.BigIntegerField(_("head"), default=0, help_text=_("The job that blocks those behind it; 0: none."))
 
     class Meta:
         verbose_name = _("queue")
@@ -45,10 +46,18 @@ class Job(models.Model):
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     revision = models.PositiveIntegerField(default=1, help_text="Grows with every change that a client should see.")
 
+    turn = models.PositiveIntegerField(
+        default=0, help_text="Its place among its priority where the policy is fair; 0 elsewhere."
+    )
     pending_reason = models.CharField(
         _("why it waits"), max_length=32, blank=True, choices=[(r.value, r.value) for r in Reason]
     )
+    pending_needed = models.PositiveIntegerField(_("needed"), default=0)
     pending_available = models.PositiveIntegerField(_("available"), default=0)
+
+    time_limit = models.DurationField(_("time limit"), null=True)
+    leaves_at = models.DateTimeField(_("preempted at"), null=True)
+    leaves_for = models.BigIntegerField(_("preempted for"), default=0, help_text=_("The job that gets the devices."))
 
     pid = models.PositiveIntegerField(_("pid"), default=0)
     process_name = models.CharField(_("process"), max_length=255, blank=True)
@@ -85,9 +94,16 @@ class Job(models.Model):
         )
         indexes = (
             models.Index(
-                F("group"), F("priority").desc(), F("requested_at"), F("id"), condition=WAITING, name="job_queue"
+                F("group"),
+                F("priority").desc(),
+                F("turn"),
+                F("requested_at"),
+                F("id"),
+                condition=WAITING,
+                name="job_queue",
             ),
             models.Index(fields=["submitted_at"], condition=Q(status__in=HOLDING), name="job_holding"),
+            models.Index(fields=["leaves_at"], condition=Q(leaves_at__isnull=False), name="job_leaving"),
             models.Index(fields=["client_seen_at"], condition=Q(status__in=LIVE), name="job_client_seen"),
             models.Index(fields=["sda"], condition=Q(status__in=LIVE), name="job_live_sda"),
             models.Index(fields=["token", "-id"], name="job_token"),
@@ -124,10 +140,29 @@ class Allocation(models.Model):
             models.Index(fields=["token", "started_at"], name="allocation_token"),
             models.Index(fields=["ended_at"], name="allocation_ended"),
             models.Index(fields=["sda"], condition=Q(ended_at__isnull=True), name="allocation_live_sda"),
+            models.Index(fields=["token"], condition=Q(ended_at__isnull=True), name="allocation_live_token"),
         )
 
     def __str__(self) -> str:
         return f"device {self.device_id} for job {self.job_id}"
+
+
+class Share(models.Model):
+    """How much device-time a token used lately: what it used a half-life ago counts half. Policy `fair` asks it.
+
+    A weight, no bill: what is billed are the allocations.
+    """
+
+    token = models.OneToOneField(Token, models.CASCADE, primary_key=True, related_name="share")
+    device_ms = models.FloatField(_("device-milliseconds"), default=0)
+    at = models.DateTimeField(_("as of"))
+
+    class Meta:
+        verbose_name = _("recent use")
+        verbose_name_plural = _("recent use")
+
+    def __str__(self) -> str:
+        return f"recent use of token {self.pk}"
 
 
 class Worker(models.Model):

@@ -10,6 +10,7 @@ from scheduler.errors import LeaseLost
 from scheduler.load import load
 from scheduler.models import Queue
 from scheduler.policy.plan import plan
+from scheduler.policy.snapshot import Policy
 from scheduler.reservations import start_reserved
 
 
@@ -21,7 +22,8 @@ def tick(group_id: int) -> None:
     try:
         while True:
             start_reserved(lease)
-            apply(lease, plan(load(group_id)))
+            snapshot = load(group_id)
+            apply(lease, plan(snapshot), fair=snapshot.rules.policy is Policy.FAIR)
             if _release(lease):
                 return
     except LeaseLost:

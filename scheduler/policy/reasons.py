@@ -12,6 +12,7 @@ class Reason(StrEnum):
     NOT_ENOUGH_DEVICES = "NOT_ENOUGH_DEVICES"  # its devices; free ones left
     NO_SINGLE_NODE = "NO_SINGLE_NODE"  # its devices; free ones on the best node
     OVER_TOKEN_LIMIT = "OVER_TOKEN_LIMIT"  # noqa: S105  # devices with this job; the limit of its token
+    OVER_GROUP_LIMIT = "OVER_GROUP_LIMIT"  # devices with this job; the limit of one of its token's groups
     SDA_BUSY = "SDA_BUSY"  # one more job on its SDA; none allowed now
     NO_ACTIVE_BACKEND = "NO_ACTIVE_BACKEND"  # its devices; none
     GROUP_DRAINING = "GROUP_DRAINING"  # its devices; none for new jobs
@@ -32,13 +33,14 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """The job waits, and why, in numbers."""
+    """The job waits, and why, in numbers; `victims` are the jobs that shall give their devices back for it."""
 
     request_id: int
     reason: Reason
     needed: int
     available: int
     blocker: int | None = None
+    victims: tuple[int, ...] = ()
 
 
 Decision = Placed | Waits
