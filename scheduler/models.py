@@ -107,7 +107,13 @@ class Job(models.Model):
             models.Index(fields=["client_seen_at"], condition=Q(status__in=LIVE), name="job_client_seen"),
             models.Index(fields=["sda"], condition=Q(status__in=LIVE), name="job_live_sda"),
             models.Index(fields=["token", "-id"], name="job_token"),
-            models.Index(F("ended_at").desc(), F("id").desc(), condition=Q(status__in=OVER), name="job_history"),
+            models.Index(
+                F("ended_at").desc(),
+                F("id").desc(),
+                include=["status"],
+                condition=Q(status__in=OVER),
+                name="job_history",
+            ),
         )
 
     def __str__(self) -> str:
