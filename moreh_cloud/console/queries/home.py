@@ -1,6 +1,6 @@
 """The figures of the first page, each defined where it is counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,15 +9,15 @@ from django.db.models import Count, Exists, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from backends.choices import DEFAULT_GROUP
-from backends.models import Agent, Backend, BackendGroup, Device
+from backends.models import Agent, Backend, BackendGroup
 from moreh_cloud.alerts.models import OPEN, Alert
 from moreh_cloud.console.queries.levels import pieces_between
 from moreh_cloud.console.queries.spans import floor_hour, overlapping, span, sums_by_token, total_of
+from moreh_cloud.console.queries.uses import Tally, count_uses
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import to_ms
 from scheduler.choices import LIVE, OVER, Use
 from scheduler.models import Job
-from scheduler.queries import device_use, node_use
 from sda.models import SdaModel
 from tokens.models import Token
 from usage.metering import Held
@@ -27,7 +27,6 @@ DAY, WEEK = timedelta(hours=24), timedelta(days=7)
 STEP = timedelta(minutes=10)
 SHOWN_ALERTS = 8
 SHOWN_TOKENS = 8
-Tally = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,10 @@ class Counts:
 def counts(now: datetime) -> Counts:
     """Count nodes and devices by Use, live jobs, jobs ended in the last 24 hours (whole minutes), and open alerts."""
     since = (now - DAY).replace(second=0, microsecond=0)
-    nodes = Backend.objects.live().annotate(use=node_use(now))
-    devices = Device.objects.filter(backend__deleted_at__isnull=True).annotate(use=device_use(now))
+    nodes, devices = count_uses(now)
     return Counts(
-        nodes=_by(nodes, "use"),
-        devices=_by(devices, "use"),
+        nodes=nodes,
+        devices=devices,
         live_jobs=_by(Job.objects.filter(status__in=LIVE), "status"),
         ended_jobs=_by(Job.objects.filter(status__in=OVER, ended_at__gte=since), "status"),
         alerts=_by(Alert.objects.filter(OPEN), "level"),

@@ -1,4 +1,4 @@
-"""How many are held at once, followed over time: every change is looked at, in the database, and only pieces leave it."""
+"""How many are held at once, followed over time: every change is looked at, in the database; only pieces leave it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

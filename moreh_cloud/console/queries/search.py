@@ -7,11 +7,13 @@ from typing import Any
 from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 
 from backends.models import Backend, BackendGroup
+from moreh_cloud.console.queries.node_choice import is_of_address
 from scheduler.models import Job
 from sda.models import SdaModel, SdaModelGroup
 from tokens.models import Token, TokenGroup
 
 MOST = 10  # of each noun
+ADDRESSES = ("ip", "bmc__ip")
 LONGEST_ID = 18  # digits that a row's number can have
 
 
@@ -38,7 +40,7 @@ class Found:
 
 def nouns() -> list[Noun]:
     """Give where names and addresses are looked for, in the order in which they are shown. A token's value is not."""
-    node = ("name", "ip", "bmc__ip", "description")
+    node = ("name", *ADDRESSES, "description")
     return [
         Noun(Backend.objects.live(), "name", node, "ip"),
         Noun(Token.objects.live(), "description", ("description",), ""),
@@ -51,7 +53,8 @@ def nouns() -> list[Noun]:
 
 def find_rows(noun: Noun, text: str) -> list[Found]:
     """Find at most MOST rows of a noun: what is exactly so, then what begins so, then what has it anywhere."""
-    exact, start, part = (_any(noun.columns, how, text) for how in ("iexact", "istartswith", "icontains"))
+    columns = [name for name in noun.columns if name not in ADDRESSES or is_of_address(text)]
+    exact, start, part = (_any(columns, how, text) for how in ("iexact", "istartswith", "icontains"))
     rank = Case(When(exact, Value(0)), When(start, Value(1)), default=Value(2), output_field=IntegerField())
     beside = F(noun.beside) if noun.beside else Value("")
     ranked = noun.rows.filter(part).annotate(rank=rank, beside=beside).order_by("rank", noun.name, "pk")

@@ -76,18 +76,28 @@
     document.dispatchEvent(new CustomEvent("live:refreshed", { detail: shown }));
   }
 
-  async function work() {
-    for (const id of [...dirty]) {
-      const part = document.getElementById(id);
-      if (!part || document.hidden || busy(part)) continue;
-      dirty.delete(id);
-      try {
-        await refresh(part);
-      } catch {
-        dirty.add(id);
-        says("stale");
-      }
+  async function renew(id) {
+    const part = document.getElementById(id);
+    if (!part || (document.hidden && !("later" in part.dataset)) || busy(part)) return;
+    dirty.delete(id);
+    try {
+      await refresh(part);
+    } catch {
+      dirty.add(id);
+      says("stale");
     }
+  }
+
+  async function work() {
+    for (const id of [...dirty]) await renew(id);
+    setTimeout(work, REST_MS);
+  }
+
+  // What takes long is left out of the page (data-later) and fetched as soon as the page stands, all of it at once.
+  async function begin() {
+    const later = [...parts()].filter((part) => "later" in part.dataset).map((part) => part.id);
+    later.forEach((id) => dirty.add(id));
+    await Promise.all(later.map(renew));
     setTimeout(work, REST_MS);
   }
 
@@ -124,7 +134,7 @@
     Object.assign(seen, JSON.parse(mark().dataset.known)); // as of just before the page was made
     connect();
     setInterval(() => Date.now() - heard > SILENCE_MS && says("stale"), 1000);
-    setTimeout(work, REST_MS);
+    begin();
   });
   addEventListener("pagehide", () => source && source.close());
 })();
