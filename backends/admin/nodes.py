@@ -5,13 +5,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.gzip import gzip_page
 
 from backends.admin.forms import BackendForm, DeviceStatusForm, MoveForm, PowerForm
 from backends.admin.node_filters import ByDeviceModel, ByDevices, ByToken
@@ -32,6 +30,7 @@ from moreh_cloud.lib.admin import (
     ServiceAdmin,
     Tombstones,
     ago,
+    compressed,
     confirmed,
     fields_of,
 )
@@ -53,6 +52,7 @@ def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) ->
 
 
 @admin.register(Backend)
+@compressed
 class BackendAdmin(ServiceAdmin):
     form = BackendForm
     change_form_outer_before_template = None  # the page has a template of its own
@@ -101,11 +101,6 @@ class BackendAdmin(ServiceAdmin):
         dangerous=True,
     )
     power_reconnect = _power(PowerVerb.RECONNECT, _("The BMC's login is tried again."), icon="key")
-
-    @method_decorator(gzip_page)
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Send the list compressed: it says much the same of every node."""
-        return super().changelist_view(request, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         backends: QuerySet[Backend] = super().get_queryset(request).select_related("group", "bmc", "agent")

@@ -31,11 +31,12 @@ ODD = (("SHUTDOWN", "UNHEALTHY"), ("CLEANING", ""), ("BUSY", ""))  # the last de
 TELEMETRY = ("used_memory", "temperature", "memory_temperature", "utilization", "memory_utilization", "power")
 HISTORY = """
 INSERT INTO scheduler_job (token_id, sda_id, group_id, num_devices, priority, status, cause, detail, attempt, revision,
-    head, turn, leaves_for, pending_reason, pending_available, pending_needed, pid, process_name, framework, version, referer_protocol, referer_ip, request_id,
-    client_seen_at, used_memory, utilization, requested_at, submitted_at, started_at, ended_at, exit_code)
+    turn, leaves_for, pending_reason, pending_available, pending_needed, pid, process_name, framework, version,
+    referer_protocol, referer_ip, request_id, client_seen_at, used_memory, utilization, requested_at, submitted_at,
+    started_at, ended_at, exit_code)
 SELECT s.token_id, s.id, 0, 1, 0, (array['COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED', 'CANCELED'])[1 + n %% 5],
-    CASE WHEN n %% 5 = 3 THEN 'EXIT_CODE' ELSE '' END, '', 1, 4, 0, 0, 0, '', 0, 0, n, 'train.py', 'pytorch 2.3', '24.9', 'grpc',
-    '127.0.0.1', %(batch)s || n, t.begun, 0, 0, t.begun - interval '40 s', t.begun - interval '9 s', t.begun,
+    CASE WHEN n %% 5 = 3 THEN 'EXIT_CODE' ELSE '' END, '', 1, 4, 0, 0, '', 0, 0, n, 'train.py', 'pytorch 2.3', '24.9',
+    'grpc', '127.0.0.1', %(batch)s || n, t.begun, 0, 0, t.begun - interval '40 s', t.begun - interval '9 s', t.begun,
     t.begun + (60 + n %% 3600) * interval '1 s', 0
 FROM generate_series(1, %(count)s) AS n
 JOIN LATERAL (
@@ -158,7 +159,7 @@ def _parts(idle: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
 
 JOB = (
     "id", "token_id", "sda_id", "group_id", "num_devices", "priority", "status", "cause", "detail", "attempt",
-    "revision", "head", "turn", "leaves_for", "pending_reason", "pending_available", "pending_needed", "pid",
+    "revision", "turn", "leaves_for", "pending_reason", "pending_available", "pending_needed", "pid",
     "process_name", "framework", "version", "referer_protocol", "referer_ip", "request_id", "client_seen_at",
     "used_memory", "utilization", "requested_at", "submitted_at", "started_at", "ended_at", "exit_code",
 )  # fmt: skip
@@ -170,7 +171,7 @@ def _job(pk: int, whose: tuple[int, int, int], devices: int, status: str, at: da
     begun = at if status == "RUNNING" else None
     reason = "" if begun else "NOT_ENOUGH_DEVICES"
     return (
-        pk, token, sda, group, devices, pk % 5, status, "", "", 1, 3, 0, 0, 0, reason, 0, 0, 1, "train.py",
+        pk, token, sda, group, devices, pk % 5, status, "", "", 1, 3, 0, 0, reason, 0, 0, 1, "train.py",
         "pytorch 2.3", "24.9", "grpc", "127.0.0.1", f"live-{pk}", at, 0, 0, at, begun, begun, None, None,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ class Page:
 PAGES = (
     Page("home", "/admin/"),
     Page("home, cards", "/admin/console/home/cards"),
+    Page("home, usage by token", "/admin/console/home/top"),
     Page("home, devices in use", "/admin/console/home/devices"),
     Page("home, queue", "/admin/console/home/queue"),
     Page("node grid", "/admin/console/nodes/"),
@@ -37,6 +38,9 @@ PAGES = (
     Page("token", "/admin/tokens/token/{token}/change/"),
     Page("usage", "/admin/console/usage/"),
     Page("usage, chart", "/admin/console/usage/chart"),
+    Page("usage, 7 days", "/admin/console/usage/?range=7d"),
+    Page("usage, month by group", "/admin/console/usage/?range=last-month&by=group"),
+    Page("usage, whole year", "/admin/console/usage/?start={year}-01-01T00:00&end={year}-12-31T00:00"),
     Page("usage of one customer", "/admin/console/usage/?token={token}"),
     Page("events", "/admin/events/event/"),
     Page("search", "/admin/search/?s=gpu-0004"),

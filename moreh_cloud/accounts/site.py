@@ -5,8 +5,10 @@ from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.gzip import gzip_page
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
@@ -39,6 +41,10 @@ class OperatorSite(UnfoldAdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         provider = reverse("oidc_authentication_init") if settings.MOREH_OIDC_ISSUER else ""
         return {**super().each_context(request), "oidc_login": provider}
+
+    @method_decorator(gzip_page)
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().index(request, extra_context)
 
     def search(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:  # noqa: ARG002 - unfold's
         """Answer the search field. Unfold's own keeps answers, and their language, for five minutes."""

@@ -1,6 +1,7 @@
 """What the admins of all apps share: they show rows, and write only through services."""
 
 from moreh_cloud.lib.admin.actions import ConfirmForm, ForceForm, confirmed, fields_of
+from moreh_cloud.lib.admin.compressed import compressed
 from moreh_cloud.lib.admin.filters import ExactNumber, Tombstones
 from moreh_cloud.lib.admin.rows import GrowingAdmin, RowForm, ServiceAdmin
 from moreh_cloud.lib.admin.shown import Secret, Table, ago, badge, exactly, link, link_to
@@ -17,6 +18,7 @@ __all__ = [
     "Tombstones",
     "ago",
     "badge",
+    "compressed",
     "confirmed",
     "exactly",
     "fields_of",

@@ -13,6 +13,7 @@ from django.urls import path, reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
+from moreh_cloud.lib.admin.compressed import compressed
 from moreh_cloud.lib.admin.export import export, without_pages
 from moreh_cloud.lib.admin.import_page import import_page
 from moreh_cloud.lib.admin.importing import IMPORTERS, Importer
@@ -176,6 +177,7 @@ class ServiceAdmin(ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
+@compressed
 class GrowingAdmin(ServiceAdmin):
     """A list of a table that grows without end: its pages are never counted."""
 

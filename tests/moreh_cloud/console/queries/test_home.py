@@ -1,5 +1,6 @@
 """The figures of the first page, each against rows that were made for it."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,12 @@ from backends.models import Agent, Backend, Device, ManagerPresence
 from backends.services.nodes import set_backend_status
 from moreh_cloud.console.queries import home
 from moreh_cloud.console.queries.spans import floor_hour
+from moreh_cloud.console.queries.uses import count_uses
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import Cause, JobStatus, Use
 from scheduler.models import Job
+from scheduler.queries import device_use, node_use
 from scheduler.services.jobs import cancel_job
 from tests import make
 from tests.moreh_cloud.console.world import HOUR, MINUTE, hold
@@ -43,6 +46,27 @@ def test_each_node_and_device_is_in_use_available_or_unavailable() -> None:
     assert sum(counts.devices.values()) == 9
     assert counts.devices == {Use.IN_USE: 2, Use.AVAILABLE: 1, Use.UNAVAILABLE: 6}
     assert counts.in_service == 3
+
+
+def test_the_counts_are_those_of_the_use_of_every_row() -> None:
+    nodes = []
+    for _ in range(4):
+        nodes.append(make.ready_backend(2))
+        make.running_job(nodes[-1], 2)
+    nodes += [make.ready_backend(2) for _ in range(2)]
+    Device.objects.filter(backend=nodes[0]).update(status=DeviceStatus.CLEANING)  # as of a reserved SDA
+    Device.objects.filter(backend=nodes[1]).update(status=DeviceStatus.IDLE)
+    set_backend_status(nodes[2], BackendStatus.SHUTDOWN, actor=make.ACTOR)
+    Backend.objects.filter(pk__in=[nodes[3].pk, nodes[4].pk]).update(deleted_at=db_now())
+    make.backend(1)
+    now = db_now()
+    devices = Device.objects.filter(backend__deleted_at__isnull=True).annotate(use=device_use(now))
+    rows = (Backend.objects.live().annotate(use=node_use(now)), devices)
+    by_row = tuple(Counter(kind.values_list("use", flat=True)) for kind in rows)
+    assert count_uses(now) == by_row
+    nodes_of, devices_of = by_row
+    assert (nodes_of[Use.IN_USE], nodes_of[Use.AVAILABLE], nodes_of[Use.UNAVAILABLE]) == (3, 1, 1)
+    assert (devices_of[Use.IN_USE], devices_of[Use.AVAILABLE], devices_of[Use.UNAVAILABLE]) == (6, 2, 1)
 
 
 def test_a_node_in_use_stays_so_when_it_goes_silent_and_its_other_devices_do_not() -> None:
