@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -27,7 +28,7 @@ class Installation:
     url: str
     port: int
     cookie: str
-    rows: dict[str, int]
+    rows: dict[str, Any]
 
     @property
     def client(self) -> Client:
@@ -97,9 +98,10 @@ def _prepare() -> str:
     return str(browser().cookies["sessionid"].value)
 
 
-def _fill(server: str, size: int, options: argparse.Namespace) -> tuple[int, str, dict[str, int]]:
+def _fill(server: str, size: int, options: argparse.Namespace) -> tuple[int, str, dict[str, Any]]:
     from backends.models import Backend
     from benchmarks.console import fill, fill_customers
+    from moreh_cloud.lib.clock import db_now
     from scheduler.models import Job
     from tokens.models import Token
 
@@ -116,7 +118,9 @@ def _fill(server: str, size: int, options: argparse.Namespace) -> tuple[int, str
     past, waiting = Job.objects.filter(ended_at__isnull=False), Job.objects.filter(status="WAITING")
     middle = past.order_by("ended_at")[past.count() // 2]
     rows = {"node": Backend.objects.earliest("pk").pk, "token": Token.objects.earliest("pk").pk}
-    return size, url, rows | {"job": waiting.earliest("pk").pk, "past": middle.pk}
+    today = db_now().date()
+    days = {"today": f"{today}T00:00", "year_ago": f"{today - timedelta(days=365)}T00:00"}
+    return size, url, rows | days | {"job": waiting.earliest("pk").pk, "past": middle.pk}
 
 
 def _copy(server: str, url: str, name: str) -> str:
@@ -128,7 +132,7 @@ def _copy(server: str, url: str, name: str) -> str:
     return copy
 
 
-def _serve(stack: ExitStack, filled: tuple[int, str, dict[str, int]], cookie: str) -> Installation:
+def _serve(stack: ExitStack, filled: tuple[int, str, dict[str, Any]], cookie: str) -> Installation:
     size, url, rows = filled
     use(url)
     port = stack.enter_context(gunicorn("moreh_cloud.wsgi", "-c", "deploy/gunicorn.conf.py"))

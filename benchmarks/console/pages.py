@@ -40,7 +40,7 @@ PAGES = (
     Page("usage, chart", "/admin/console/usage/chart"),
     Page("usage, 7 days", "/admin/console/usage/?range=7d"),
     Page("usage, month by group", "/admin/console/usage/?range=last-month&by=group"),
-    Page("usage, whole year", "/admin/console/usage/?start={year}-01-01T00:00&end={year}-12-31T00:00"),
+    Page("usage, a year", "/admin/console/usage/?start={year_ago}&end={today}"),
     Page("usage of one customer", "/admin/console/usage/?token={token}"),
     Page("events", "/admin/events/event/"),
     Page("search", "/admin/search/?s=gpu-0004"),
