@@ -58,7 +58,9 @@ def fill_events(count: int) -> None:
 
 
 def roll_up() -> None:
-    """Close every hour of the last 31 days, as the product does."""
-    recount_hours(db_now() - timedelta(days=31), db_now(), actor=make.ACTOR)
+    """Close every hour of the last 31 days, as the product does, a day at a time: no transaction may be idle long."""
+    now = db_now()
+    for days in range(31, 0, -1):
+        recount_hours(now - timedelta(days=days), now - timedelta(days=days - 1), actor=make.ACTOR)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
