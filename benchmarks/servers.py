@@ -24,6 +24,13 @@ class Client:
         self._headers = headers or {}
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes, str]:
+        try:
+            return self._get(path, **headers)
+        except (http.client.RemoteDisconnected, ConnectionError):  # gunicorn closes it when it was silent for long
+            self._connection.close()
+            return self._get(path, **headers)
+
+    def _get(self, path: str, **headers: str) -> tuple[int, bytes, str]:
         self._connection.request("GET", path, headers={**self._headers, **headers})
         answer = self._connection.getresponse()
         return answer.status, answer.read(), answer.headers.get("ETag", "")

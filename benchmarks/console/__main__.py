@@ -1,9 +1,9 @@
 """The console's pages in a small and in a large installation: `python -m benchmarks.console [--sizes 100 10000]`.
 
 Starts a private PostgreSQL (fsync on), Redis and a gunicorn as delivered for each size, and asks them for every page in
-turns, so that other work on the machine slows all alike. Prints server time (median, one client, one connection),
-queries and transferred size (gzip); then our list of nodes beside Django's own list of a plain model, asked in turns
-too; then how long chromium takes from navigation until the heat map is drawn.
+turns, so that other work on the machine slows all alike. Prints our list of nodes beside Django's own list of a plain
+model; how long chromium takes from navigation until the heat map is drawn; then of each page the server time (median,
+one client, one connection), queries and transferred size.
 
 There are two tokens and one waiting job per node, and `--history` ended jobs and events per node.
 """
@@ -36,17 +36,18 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 10_000], help="numbers of nodes, ascending")
     parser.add_argument("--history", type=int, default=100, help="ended jobs and events per node")
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--only", default="", help="pages whose name has this in it")
+    parser.add_argument("--only", nargs="+", default=[""], help="pages whose names have one of these in them")
     options = parser.parse_args()
     with installations(options) as (sizes, peer):
         print(f"{os.cpu_count()} cores; " + ", ".join(f"{one.nodes:,} nodes" for one in sizes), flush=True)
-        for page in PAGES:
-            if options.only in page.name:
-                _print(page, _page(page, sizes, options.runs))
         _beside(sizes[-1], peer, options.runs)
         for one in sizes:
             cold, *warm = _drawn(one, options.runs)
-            print(f"heat map drawn, {one.nodes:,} nodes: {cold:.0f} ms cold, {statistics.median(warm):.0f} ms (median)")
+            shown = f"{cold:.0f} ms cold, {statistics.median(warm):.0f} ms (median)"
+            print(f"heat map drawn, {one.nodes:,} nodes: {shown}", flush=True)
+        for page in PAGES:
+            if any(part in page.name for part in options.only):
+                _print(page, _page(page, sizes, options.runs))
 
 
 def _page(page: Page, sizes: list[Installation], runs: int) -> list[Figures]:
