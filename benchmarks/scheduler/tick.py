@@ -54,7 +54,7 @@ def measure(nodes: int, jobs: int) -> None:
     snapshot = timed("load", lambda: load(0))
     decisions = timed("plan", lambda: plan(snapshot))
     begun = perf_counter()
-    timed("apply", lambda: apply(lease, decisions))
+    timed("apply", lambda: apply(lease, snapshot, decisions))
     spent = perf_counter() - begun
     made = Allocation.objects.count()
     print(f"{nodes} nodes, {jobs} jobs, {os.cpu_count()} cores: {made} allocations, {made / spent:,.0f}/s in apply")
