@@ -4,6 +4,7 @@ The same rows as `grants` writes from Python, at a third of its cost; what has c
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -92,7 +93,7 @@ def _begin(batch: Sequence[Placed]) -> None:
         cursor.execute(TAKE_DEVICES, {"nodes": nodes, "indexes": indexes})
         if cursor.rowcount < len(places):
             raise Changed
-        values = {"jobs": jobs, "owners": owners, "nodes": nodes, "indexes": indexes, "now": db_now()}
+        values: dict[str, Any] = {"jobs": jobs, "owners": owners, "nodes": nodes, "indexes": indexes, "now": db_now()}
         cursor.execute(BEGIN_JOBS, {**values, **BY})
         if cursor.fetchone() != (len(jobs),):
             raise Changed
