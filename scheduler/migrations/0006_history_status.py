@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("backends", "0004_policies"),
-        ("scheduler", "0004_policies"),
+        ("scheduler", "0005_cheap_grants"),
         ("sda", "0001_initial"),
         ("tokens", "0002_policies"),
     ]
