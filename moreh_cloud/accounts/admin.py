@@ -78,6 +78,7 @@ class OperatorAdmin(ServiceAdmin):
     search_fields = ("username", "email")
     search_help_text = _("Name or e-mail address")
     ordering = ("username",)
+    readonly_fields = ("shown_factor",)
     wire_names = {"password": "new_password"}
     actions = ("invite", "unlock", "reset_factor", "delete")
     actions_detail = ("invite", "unlock", "reset_factor", "delete")

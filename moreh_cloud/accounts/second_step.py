@@ -73,7 +73,6 @@ def require_code(request: HttpRequest, operator: Operator, code: str, actor: Act
     if operator.two_factor_at is None:
         return
     if not code:
-        give_back(request, operator)
         raise WrongCode(gettext_lazy("This account has a second factor: its code is needed."), parameter="code")
     with counted(request, operator):
         use_code(operator, code, actor=actor)

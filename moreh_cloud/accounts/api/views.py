@@ -15,7 +15,7 @@ from moreh_cloud.accounts.api.entry import Bearer, MayEnter
 from moreh_cloud.accounts.api.operators import OperatorView
 from moreh_cloud.accounts.api.serializers import AccessSerializer, Login, Nothing, OpenAccessSerializer, Which
 from moreh_cloud.accounts.errors import FactorOwed, LockedOut
-from moreh_cloud.accounts.lockout import is_locked_out, seconds_to_wait
+from moreh_cloud.accounts.lockout import give_back, is_locked_out, seconds_to_wait
 from moreh_cloud.accounts.models import AccessToken, Operator
 from moreh_cloud.accounts.queries import access_of
 from moreh_cloud.accounts.second_step import require_code
@@ -101,6 +101,8 @@ class OwnAccessView(OperatorView):
 
 def _require_factor(request: Request, operator: Operator, code: str, actor: Actor) -> None:
     """Take the code of an account that has a second factor. Raises WrongCode, Throttled, FactorOwed."""
+    if operator.two_factor_at is not None:
+        give_back(request._request, operator)  # the password was right
     try:
         require_code(request._request, operator, code, actor)
     except LockedOut as refusal:
