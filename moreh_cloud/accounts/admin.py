@@ -73,12 +73,20 @@ class OperatorForm(RowForm):
 @admin.register(Operator)
 class OperatorAdmin(ServiceAdmin):
     form = OperatorForm
-    list_display = ("username", "shown_role", "email", "shown_verified", "shown_factor", "shown_entry", "shown_login")
+    list_display = (
+        "username",
+        "shown_role",
+        "email",
+        "shown_verified",
+        "shown_two_factor",
+        "shown_entry",
+        "shown_login",
+    )
     list_filter = ("role", "is_active", HasFactor)
     search_fields = ("username", "email")
     search_help_text = _("Name or e-mail address")
     ordering = ("username",)
-    readonly_fields = ("shown_factor",)
+    readonly_fields = ("shown_two_factor",)
     wire_names = {"password": "new_password"}
     actions = ("invite", "unlock", "reset_factor", "delete")
     actions_detail = ("invite", "unlock", "reset_factor", "delete")
@@ -95,7 +103,7 @@ class OperatorAdmin(ServiceAdmin):
                         "fields": (
                             "username",
                             "email",
-                            "shown_factor",
+                            "shown_two_factor",
                             "shown_entry",
                             "language",
                             "role",
@@ -105,7 +113,7 @@ class OperatorAdmin(ServiceAdmin):
                     },
                 ),
             )
-        return ((None, {"fields": (*own, "is_active", "shown_factor", "new_password")}),)
+        return ((None, {"fields": (*own, "is_active", "shown_two_factor", "new_password")}),)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Operator:
         wanted = fields_of(data, "username", "email", "email_verified", "language", "role")
@@ -155,7 +163,7 @@ class OperatorAdmin(ServiceAdmin):
         return ago(row.email_verified_at) if row.email_verified_at else badge(_("no"), "warning")
 
     @admin.display(description=_("two-factor"), ordering="two_factor_at")
-    def shown_factor(self, row: Operator) -> SafeString | str:
+    def shown_two_factor(self, row: Operator) -> SafeString | str:
         if row.two_factor_at:
             return ago(row.two_factor_at)
         return badge(_("to be set up"), "warning") if row.owes_factor else str(_("off"))
