@@ -22,8 +22,13 @@ WORDS: Mapping[str, Message] = {
         "needed",
     ),
     Reason.OVER_TOKEN_LIMIT: ngettext_lazy(
-        "Its token may hold %(available)s device at once.",
-        "Its token may hold %(available)s devices at once.",
+        "Its token may hold %(available)s device at once; with it: %(needed)s.",
+        "Its token may hold %(available)s devices at once; with it: %(needed)s.",
+        "available",
+    ),
+    Reason.OVER_GROUP_LIMIT: ngettext_lazy(
+        "One of its token's groups may hold %(available)s device at once; with it: %(needed)s.",
+        "One of its token's groups may hold %(available)s devices at once; with it: %(needed)s.",
         "available",
     ),
     Reason.SDA_BUSY: _("Its SDA already runs as many jobs as it may."),
@@ -38,8 +43,8 @@ WORDS: Mapping[str, Message] = {
 
 
 def why_it_waits(job: Job, head: int | None) -> str:
-    """Say why a waiting job waits; `head` is the first job of its queue."""
-    return in_words(job.pending_reason, job.num_devices, job.pending_available, head)
+    """Say why a waiting job waits; `head` is the job that blocks its queue."""
+    return in_words(job.pending_reason, job.pending_needed, job.pending_available, head)
 
 
 def in_words(reason: str, needed: int, available: int, head: int | None) -> str:
