@@ -1,7 +1,10 @@
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.staticfiles.apps import StaticFilesConfig
+from django.core import checks
 
 
 class MorehCloudConfig(AppConfig):
@@ -15,6 +18,18 @@ class MorehCloudConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("moreh_cloud.celery")
+        checks.register(check_variables)
+
+
+def check_variables(app_configs: Any, **more: Any) -> list[checks.CheckMessage]:  # noqa: ARG001 - Django's signature
+    """Warn of variables that are misspelt: nobody reads them, and the setting that was meant keeps its default."""
+    return [checks.Warning(variable_told(*found), id="moreh.W001") for found in settings.MOREH_UNKNOWN]
+
+
+def variable_told(name: str, nearest: str) -> str:
+    """Say that nobody reads a variable, and which one may be meant."""
+    meant = f" Is {nearest} meant?" if nearest else ""
+    return f"{name} is no setting of ours and is ignored.{meant} See docs/settings.md."
 
 
 class OwnStaticFilesConfig(StaticFilesConfig):

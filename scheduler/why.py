@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from moreh_cloud.lib.errors import Message
 from scheduler.models import Job
@@ -10,16 +11,34 @@ from scheduler.policy.reasons import Reason
 
 WORDS: Mapping[str, Message] = {
     Reason.BLOCKED_BY_HEAD: _("Job #%(head)s is in front of it and needs devices first."),
-    Reason.NOT_ENOUGH_DEVICES: _("It needs %(needed)s devices; free: %(available)s."),
-    Reason.NO_SINGLE_NODE: _("It needs %(needed)s devices on one node; free on the best one: %(available)s."),
-    Reason.OVER_TOKEN_LIMIT: _("Its token may hold %(available)s devices at once; with it: %(needed)s."),
-    Reason.OVER_GROUP_LIMIT: _(
-        "One of its token's groups may hold %(available)s devices at once; with it: %(needed)s."
+    Reason.NOT_ENOUGH_DEVICES: ngettext_lazy(
+        "It needs %(needed)s device; free: %(available)s.",
+        "It needs %(needed)s devices; free: %(available)s.",
+        "needed",
+    ),
+    Reason.NO_SINGLE_NODE: ngettext_lazy(
+        "It needs %(needed)s device on one node; free on the best one: %(available)s.",
+        "It needs %(needed)s devices on one node; free on the best one: %(available)s.",
+        "needed",
+    ),
+    Reason.OVER_TOKEN_LIMIT: ngettext_lazy(
+        "Its token may hold %(available)s device at once; with it: %(needed)s.",
+        "Its token may hold %(available)s devices at once; with it: %(needed)s.",
+        "available",
+    ),
+    Reason.OVER_GROUP_LIMIT: ngettext_lazy(
+        "One of its token's groups may hold %(available)s device at once; with it: %(needed)s.",
+        "One of its token's groups may hold %(available)s devices at once; with it: %(needed)s.",
+        "available",
     ),
     Reason.SDA_BUSY: _("Its SDA already runs as many jobs as it may."),
     Reason.NO_ACTIVE_BACKEND: _("No node of its group is in service."),
     Reason.GROUP_DRAINING: _("Its group takes no new jobs."),
-    Reason.NEVER_FITS: _("It needs %(needed)s devices; its group has at most %(available)s."),
+    Reason.NEVER_FITS: ngettext_lazy(
+        "It needs %(needed)s device; its group has at most %(available)s.",
+        "It needs %(needed)s devices; its group has at most %(available)s.",
+        "needed",
+    ),
 }
 
 
@@ -33,4 +52,4 @@ def in_words(reason: str, needed: int, available: int, head: int | None) -> str:
     words = WORDS.get(reason)
     if words is None:
         return str(_("The scheduler has not looked at it yet."))
-    return str(words) % {"head": head or "?", "needed": needed, "available": available}
+    return words % {"head": head or "?", "needed": needed, "available": available}

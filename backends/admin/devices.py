@@ -29,14 +29,14 @@ class DeviceAdmin(ServiceAdmin):
         "shown_status",
         "temperature",
         "use",
-        "since",
+        "shown_since",
     )
     list_filter = (DeviceUse, "status", "why", "model", "backend__group")
     search_fields = ("backend__name", "model")
     search_help_text = _("Name of the backend, or model")
     ordering = ("backend_id", "index")
-    fields = ("backend_link", "index", "model", "total_memory", "shown_status", "since", "temperature", "use")
-    readonly_fields = ("backend_link", "shown_status", "temperature", "use")
+    fields = ("backend_link", "index", "model", "total_memory", "shown_status", "shown_since", "temperature", "use")
+    readonly_fields = ("backend_link", "shown_status", "shown_since", "temperature", "use")
     actions = ("device_status",)
     actions_detail = ("device_status",)
 
@@ -55,9 +55,12 @@ class DeviceAdmin(ServiceAdmin):
         status = DeviceStatus(data["status"])
         set_device_status(row.backend, status, actor=actor, index=row.index, force=data["force"])
 
+    def name_of(self, row: Device) -> str:
+        return f"{row.backend.name}/{row.index:02}"
+
     @admin.display(description=_("device"))
     def shown_name(self, row: Device) -> str:
-        return f"{row.backend.name}/{row.index:02}"
+        return self.name_of(row)
 
     @admin.display(description=_("backend"), ordering="backend__name")
     def backend_link(self, row: Device) -> SafeString | str:
@@ -66,6 +69,10 @@ class DeviceAdmin(ServiceAdmin):
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Device) -> SafeString:
         return device_badge(row)
+
+    @admin.display(description=_("since"), ordering="since")
+    def shown_since(self, row: Device) -> SafeString | str:
+        return ago(row.since)
 
     @admin.display(description=_("temperature"), ordering="telemetry__temperature")
     def temperature(self, row: Device) -> str:

@@ -16,6 +16,7 @@ from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.lockout import unlock_operator, wrong_passwords
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.accounts.services import create_operator, delete_operator, invite_again, update_operator
+from moreh_cloud.accounts.two_factor import reset_two_factor
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import RowForm, ServiceAdmin, Table, ago, badge, confirmed, fields_of
@@ -24,6 +25,19 @@ ROLE_TONES = {Role.MASTER: "info", Role.GENERAL: "success", Role.READ_ONLY: ""}
 
 with suppress(NotRegistered):
     admin.site.unregister(Group)  # roles replace groups
+
+
+class HasFactor(admin.SimpleListFilter):
+    title = _("two-factor")
+    parameter_name = "two_factor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (("on", _("on")), ("off", _("off")))
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in ("on", "off"):
+            return queryset
+        return queryset.filter(two_factor_at__isnull=self.value() == "off")
 
 
 class OperatorForm(RowForm):
@@ -59,14 +73,23 @@ class OperatorForm(RowForm):
 @admin.register(Operator)
 class OperatorAdmin(ServiceAdmin):
     form = OperatorForm
-    list_display = ("username", "shown_role", "email", "shown_verified", "shown_entry", "shown_login")
-    list_filter = ("role", "is_active")
+    list_display = (
+        "username",
+        "shown_role",
+        "email",
+        "shown_verified",
+        "shown_two_factor",
+        "shown_entry",
+        "shown_login",
+    )
+    list_filter = ("role", "is_active", HasFactor)
     search_fields = ("username", "email")
     search_help_text = _("Name or e-mail address")
     ordering = ("username",)
+    readonly_fields = ("shown_two_factor",)
     wire_names = {"password": "new_password"}
-    actions = ("invite", "unlock", "delete")
-    actions_detail = ("invite", "unlock", "delete")
+    actions = ("invite", "unlock", "reset_factor", "delete")
+    actions_detail = ("invite", "unlock", "reset_factor", "delete")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("username", "email", "email_verified", "language", "role")
@@ -76,10 +99,21 @@ class OperatorAdmin(ServiceAdmin):
             return (
                 (
                     None,
-                    {"fields": ("username", "email", "shown_entry", "language", "role", "is_active", "shown_login")},
+                    {
+                        "fields": (
+                            "username",
+                            "email",
+                            "shown_two_factor",
+                            "shown_entry",
+                            "language",
+                            "role",
+                            "is_active",
+                            "shown_login",
+                        )
+                    },
                 ),
             )
-        return ((None, {"fields": (*own, "is_active", "new_password")}),)
+        return ((None, {"fields": (*own, "is_active", "shown_two_factor", "new_password")}),)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Operator:
         wanted = fields_of(data, "username", "email", "email_verified", "language", "role")
@@ -103,6 +137,18 @@ class OperatorAdmin(ServiceAdmin):
         unlock_operator(row, actor=actor)
 
     @confirmed(
+        _("Reset two-factor"),
+        says=_(
+            "Their app and recovery codes stop working, their sessions and access tokens end, and the password alone "
+            "lets them in again. Be sure that it is really they who ask."
+        ),
+        icon="phonelink_erase",
+        dangerous=True,
+    )
+    def reset_factor(self, actor: Actor, row: Operator, _data: dict[str, Any]) -> None:
+        reset_two_factor(row, actor=actor)
+
+    @confirmed(
         _("Delete"), says=_("They cannot log in any more. Events keep their names."), icon="delete", dangerous=True
     )
     def delete(self, actor: Actor, row: Operator, _data: dict[str, Any]) -> None:
@@ -115,6 +161,12 @@ class OperatorAdmin(ServiceAdmin):
     @admin.display(description=_("e-mail verified"), ordering="email_verified_at")
     def shown_verified(self, row: Operator) -> SafeString | str:
         return ago(row.email_verified_at) if row.email_verified_at else badge(_("no"), "warning")
+
+    @admin.display(description=_("two-factor"), ordering="two_factor_at")
+    def shown_two_factor(self, row: Operator) -> SafeString | str:
+        if row.two_factor_at:
+            return ago(row.two_factor_at)
+        return badge(_("to be set up"), "warning") if row.owes_factor else str(_("off"))
 
     @admin.display(description=_("may log in"))
     def shown_entry(self, row: Operator) -> SafeString | str:

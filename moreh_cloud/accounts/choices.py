@@ -12,6 +12,10 @@ class Role(models.TextChoices):
 RANK = {Role.READ_ONLY: 0, Role.GENERAL: 1, Role.MASTER: 2}
 
 
+# Of whom a second factor is demanded, by the value of MOREH_TWO_FACTOR.
+DEMANDED_OF: dict[str, tuple[Role, ...]] = {"optional": (), "masters": (Role.MASTER,), "all": tuple(Role)}
+
+
 class Letter(models.TextChoices):
     """Mails to operators."""
 

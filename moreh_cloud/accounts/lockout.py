@@ -20,6 +20,7 @@ from django.utils.crypto import salted_hmac
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
+from moreh_cloud.lib.clock import db_now
 
 IPV6_SITE = 64  # bits; whoever has one IPv6 address mostly has all that share these
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104 - an address for requests that came through a socket without one
@@ -49,15 +50,12 @@ class CountFirst(AxesHandler):
         name = credentials.get("username")
         if request is None or not name or request.axes_locked_out:
             return
-        if _attempts(name).filter(ip_address=request.axes_ip_address, failures_since_start__gte=_limit()).exists():
-            request.axes_locked_out = True
-            known = Operator.objects.filter(username=name).values_list("pk", flat=True).first()
-            actor = Actor("stranger", "login", request.META.get("REMOTE_ADDR", ""))
-            record("LOCK_OUT", actor=actor, subject=f"operator/{known}" if known else "")
+        tell_when_used_up(request, name)
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Forget the attempts of who has logged in."""
-        _attempts(user.get_username()).filter(ip_address=request.axes_ip_address).delete()
+        _attempts(user.get_username()).filter(ip_address=site_of(request)).delete()
+        _attempts(_codes_of(user)).delete()
 
     def post_save_access_attempt(self, _instance: AccessAttempt, **_more: Any) -> None:
         """Do nothing."""
@@ -76,8 +74,36 @@ def unlock_operator(operator: Operator, *, actor: Actor) -> int:
 
 def forget_attempts(operator: Operator) -> int:
     """Forget all attempts at an operator's password; gives from how many addresses they came."""
+    _attempts(_codes_of(operator)).delete()
     count: int = _attempts(operator.username).delete()[0]
     return count
+
+
+def count_code(request: HttpRequest, operator: Operator) -> bool:
+    """Use up one attempt at a code, of the name from here and of the operator from everywhere; False if none is left.
+
+    Whoever comes so far knows the password, so no stranger can lock anybody out everywhere.
+    """
+    now = db_now()
+    here = _count(operator.get_username(), site_of(request), now)
+    return here and _count(_codes_of(operator), UNKNOWN_ADDRESS, now)
+
+
+def give_back(request: HttpRequest, operator: Operator, *, code: bool = False) -> None:
+    """Give back the one attempt that a right password used up, or with `code` a right code."""
+    _give_back(operator.get_username(), site_of(request))
+    if code:
+        _give_back(_codes_of(operator), UNKNOWN_ADDRESS)
+
+
+def tell_when_used_up(request: HttpRequest, name: str) -> None:
+    """Note on the request, and in an event, that the last attempt of a name from here is used up."""
+    if not _used_up(name, site_of(request)):
+        return
+    request.axes_locked_out = True  # type: ignore[attr-defined]
+    known = Operator.objects.filter(username=name).values_list("pk", flat=True).first()
+    actor = Actor("stranger", "login", request.META.get("REMOTE_ADDR", ""))
+    record("LOCK_OUT", actor=actor, subject=f"operator/{known}" if known else "")
 
 
 def wrong_passwords(operator: Operator) -> QuerySet[AccessAttempt]:
@@ -123,6 +149,20 @@ def _count(name: str, address: str, now: datetime) -> bool:
         return True
     left = rows.filter(failures_since_start__lt=_limit())
     return bool(left.update(failures_since_start=F("failures_since_start") + 1, attempt_time=now))
+
+
+def _give_back(name: str, address: str) -> None:
+    counted = _attempts(name).filter(ip_address=address, failures_since_start__gt=0)
+    counted.update(failures_since_start=F("failures_since_start") - 1)
+
+
+def _used_up(name: str, address: str) -> bool:
+    return _attempts(name).filter(ip_address=address, failures_since_start__gte=_limit()).exists()
+
+
+def _codes_of(operator: Operator) -> str:
+    """Give the name that wrong codes of an operator are counted by; no typed name can be it."""
+    return f"\0{operator.pk}"
 
 
 def _attempts(name: str) -> QuerySet[AccessAttempt]:

@@ -4,10 +4,12 @@ from uuid import uuid4
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken
 
-from moreh_cloud.accounts.choices import Letter, Role
+from moreh_cloud.accounts.choices import DEMANDED_OF, Letter, Role
+from moreh_cloud.lib.crypto import EncryptedField
 
 
 class Operator(AbstractUser):
@@ -15,6 +17,8 @@ class Operator(AbstractUser):
 
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.READ_ONLY)
     email_verified_at = models.DateTimeField(_("e-mail verified"), null=True, blank=True)
+    two_factor_at = models.DateTimeField(_("two-factor"), null=True, blank=True, editable=False)
+    factor_changes = models.PositiveIntegerField(default=0, editable=False)
     language = models.CharField(
         _("language of mails"), max_length=8, choices=settings.LANGUAGES, default=settings.LANGUAGE_CODE
     )
@@ -29,6 +33,25 @@ class Operator(AbstractUser):
     def may_enter(self) -> bool:
         """Only active staff with a verified e-mail address come in."""
         return self.is_active and self.is_staff and self.email_verified_at is not None
+
+    @property
+    def factor_demanded(self) -> bool:
+        """Tell whether a second factor is demanded of this operator: MOREH_TWO_FACTOR."""
+        return self.role in DEMANDED_OF[settings.MOREH_TWO_FACTOR]
+
+    @property
+    def owes_factor(self) -> bool:
+        """Tell whether this operator must first switch a second factor on."""
+        return self.two_factor_at is None and self.factor_demanded
+
+    def _get_session_auth_hash(self, secret: Any = None) -> str:
+        """End sessions also when the second factor changes."""
+        seal: str = super()._get_session_auth_hash(secret)  # type: ignore[misc]
+        if not self.factor_changes:
+            return seal
+        return salted_hmac(
+            "moreh.factor", f"{seal}{self.factor_changes}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def has_perm(self, perm: str, _obj: Any = None) -> bool:
         """Judge by role: Master everything, General all but administrators, Read-only only looks."""
@@ -78,3 +101,29 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.letter} {self.pk}"
+
+
+class SecondFactor(models.Model):
+    """What an operator's app makes codes from; it counts from `Operator.two_factor_at` on, and is only begun before."""
+
+    operator = models.OneToOneField(Operator, on_delete=models.CASCADE, related_name="second_factor")
+    secret = EncryptedField(editable=False)
+    last_step = models.BigIntegerField(default=0)  # of the last code that was used: each works once
+
+    def __str__(self) -> str:
+        return str(self.operator_id)
+
+
+class RecoveryCode(models.Model):
+    """A code for who has lost the app; it works once, and only its digest is kept."""
+
+    factor = models.ForeignKey(SecondFactor, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, editable=False)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["factor", "digest"], name="recovery_code_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)

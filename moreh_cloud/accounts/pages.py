@@ -1,21 +1,17 @@
 """The pages that links in mails lead to, and the one that asks for such a mail."""
 
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse_lazy
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
-from django.views.generic import FormView
-from unfold.widgets import BASE_INPUT_CLASSES
 
 from moreh_cloud.accounts.choices import Letter
 from moreh_cloud.accounts.errors import LinkEnded
+from moreh_cloud.accounts.frame import LOOK, Page
 from moreh_cloud.accounts.links import read_link
 from moreh_cloud.accounts.lockout import site_of
 from moreh_cloud.accounts.models import Operator
@@ -23,12 +19,6 @@ from moreh_cloud.accounts.services import ask_reset, follow_link
 from moreh_cloud.lib.errors import DomainError
 from moreh_cloud.lib.throttle import Bucket
 
-if TYPE_CHECKING:
-    _FormView = FormView[Any]
-else:
-    _FormView = FormView
-
-LOOK = {"class": " ".join(BASE_INPUT_CLASSES)}
 ASKED_A_MINUTE = 5  # mails for new passwords, from one address
 bucket = Bucket("reset")
 
@@ -63,21 +53,6 @@ class NewPasswordForm(forms.Form):
         if "password" in data and data.get("again") != data["password"]:
             self.add_error("again", _("The two passwords are not the same."))
         return data
-
-
-@method_decorator(never_cache, name="dispatch")
-class Page(_FormView):
-    """A page for who is not logged in, in the admin's looks."""
-
-    template_name = "accounts/page.html"
-    success_url = reverse_lazy("admin:login")
-    title: Any = ""
-    says: Any = ""
-    button: Any = ""
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        words = {"title": self.title, "says": self.says, "button": self.button}
-        return super().get_context_data(**admin.site.each_context(self.request), **words, **kwargs)
 
 
 class AskReset(Page):

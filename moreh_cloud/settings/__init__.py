@@ -17,3 +17,4 @@ from .grpc import *
 from .scheduler import *
 from .power import *
 from .up import *
+from .misspelt import MOREH_UNKNOWN as MOREH_UNKNOWN

@@ -55,6 +55,13 @@ UNFOLD = {
             "950": "oklch(28.2% .091 267.9)",
         },
     },
+    # In place of unfold's own links, which are the password alone.
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Two-factor log-in"), "link": reverse_lazy("two_factor")},
+        ]
+    },
     "COMMAND": {"search_callback": "moreh_cloud.console.search.search"},
     "SIDEBAR": {
         "show_search": True,

@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "moreh_cloud.accounts.demand.DemandFactor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "moreh_cloud.console.pages.filters.DefaultFilters",
     "axes.middleware.AxesMiddleware",

@@ -52,6 +52,8 @@ AXES_CLIENT_IP_CALLABLE = "moreh_cloud.accounts.lockout.site_of"
 AXES_LOCKOUT_CALLABLE = "moreh_cloud.accounts.lockout.answer_locked_out"
 AXES_FAILURE_LIMIT = env.number("MOREH_LOGIN_ATTEMPTS", 5, least=1)
 AXES_COOLOFF_TIME = env.seconds("MOREH_LOCKOUT_SECONDS", 900)
+# Of whom a second factor is demanded.
+MOREH_TWO_FACTOR = env.choice("MOREH_TWO_FACTOR", "optional", ("optional", "masters", "all"))
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 

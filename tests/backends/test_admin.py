@@ -1,5 +1,6 @@
 """What the admin does to nodes, devices, groups and keys: through the services, after asking."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -244,3 +245,18 @@ def test_a_deleted_node_is_hidden_unless_asked_for_and_cannot_be_acted_on(browse
     assert "gone-1" not in browser.get(page).content.decode().replace("Delete: 1 of 1", "")
     assert "gone-1" in browser.get(page + "?deleted=only").content.decode()
     assert on_page(browser, node, "activate").status_code == 403
+
+
+def test_devices_are_called_by_their_node_in_what_an_action_asks_and_reports(browser: Client) -> None:
+    node = make.ready_backend(2, name="gpu-7")
+    make.running_job(node)
+    ticked = {ACTION_CHECKBOX_NAME: [device.pk for device in node.devices.all()], "action": "device_status"}
+    asked = browser.post(address(Device, "changelist"), ticked)
+    assert asked.context["named"] == ["gpu-7/00", "gpu-7/01"]
+
+
+def test_what_somebody_named_keeps_its_letters_in_the_breadcrumb(browser: Client) -> None:
+    node = make.backend(name="gpu-7")
+    shown = browser.get(address(Backend, "change", node.pk)).content.decode()
+    crumbs = re.findall(r'tracking-tight">\s*([^<]+?)\s*<', shown)
+    assert crumbs[-2:] == ["Backends", "gpu-7"]

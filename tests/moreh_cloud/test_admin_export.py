@@ -50,7 +50,7 @@ def as_json(browser: Client, model: Any, query: str = "", **more: Any) -> list[d
 
 # Programs read these names: they are told when one goes.
 HEADERS = {
-    "accounts.Operator": "id,username,role,email,verified,entry,login",
+    "accounts.Operator": "id,username,role,email,verified,two_factor,entry,login",
     "alerts.Alert": "id,level,category,subject,content,times,raised,state,acknowledged_by",
     "backends.Backend": "id,name,group,status,power,devices,address,seen,agent_version,ip,port,description,"
     "device_count,device_model,bmc_ip,bmc_port",

@@ -12,7 +12,8 @@ from moreh_cloud.accounts.choices import Role
 from tests.admin_world import address, client_of, nouns, populate
 
 CATALOGUE = Path(settings.BASE_DIR) / "locale/ko/LC_MESSAGES/django.po"
-ENTRY = re.compile(r'^msgid ((?:".*"\n)+)msgstr ((?:".*"\n?)+)', re.MULTILINE)
+# Korean has one form where English has two.
+ENTRY = re.compile(r'^msgid ((?:".*"\n)+)(?:msgid_plural (?:".*"\n)+)?msgstr(?:\[0\])? ((?:".*"\n?)+)', re.MULTILINE)
 
 
 def written() -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.events.models import Event
@@ -81,6 +82,12 @@ def test_every_reason_has_its_words() -> None:
     assert set(WORDS) == set(Reason)
     job = Job(pending_reason=Reason.NOT_ENOUGH_DEVICES, pending_needed=4, pending_available=2)
     assert why_it_waits(job, None) == "It needs 4 devices; free: 2."
+    job.pending_needed = 1
+    assert why_it_waits(job, None) == "It needs 1 device; free: 2."
+    with translation.override("ko"):
+        assert why_it_waits(job, None) == "디바이스 1개가 필요합니다. 여유: 2개."
+    job.pending_reason, job.pending_needed, job.pending_available = Reason.OVER_TOKEN_LIMIT, 2, 1
+    assert why_it_waits(job, None) == "Its token may hold 1 device at once; with it: 2."
     job.pending_reason = Reason.BLOCKED_BY_HEAD
     assert why_it_waits(job, 12) == "Job #12 is in front of it and needs devices first."
 

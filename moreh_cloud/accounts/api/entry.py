@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from moreh_cloud.accounts.access import note_use
 from moreh_cloud.accounts.choices import Role
+from moreh_cloud.accounts.errors import FactorOwed
 from moreh_cloud.accounts.models import AccessToken, Operator
 from moreh_cloud.accounts.queries import live_access
 from moreh_cloud.events.actor import Actor
@@ -28,6 +29,8 @@ class Bearer(TokenAuthentication):
         found = live_access(token.decode("latin-1"), now)
         if found is None or not found.user.may_enter:
             raise AuthenticationFailed(_("The access token is not valid, or has ended."))
+        if found.user.owes_factor:  # the setting came after the token
+            raise FactorOwed
         note_use(found, now)
         return found.user, found
 

@@ -30,6 +30,11 @@ class Which(Parameters):
 class Login(Parameters):
     id = Text(max_length=150, source="username")
     password = Text(max_length=1024, trim_whitespace=False)
+    code = Text(
+        required=False,
+        max_length=40,
+        help_text="Where the account has a second factor: the code of its app, or a recovery code. Each works once.",
+    )
 
 
 class Nothing(Parameters):

@@ -14,9 +14,11 @@ from moreh_cloud.accounts.access import Access, close_access, open_access, renew
 from moreh_cloud.accounts.api.entry import Bearer, MayEnter
 from moreh_cloud.accounts.api.operators import OperatorView
 from moreh_cloud.accounts.api.serializers import AccessSerializer, Login, Nothing, OpenAccessSerializer, Which
-from moreh_cloud.accounts.lockout import is_locked_out, seconds_to_wait
+from moreh_cloud.accounts.errors import FactorOwed, LockedOut
+from moreh_cloud.accounts.lockout import give_back, is_locked_out, seconds_to_wait
 from moreh_cloud.accounts.models import AccessToken, Operator
 from moreh_cloud.accounts.queries import access_of
+from moreh_cloud.accounts.second_step import require_code
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.api.schema import reads, writes
 from moreh_cloud.lib.api.times import iso
@@ -46,13 +48,15 @@ class AccessView(OperatorView):
     def create(self, request: Request) -> Response:
         """Log in: give an access token for `Authorization: Bearer`."""
         given = self.given(Login)
+        code = given.pop("code", "")
         operator = authenticate(request._request, **given)
         if is_locked_out(request._request):
             raise Throttled(detail=_("Too many wrong passwords; try again later."), wait=seconds_to_wait())
         if not isinstance(operator, Operator):
             raise Unauthenticated(_("The id or the password is wrong."))
-        user_logged_in.send(Operator, request=request._request, user=operator)
         actor = Actor(operator.get_username(), "rest", request.META.get("REMOTE_ADDR", ""))
+        _require_factor(request, operator, code, actor)
+        user_logged_in.send(Operator, request=request._request, user=operator)
         return _answer(open_access(operator, actor=actor))
 
     @writes(Nothing)
@@ -93,6 +97,18 @@ class OwnAccessView(OperatorView):
         """End one of one's own access tokens."""
         revoke_access(_operator(request), self.given(Which)["id"], actor=self.actor)
         return success()
+
+
+def _require_factor(request: Request, operator: Operator, code: str, actor: Actor) -> None:
+    """Take the code of an account that has a second factor. Raises WrongCode, Throttled, FactorOwed."""
+    if operator.two_factor_at is not None:
+        give_back(request._request, operator)  # the password was right
+    try:
+        require_code(request._request, operator, code, actor)
+    except LockedOut as refusal:
+        raise Throttled(detail=str(refusal), wait=seconds_to_wait()) from refusal
+    if operator.owes_factor:
+        raise FactorOwed
 
 
 def _operator(request: Request) -> Operator:

@@ -41,6 +41,7 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     past = form.past
     if past is None:
         return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain; charset=utf-8")
+    past, _since = reads.searched(past)  # as on the page
     name = f"jobs-{timezone.localtime():%Y%m%d-%H%M%S}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(write(past), content_type=f"{media}; charset=utf-8", headers=headers)

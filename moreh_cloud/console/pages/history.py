@@ -1,6 +1,7 @@
 """History: the jobs that have ended, the newest end first."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_GET
 
 from moreh_cloud.console.pages.asked import LONGEST, text
 from moreh_cloud.console.pages.frame import show
+from moreh_cloud.console.pages.timeline_asked import local
 from moreh_cloud.console.queries import history as reads
 from moreh_cloud.console.queries.jobs import customer, groups
 from scheduler.choices import OVER, Cause
@@ -55,11 +57,12 @@ class PastForm(forms.Form):
         asked = dict(self.cleaned_data)
         return reads.Past(text=text(asked.pop("q")), statuses=tuple(asked.pop("status")), **asked)
 
-    @property
-    def query(self) -> str:
+    def query(self, **changes: str) -> str:
         """Give the filters as they stand in an address."""
-        given = [(name, value) for name in self.fields for value in self.data.getlist(name) if value]  # type: ignore[attr-defined]
-        return urlencode(given)
+        data = self.data.copy()  # type: ignore[attr-defined]
+        for name, value in changes.items():
+            data[name] = value
+        return urlencode([(name, value) for name in self.fields for value in data.getlist(name) if value])
 
 
 @gzip_page
@@ -67,7 +70,8 @@ class PastForm(forms.Form):
 def history(request: HttpRequest) -> HttpResponse:
     """Show a page of the jobs that are meant; `after` and `before` are job numbers at its edges."""
     form = PastForm(request.GET)
-    past = form.past
+    asked = form.past
+    past, since = (None, None) if asked is None else reads.searched(asked)
     after, before = _edge(request.GET.get("after")), _edge(request.GET.get("before"))
     rows = [] if past is None else reads.page(past, after=after, before=before)
     number, exact = (0, True) if past is None else reads.count(past, None if after or before else len(rows))
@@ -79,8 +83,11 @@ def history(request: HttpRequest) -> HttpResponse:
         "customer": customer(form.cleaned_data.get("token")) if past else "",
         "narrowed": past is None or not past.everything,
         "more_open": bool(past and any(getattr(past, name) for name in (*TIMES, "cause", "id"))),
+        "since": since,
+        "further": _further(form, since) if since else "",
+        "most": f"{reads.SEARCHED:,}",
         "first": bool(after or before) and _address(form),
-        "query": form.query,
+        "query": form.query(),
         **edges,
     }
     if request.headers.get("X-Live-Part") == "history":
@@ -106,8 +113,14 @@ def _edges(
     }
 
 
+def _further(form: PastForm, since: datetime) -> str:
+    """Give the address of the same search before the time that this one has gone back to."""
+    ended_to = local(since + timedelta(seconds=1))  # the field has whole seconds
+    return f"{reverse('console:history')}?{form.query(ended_to=ended_to)}"
+
+
 def _address(form: PastForm, **edge: int) -> str:
-    asked = "&".join(part for part in (form.query, urlencode(edge)) if part)
+    asked = "&".join(part for part in (form.query(), urlencode(edge)) if part)
     return reverse("console:history") + (f"?{asked}" if asked else "")
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.alerts.choices import Level
+from moreh_cloud.console.pages.timeline_asked import local
 from moreh_cloud.console.queries import home as queries
 from moreh_cloud.console.queries.home import Counts, Course
 from moreh_cloud.console.queries.uses import Tally
@@ -114,15 +115,17 @@ def _uses(address: str, numbers: Tally) -> list[Part]:
 
 def _work(counts: Counts) -> Iterable[Card]:
     jobs, alerts = reverse("admin:scheduler_job_changelist"), reverse("admin:alerts_alert_changelist")
-    ended = f"{jobs}?{urlencode({'phase': 'over', 'ended_at__gte': counts.since.isoformat()})}"
+    ended = f"{reverse('console:history')}?{urlencode({'ended_from': local(counts.since)})}"
     yield Card("jobs", _("Jobs now"), jobs, _parts(f"{jobs}?", counts.live_jobs, LIVE))
-    yield Card("ended", _("Jobs ended in 24 hours"), ended, _parts(f"{ended}&", counts.ended_jobs, OVER))
+    yield Card("ended", _("Jobs ended in 24 hours"), ended, _parts(f"{ended}&", counts.ended_jobs, OVER, "status"))
     open_alerts, levels = f"{alerts}?state=open", list(reversed(Level))
-    yield Card("alerts", _("Open alerts"), open_alerts, _parts(f"{open_alerts}&", counts.alerts, levels, "level"))
+    yield Card(
+        "alerts", _("Open alerts"), open_alerts, _parts(f"{open_alerts}&", counts.alerts, levels, "level__exact")
+    )
 
 
-def _parts(address: str, numbers: Tally, states: Iterable[TextChoices], field: str = "status") -> list[Part]:
-    return [Part(s.label, numbers.get(s.value, 0), f"{address}{field}__exact={s.value}") for s in states]
+def _parts(address: str, numbers: Tally, states: Iterable[TextChoices], field: str = "status__exact") -> list[Part]:
+    return [Part(s.label, numbers.get(s.value, 0), f"{address}{field}={s.value}") for s in states]
 
 
 def _top() -> dict[str, Any]:

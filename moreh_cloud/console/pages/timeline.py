@@ -90,7 +90,7 @@ def _picture(asked: Asked, lines: list[reads.Line], bars: list[Bar], now: dateti
         "start": to_ms(window.start),
         "end": to_ms(window.end),
         "now": to_ms(now),
-        "rows": [[line.name, line.lanes, follow(line.id) if follow else ""] for line in lines],
+        "rows": [[_name(line), line.lanes, follow(line.id) if follow else ""] for line in lines],
         "bars": [_bar(bar) for bar in bars],
         "states": {status.value: [looks.JOB[status], status.label] for status in JobStatus}
         | {"": [looks.RESERVED, _now("reserved")]},
@@ -103,6 +103,10 @@ def _picture(asked: Asked, lines: list[reads.Line], bars: list[Bar], now: dateti
             "open": _now("since %(start)s"),
         },
     }
+
+
+def _name(line: reads.Line) -> str:
+    return _now("%(name)s (deleted)") % {"name": line.name} if line.gone else line.name
 
 
 def _bar(bar: Bar) -> list[object]:

@@ -1,7 +1,7 @@
 """What the page of ended jobs shows, over any number of them: the newest end first, by keyset."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from scheduler.queries import count_history, like
 PAGE = 50
 PIECE = 2_000  # rows of an export that are in memory at once
 COUNTED = 10_000  # a filtered list is counted no further
+SEARCHED = 200_000  # ended jobs that a text is looked for in: no index finds a part of a name; a million take 1 s
 ORDER = ("-ended_at", "-pk")
 COLUMNS = (
     *("id", "status", "cause", "detail", "priority", "num_devices", "process_name", "framework", "version"),
@@ -44,6 +45,18 @@ class Past:
         return not any(getattr(self, field.name) not in (None, "", (), []) for field in fields(self))
 
 
+def searched(past: Past) -> tuple[Past, datetime | None]:
+    """Bound a search for a text to the newest ended jobs of its range; gives it, and since when, if not all are read.
+
+    A customer's jobs, and one job, are found by an index whatever the text.
+    """
+    if not past.text or past.token is not None or past.id is not None:
+        return past, None
+    oldest = Job.objects.filter(status__in=OVER, **_given(_ended(past))).order_by(*ORDER)
+    since = oldest.values_list("ended_at", flat=True)[SEARCHED : SEARCHED + 1].first()
+    return (past, None) if since is None else (replace(past, ended_from=since), since)
+
+
 def found(past: Past) -> QuerySet[Job]:
     """Give the jobs that are meant."""
     exact: Mapping[str, Any] = {
@@ -53,12 +66,9 @@ def found(past: Past) -> QuerySet[Job]:
         "pk": past.id,
         "started_at__gte": past.started_from,
         "started_at__lte": past.started_to,
-        "ended_at__gte": _latest(past.ended_from, past.started_from),  # nothing ends before it starts
-        "ended_at__lte": past.ended_to,
+        **_ended(past),
     }
-    chosen = Job.objects.filter(
-        like(past.text), status__in=past.statuses or OVER, **{k: v for k, v in exact.items() if v is not None}
-    )
+    chosen = Job.objects.filter(like(past.text), status__in=past.statuses or OVER, **_given(exact))
     # The set that the index of the history is made of, said for the planner.
     return chosen.filter(status__in=OVER).order_by(*ORDER)
 
@@ -94,6 +104,15 @@ def pieces(past: Past) -> Iterator[list[Row]]:
         rows = (
             list(_rows(found(past).filter(_after(rows[-1]["ended_at"], rows[-1]["id"], "lt")))[:PIECE]) if more else []
         )
+
+
+def _ended(past: Past) -> Mapping[str, datetime | None]:
+    """Give the range of ends as filters: nothing ends before it starts."""
+    return {"ended_at__gte": _latest(past.ended_from, past.started_from), "ended_at__lte": past.ended_to}
+
+
+def _given(filters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 def _rows(jobs: QuerySet[Job]) -> QuerySet[Job, Row]:

@@ -1,7 +1,7 @@
 """Who held which devices when: rows of nodes, devices or tokens, and the bars of a range of time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -27,11 +27,12 @@ class TooMany(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the picture: a node, a device or a token, with so many lanes."""
+    """A row of the picture: a node, a device or a token, with so many lanes; `gone` when it was deleted since."""
 
     id: int
     name: str
     lanes: int
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,18 @@ class Window:
 
 
 def nodes(window: Window, group: int | None, text: str) -> list[Line]:
-    """Give nodes by name, with a lane for each of their devices."""
-    chosen = Backend.objects.live().filter(name__icontains=text, **({} if group is None else {"group": group}))
-    picked = window.cut(chosen.order_by("name", "pk").values_list("pk", "name"))
+    """Give nodes by name, with a lane for each of their devices; deleted ones that held something in the range too."""
+    held = Allocation.objects.filter(_overlapping(window), device__backend__deleted_at__gt=window.start)
+    shown = Q(deleted_at__isnull=True) | Q(pk__in=held.order_by().values("device__backend_id"))
+    chosen = Backend.objects.filter(shown, name__icontains=text, **({} if group is None else {"group": group}))
+    picked = window.cut(chosen.order_by("name", "pk").values_list("pk", "name", "deleted_at"))
     last = dict(
-        Device.objects.filter(backend__in=[pk for pk, _ in picked])
+        Device.objects.filter(backend__in=[pk for pk, *_ in picked])
         .order_by()
         .values_list("backend_id")
         .annotate(Max("index"))
     )
-    return [Line(pk, name, last.get(pk, 0) + 1) for pk, name in picked]
+    return [Line(pk, name, last.get(pk, 0) + 1, gone is not None) for pk, name, gone in picked]
 
 
 def devices(node: int) -> list[Line]:
@@ -74,8 +77,10 @@ def tokens(window: Window, text: str, token: int | None) -> list[Line]:
     chosen = Token.objects.filter(pk__in=active, description__icontains=text)
     chosen = chosen if token is None else chosen.filter(pk=token)
     return [
-        Line(pk, name, 1)
-        for pk, name in window.cut(chosen.order_by("description", "pk").values_list("pk", "description"))
+        Line(pk, name, 1, gone is not None)
+        for pk, name, gone in window.cut(
+            chosen.order_by("description", "pk").values_list("pk", "description", "deleted_at")
+        )
     ]
 
 
@@ -103,7 +108,7 @@ def bars_by_token(window: Window, lines: Sequence[Line]) -> tuple[list[Line], li
             lane = take_lane(ends, key[0], all_of_it[0].end)
             bars.append(Bar(row, lane, 1, all_of_it[0], named(all_of_it)))
         lanes[row] = max(1, len(ends))
-    return [Line(line.id, line.name, lanes.get(row, 1)) for row, line in enumerate(lines)], _few(bars)
+    return [replace(line, lanes=lanes.get(row, 1)) for row, line in enumerate(lines)], _few(bars)
 
 
 def _overlapping(window: Window) -> Q:

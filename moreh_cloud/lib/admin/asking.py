@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from moreh_cloud.lib.admin.carrier import Agreed, carrier
@@ -94,14 +95,14 @@ def _ask(admin: Any, request: HttpRequest, step: Step, asked: Asked, form: Any) 
         "form": form,
         "count": asked.count,
         "noun": opts.verbose_name if asked.count == 1 else opts.verbose_name_plural,
-        "named": named,
+        "named": [admin.name_of(row) for row in named],
         "others": asked.count - len(named),
         "changed": asked.changed,
         "later": asked.count > AT_ONCE,
         "key": uuid4().hex,
         "selection": asked.selection,
         "fields": [] if asked.page else _repeat(request, step),
-        "back": _page_of(named[0]) if asked.page else request.get_full_path(),
+        "back": _page_of(named[0]) if asked.page else _came_from(request) or request.get_full_path(),
     }
     return TemplateResponse(request, "admin/confirm.html", context)
 
@@ -111,12 +112,19 @@ def _repeat(request: HttpRequest, step: Step) -> list[tuple[str, str]]:
     everything = request.POST.get("select_across", "0") == "1"
     ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)
     chosen = [(ACTION_CHECKBOX_NAME, pk) for pk in (ticked[:1] if everything else ticked)]
-    return [("action", step.name), ("select_across", "1" if everything else "0"), *chosen]
+    came = [("back", address)] if (address := _came_from(request)) else []
+    return [("action", step.name), ("select_across", "1" if everything else "0"), *came, *chosen]
+
+
+def _came_from(request: HttpRequest) -> str:
+    """Give the page of ours that sent the rows here and wants the operator back, if another one than the list did."""
+    address = request.POST.get("back", "")
+    return address if address.startswith("/") and url_has_allowed_host_and_scheme(address, None) else ""
 
 
 def _do(admin: Any, request: HttpRequest, step: Step, asked: Asked, form: Any) -> HttpResponse:
     if asked.count > AT_ONCE:
-        rows = [(row.pk, str(row)) for row in asked.rows.prefetch_related(None).iterator(chunk_size=PIECE)]
+        rows = [(row.pk, admin.name_of(row)) for row in asked.rows.prefetch_related(None).iterator(chunk_size=PIECE)]
         if _digest(pk for pk, _name in rows) != asked.selection:  # it changed while it was read
             return _ask(admin, request, step, asked, form)
         return carrier().begin(
@@ -153,14 +161,14 @@ def _carry_out(admin: Any, request: HttpRequest, step: Step, rows: list[Any], da
         try:
             result = step.verb(admin, actor, row, dict(data))
         except DomainError as refusal:
-            messages.error(request, f"{row}: {explain(refusal)}")
+            messages.error(request, f"{admin.name_of(row)}: {explain(refusal)}")
             continue
         done += 1
         if isinstance(result, Secret):
             shown: HttpResponse = admin.show_secret(request, row, result)
             return shown
         if result:
-            messages.info(request, f"{row}: {result}")
+            messages.info(request, f"{admin.name_of(row)}: {result}")
     if done:
         messages.success(
             request, _("%(action)s: %(done)s of %(all)s.") % {"action": step.title, "done": done, "all": len(rows)}
@@ -173,7 +181,7 @@ def _after(admin: Any, request: HttpRequest, row: Any) -> str:
     opts = admin.model._meta
     changelist = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
     if request.path == changelist:
-        return request.get_full_path()
+        return _came_from(request) or request.get_full_path()
     alive = admin.get_queryset(request).filter(pk=row.pk).first() if row else None
     return _page_of(alive) if alive and getattr(alive, "deleted_at", None) is None else changelist
 

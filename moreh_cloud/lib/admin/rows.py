@@ -148,6 +148,10 @@ class ServiceAdmin(ModelAdmin):
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Do nothing: events are the history."""
 
+    def name_of(self, row: Any) -> str:
+        """Give what a row is called where it stands alone, as in the report of an action."""
+        return str(row)
+
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Do nothing: events are the history."""
 

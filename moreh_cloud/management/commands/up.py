@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from moreh_cloud.apps import variable_told
 from moreh_cloud.supervisor.site import Site
 
 
@@ -15,6 +16,8 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        for found in settings.MOREH_UNKNOWN:
+            self.stderr.write(self.style.WARNING(variable_told(*found)))
         site = Site(
             data_dir=settings.MOREH_DATA_DIR,
             http_host=settings.MOREH_HTTP_HOST.strip("[]"),

@@ -4,10 +4,12 @@ import csv
 import json
 import re
 from datetime import timedelta
+from html import unescape
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -228,3 +230,35 @@ def test_the_page_speaks_korean(browser: Client, node: Backend) -> None:
 @pytest.mark.parametrize("address", [HISTORY, f"{HISTORY}export.csv", f"{HISTORY}timeline/"])
 def test_a_stranger_is_led_to_the_login(address: str) -> None:
     assert Client().get(address)["Location"] == f"/admin/login/?next={address}"
+
+
+def test_a_text_is_looked_for_in_so_many_of_the_newest_and_the_page_says_since_when(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make.ready_backend(1)
+    old, *_others = [past_job(node, minutes_ago=minutes, name="mine.py") for minutes in (50, 40, 30)]
+    assert "is looked for" not in page(browser, HISTORY, q="mine")
+    monkeypatch.setattr(reads, "SEARCHED", 1)
+    shown = page(browser, HISTORY, q="mine")
+    assert "Jobs: 2</p>" in shown
+    assert "A text is looked for in the newest 1 jobs" in shown
+    further = re.search(r'<a class="mc-link" href="([^"]+)">Search before that', shown)
+    assert further
+    monkeypatch.setattr(reads, "SEARCHED", 9)
+    assert f"/job/{old.pk}/" in page(browser, unescape(further[1]))
+    monkeypatch.setattr(reads, "SEARCHED", 1)
+    assert "is looked for" not in page(browser, HISTORY, q="mine", token=old.token_id)
+    assert "is looked for" not in page(browser, HISTORY)
+
+
+@pytest.mark.only_postgresql
+def test_the_bound_of_a_text_is_found_in_the_index_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = make.ready_backend(1)
+    for minutes in range(30):
+        past_job(node, minutes_ago=minutes)
+    monkeypatch.setattr(reads, "SEARCHED", 10)
+    bounded, since = reads.searched(reads.Past(text="train"))
+    assert since is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "Index Cond: (ended_at >= " in reads.found(bounded).explain()

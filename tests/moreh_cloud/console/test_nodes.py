@@ -8,6 +8,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Agent, Backend, Bmc, Device, Telemetry
@@ -115,7 +116,22 @@ def test_ticked_nodes_are_what_an_action_is_done_to(fleet: dict[str, int]) -> No
     page = browser.get(GRID)
     ticked = [card.pk for card in page.context["cards"] if card.name in ("busy", "kept")]
     asked = browser.post(page.context["as_list"], {"action": "power_off", "_selected_action": ticked})
-    assert [node.name for node in asked.context["named"]] == ["busy", "kept"]
+    assert asked.context["named"] == ["busy", "kept"]
+
+
+def test_an_action_leads_back_to_the_grid_with_its_filter_and_nowhere_else(fleet: dict[str, int]) -> None:
+    browser = client_of(Role.GENERAL)
+    here = GRID + "?device=out&q=grouped"
+    page = browser.get(here)
+    form = {"action": "drain", "_selected_action": [page.context["cards"][0].pk]}
+    assert f'<input type="hidden" name="back" value="{escape(here)}">' in page.content.decode()
+    asked = browser.post(page.context["as_list"], {**form, "back": here})
+    assert (asked.context["back"], ("back", here) in asked.context["fields"]) == (here, True)
+    done = browser.post(page.context["as_list"], {**form, "back": here, "agreed": "1"})
+    assert (done.status_code, done.headers["Location"]) == (302, here)
+    for elsewhere in ("https://evil.example/", "//evil.example/", "javascript:alert(1)", ""):
+        done = browser.post(page.context["as_list"], {**form, "back": elsewhere, "agreed": "1"})
+        assert done.headers["Location"] == page.context["as_list"]
 
 
 def test_a_card_tells_the_node_and_its_host() -> None:

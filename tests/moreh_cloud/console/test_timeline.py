@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from backends.models import Backend
+from backends.services.nodes import delete_backend
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.queries import timeline as reads
 from moreh_cloud.lib.clock import db_now, to_ms
@@ -153,6 +154,27 @@ def test_rows_are_nodes_by_name_in_pages_and_narrowed_by_group_and_text(browser:
     assert [row[0] for row in picture(browser, q="-1")["rows"]] == ["gpu-10", "gpu-11"]
     assert [row[0] for row in picture(browser, group=other.pk)["rows"]] == ["gpu-03"]
     assert "No nodes match." in page(browser, TIMELINE, q="none")
+
+
+def test_a_deleted_node_is_shown_where_it_held_something_and_nowhere_else(browser: Client) -> None:
+    gone, empty, _node = (make.ready_backend(2, name=name) for name in ("gpu-2", "gpu-3", "gpu-1"))
+    job = past_job(gone, name="mine.py")
+    for one in (gone, empty):
+        delete_backend(one, actor=make.ACTOR)
+    make.ready_backend(1, name="gpu-2")  # a name may be used again
+    data = picture(browser)
+    assert [row[0] for row in data["rows"]] == ["gpu-1", "gpu-2 (deleted)", "gpu-2"]  # of one name, the older first
+    assert [(data["rows"][bar[0]][0], bar[6]) for bar in data["bars"]] == [("gpu-2 (deleted)", job.pk)]
+    assert [row[0] for row in picture(browser, node=gone.pk)["rows"]] == ["gpu-2/00", "gpu-2/01"]
+    before = {"from": "2026-01-01T00:00:00", "to": "2026-01-02T00:00:00"}
+    assert [row[0] for row in picture(browser, **before)["rows"]] == ["gpu-1", "gpu-2"]
+
+
+def test_it_renews_itself_while_its_range_moves_with_the_time(browser: Client) -> None:
+    make.ready_backend(1)
+    live = 'id="timeline-part" data-live="jobs"'
+    assert live in page(browser, TIMELINE, range="1h")
+    assert live not in page(browser, TIMELINE, **{"from": "2026-01-01T00:00:00", "to": "2026-01-02T00:00:00"})
 
 
 @pytest.mark.parametrize(

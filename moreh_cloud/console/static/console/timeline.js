@@ -6,7 +6,8 @@
   const fill = (shape, values) => shape.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
   const language = () => document.documentElement.lang || "en";
   const zone = () => document.getElementById("mc-live")?.dataset.zone;
-  let data = null, exact = null;
+  let data = null, exact = null, tip = null;
+  const hide = () => { if (tip) tip.hidden = true; };
 
   function reader() {
     const shape = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone() };
@@ -88,8 +89,8 @@
   }
 
   function bubble(root) {
-    const tip = make("div", "mc-bar-tip");
-    tip.hidden = true;
+    tip = make("div", "mc-bar-tip");
+    hide();
     root.after(tip);
     const show = (element) => {
       const about = told(element.bar), box = element.getBoundingClientRect();
@@ -101,9 +102,7 @@
     const on = (event) => event.target.classList?.contains("mc-bar") && show(event.target);
     root.addEventListener("mouseover", on);
     root.addEventListener("focusin", on);
-    for (const off of ["mouseout", "focusout"]) root.addEventListener(off, () => { tip.hidden = true; });
-    addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
-    addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+    for (const off of ["mouseout", "focusout"]) root.addEventListener(off, hide);
   }
 
   function listen(root) {
@@ -128,12 +127,29 @@
     })));
   }
 
-  document.addEventListener("DOMContentLoaded", () => {
+  const keyOf = (bar) => [bar[5] ? "job" : "sda", bar[6], bar[3], bar[1]].join(); // also after its row or its end has moved
+
+  function begin() {
     const root = document.getElementById("timeline");
-    if (!root) return;
+    if (!root || root.firstChild) return;
     data = JSON.parse(document.getElementById("timeline-data").textContent);
     exact = reader();
     draw(root);
     listen(root);
+  }
+
+  // The fresh part comes undrawn: the bar with the focus has it again. An open table holds the part still (data-hold).
+  let kept = null;
+  document.addEventListener("focusin", ({ target }) => { kept = target.bar ? keyOf(target.bar) : null; });
+  document.addEventListener("focusout", ({ target }) => setTimeout(() => { if (target.isConnected && target.bar && document.activeElement === document.body) kept = null; }));
+  document.addEventListener("live:refreshed", ({ detail }) => {
+    if (detail.id !== "timeline-part") return;
+    const wanted = kept;
+    begin();
+    const bar = wanted && [...document.querySelectorAll("#timeline .mc-bar")].find((one) => keyOf(one.bar) === wanted);
+    if (bar) { document.querySelector('#timeline .mc-bar[tabindex="0"]').tabIndex = -1; bar.tabIndex = 0; bar.focus({ preventScroll: true }); }
   });
+  addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  addEventListener("scroll", hide, { passive: true });
+  document.addEventListener("DOMContentLoaded", begin);
 })();

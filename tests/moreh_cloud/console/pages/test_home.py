@@ -26,6 +26,7 @@ from tests.moreh_cloud.console.world import HOUR, hold
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 PARTS = ("cards", "alerts", "top")
 CARDS = "/admin/console/home/cards"
+HISTORY = re.compile(r'<p class="mc-count">Jobs: ([\d,]+)</p>')
 ROW = re.compile(r'<dt><a href="([^"]+)">([^<]+)</a></dt><dd>([\d,]+)')
 
 
@@ -55,8 +56,11 @@ def test_every_part_of_a_card_leads_to_exactly_the_rows_that_it_counts() -> None
     browser = client_of(Role.READ_ONLY)
     rows = [(unescape(address), int(number)) for address, _label, number in ROW.findall(page(browser, CARDS))]
     lists = [(address, number) for address, number in rows if not address.startswith("/admin/console/")]
-    assert len(lists) == 3 + 3 + 2 + 3 + 3 + 3
-    assert sum(number > 0 for _address, number in lists) == 3 + 3 + 2 + 2 + 1 + 1
+    past = [(address, number) for address, number in rows if address.startswith("/admin/console/history/")]
+    assert [number for _address, number in past] == [0, 1, 0]
+    assert [HISTORY.findall(page(browser, address)) for address, _number in past] == [["0"], ["1"], ["0"]]
+    assert len(lists) == 3 + 3 + 2 + 3 + 3
+    assert sum(number > 0 for _address, number in lists) == 3 + 3 + 2 + 2 + 1
     for address, number in lists:
         answer: Any = browser.get(address)
         assert (answer.status_code, len(answer.context["cl"].result_list)) == (200, number), address

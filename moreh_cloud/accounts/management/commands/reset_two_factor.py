@@ -1,0 +1,27 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from moreh_cloud.accounts.models import Operator
+from moreh_cloud.accounts.two_factor import reset_two_factor
+from moreh_cloud.events.actor import Actor
+from moreh_cloud.lib.errors import DomainError
+
+
+class Command(BaseCommand):
+    """Take away an operator's second factor: for when no other Master is left to do it."""
+
+    help = "Take away an operator's second factor."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        operator = Operator.objects.filter(username=options["username"]).first()
+        if operator is None:
+            raise CommandError("There is no such operator.")
+        try:
+            reset_two_factor(operator, actor=Actor("system", "shell"))
+        except DomainError as refusal:
+            raise CommandError(str(refusal)) from refusal
+        self.stdout.write(f"{operator.username}: reset")
