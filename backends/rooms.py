@@ -12,17 +12,21 @@ from backends.queries import heard_from
 
 BIT = Func(F("index"), template="(1 << %(expressions)s)", output_field=IntegerField())
 KEPT = """
-    SELECT room.backend_id, room.idle, room.size, room.coming,
+    SELECT room.backend_id, room.idle, room.size, coalesce(cleaned.coming, 0),
         backend.status = 'ACTIVE' AND agent.last_seen IS NOT NULL AND agent.last_seen >= %(heard_from)s
     FROM backends_room AS room JOIN backends_backend AS backend ON backend.id = room.backend_id
     LEFT JOIN backends_agent AS agent ON agent.backend_id = backend.id
+    LEFT JOIN (
+        SELECT backend_id, bit_or(1::bigint << index) AS coming FROM backends_device
+        WHERE status = 'CLEANING' AND drain_to = '' GROUP BY backend_id
+    ) AS cleaned ON cleaned.backend_id = backend.id
     WHERE backend.group_id = %(group)s AND backend.deleted_at IS NULL
     ORDER BY room.backend_id
 """
 FITTING = """
     SELECT room.* FROM generate_series(1, 32) AS wanted (free) CROSS JOIN (VALUES (0), (1)) AS parts (taken)
     CROSS JOIN LATERAL (
-        SELECT room.backend_id, room.idle, room.size, room.coming, true
+        SELECT room.backend_id, room.idle, room.size, 0, true
         FROM backends_room AS room JOIN backends_backend AS backend ON backend.id = room.backend_id
         JOIN backends_agent AS agent ON agent.backend_id = backend.id
         WHERE room.free > 0 AND room.free = wanted.free

@@ -2,23 +2,21 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-# What every tick asks of 80,000 devices, kept by node: bit i of `idle` says that device i is IDLE, of `coming` that it is
-# being cleaned and does not drain. No model: only triggers write it, and only `backends/rooms.py` reads it.
+# What every tick asks of 80,000 devices, kept by node: bit i of `idle` says that device i is IDLE. No model: only triggers
+# write it, and only `backends/rooms.py` reads it. Nothing else is kept: who ends several jobs in one transaction changes
+# devices of many nodes in any order, but nobody does so with free ones.
 TABLE = """
 CREATE TABLE backends_room (
     backend_id bigint PRIMARY KEY,
     idle bigint NOT NULL DEFAULT 0,
-    coming bigint NOT NULL DEFAULT 0,
     size smallint NOT NULL DEFAULT 0,
     free smallint NOT NULL GENERATED ALWAYS AS (bit_count(idle::bit(64))) STORED
 )
 """
 INDEX = "CREATE INDEX room_free ON backends_room (free, size, backend_id) WHERE free > 0"
-MASKS = """
+MASK = """
 CREATE FUNCTION backends_idle(device backends_device) RETURNS bigint LANGUAGE sql IMMUTABLE AS
     $$ SELECT CASE WHEN device.status = 'IDLE' THEN 1::bigint << device.index ELSE 0 END $$;
-CREATE FUNCTION backends_coming(device backends_device) RETURNS bigint LANGUAGE sql IMMUTABLE AS
-    $$ SELECT CASE WHEN device.status = 'CLEANING' AND device.drain_to = '' THEN 1::bigint << device.index ELSE 0 END $$;
 """
 # Differences, not sums: two transactions may change devices of one node at once, and the second finds what the first
 # has written. In the order of nodes, so that two of them never wait for each other.
@@ -26,20 +24,16 @@ CHANGED = """
 CREATE FUNCTION backends_rooms_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     WITH nodes AS (
-        SELECT backend_id, bit_or(old_idle) AS old_idle, bit_or(new_idle) AS new_idle,
-            bit_or(old_coming) AS old_coming, bit_or(new_coming) AS new_coming
+        SELECT backend_id, bit_or(old_idle) AS old_idle, bit_or(new_idle) AS new_idle
         FROM (
-            SELECT was.backend_id, backends_idle(was) AS old_idle, 0::bigint AS new_idle,
-                backends_coming(was) AS old_coming, 0::bigint AS new_coming FROM before AS was
-            UNION ALL SELECT now.backend_id, 0, backends_idle(now), 0, backends_coming(now) FROM changed AS now
+            SELECT was.backend_id, backends_idle(was) AS old_idle, 0::bigint AS new_idle FROM before AS was
+            UNION ALL SELECT now.backend_id, 0, backends_idle(now) FROM changed AS now
         ) AS device GROUP BY backend_id
     ), moved AS (
         SELECT nodes.* FROM nodes JOIN backends_room AS room ON room.backend_id = nodes.backend_id
-        WHERE old_idle <> new_idle OR old_coming <> new_coming ORDER BY room.backend_id FOR UPDATE OF room
+        WHERE old_idle <> new_idle ORDER BY room.backend_id FOR UPDATE OF room
     )
-    UPDATE backends_room AS room
-    SET idle = (room.idle & ~moved.old_idle) | moved.new_idle,
-        coming = (room.coming & ~moved.old_coming) | moved.new_coming
+    UPDATE backends_room AS room SET idle = (room.idle & ~moved.old_idle) | moved.new_idle
     FROM moved WHERE room.backend_id = moved.backend_id;
     RETURN NULL;
 END $$
@@ -47,11 +41,11 @@ END $$
 ADDED = """
 CREATE FUNCTION backends_rooms_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO backends_room AS room (backend_id, idle, coming, size)
-    SELECT now.backend_id, bit_or(backends_idle(now)), bit_or(backends_coming(now)), count(*)
+    INSERT INTO backends_room AS room (backend_id, idle, size)
+    SELECT now.backend_id, bit_or(backends_idle(now)), count(*)
     FROM changed AS now GROUP BY now.backend_id ORDER BY now.backend_id
     ON CONFLICT (backend_id) DO UPDATE SET idle = room.idle | excluded.idle,
-        coming = room.coming | excluded.coming, size = room.size + excluded.size;
+        size = room.size + excluded.size;
     RETURN NULL;
 END $$
 """
@@ -62,10 +56,9 @@ BEGIN
         DELETE FROM backends_room;
     ELSE
         UPDATE backends_room AS room
-        SET idle = room.idle & ~gone.idle, coming = room.coming & ~gone.coming, size = room.size - gone.size
+        SET idle = room.idle & ~gone.idle, size = room.size - gone.size
         FROM (
-            SELECT was.backend_id, bit_or(backends_idle(was)) AS idle, bit_or(backends_coming(was)) AS coming,
-                count(*) AS size
+            SELECT was.backend_id, bit_or(backends_idle(was)) AS idle, count(*) AS size
             FROM before AS was GROUP BY was.backend_id
         ) AS gone WHERE gone.backend_id = room.backend_id;
     END IF;
@@ -83,14 +76,14 @@ CREATE TRIGGER rooms_truncate AFTER TRUNCATE ON backends_device
     FOR EACH STATEMENT EXECUTE FUNCTION backends_rooms_gone();
 """
 FILL = """
-INSERT INTO backends_room (backend_id, idle, coming, size)
-SELECT device.backend_id, bit_or(backends_idle(device)), bit_or(backends_coming(device)), count(*)
+INSERT INTO backends_room (backend_id, idle, size)
+SELECT device.backend_id, bit_or(backends_idle(device)), count(*)
 FROM backends_device AS device GROUP BY device.backend_id
 """
 FORGET = """
 DROP TRIGGER rooms_insert ON backends_device; DROP TRIGGER rooms_update ON backends_device;
 DROP TRIGGER rooms_delete ON backends_device; DROP TRIGGER rooms_truncate ON backends_device;
-DROP FUNCTION backends_rooms_added, backends_rooms_changed, backends_rooms_gone, backends_idle, backends_coming;
+DROP FUNCTION backends_rooms_added, backends_rooms_changed, backends_rooms_gone, backends_idle;
 DROP TABLE backends_room;
 """
 
@@ -98,7 +91,7 @@ DROP TABLE backends_room;
 def keep_rooms(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Let PostgreSQL keep by node which devices are free."""
     if schema_editor.connection.vendor == "postgresql":
-        for statement in (TABLE, INDEX, MASKS, CHANGED, ADDED, GONE, TRIGGERS, FILL):
+        for statement in (TABLE, INDEX, MASK, CHANGED, ADDED, GONE, TRIGGERS, FILL):
             schema_editor.execute(statement, params=None)
 
 
