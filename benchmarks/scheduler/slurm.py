@@ -2,8 +2,8 @@
 
 slurmctld of Debian's packages (slurmctld, slurmd, slurm-client, munge) in the set-up that suits it best: one core per
 GPU, no backfill thread, nothing but the allocation counts. The nodes exist only in its books: one slurmd answers for
-all until they are idle. JOBS of one GPU are queued while the partition is down; the time runs from its opening until the
-last has started. Then SAMPLES jobs are asked for one at a time on what is free. Prints one line of JSON.
+all until they are idle. JOBS of one GPU are queued while the partition is down; the time runs from its opening until
+the last has started. Then SAMPLES jobs are asked for one at a time on what is free. Prints one line of JSON.
 """
 
 import json
@@ -40,6 +40,15 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SwitchType=switch/none
+MpiDefault=none
+MessageTimeout=100
+SlurmctldParameters=idle_on_node_suspend
+MinJobAge=10
 ReturnToService=2
 SlurmdTimeout=0
 InactiveLimit=0
@@ -47,12 +56,12 @@ MaxJobCount=400000
 MaxArraySize=200001
 TreeWidth=65533
 SchedulerType=sched/builtin
-SchedulerParameters=default_queue_depth=100000,max_sched_time=45,sched_min_interval=0,sched_interval=1,defer
+SchedulerParameters=default_queue_depth=100000,max_sched_time=45,sched_min_interval=0,sched_interval=1,batch_sched_delay=0,defer
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 PriorityType=priority/basic
 GresTypes=gpu
-NodeName=n[1-{nodes}] CPUs=8 Sockets=1 CoresPerSocket=8 RealMemory=500000 Gres=gpu:8 NodeAddr=127.0.0.1 State=UNKNOWN
+NodeName=n[0-{nodes}] CPUs=8 Sockets=1 CoresPerSocket=8 RealMemory=500000 Gres=gpu:8 NodeAddr=127.0.0.1 State=UNKNOWN
 PartitionName=main Nodes=n[1-{nodes}] Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -115,7 +124,7 @@ def _controller(nodes: int) -> Iterator[None]:
     (folder / "munge.key").chmod(0o400)
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
     munge = [f"--{name}={folder / file}" for name, file in MUNGE.items()]
-    running = []
+    running: list[subprocess.Popen[bytes]] = []
     try:
         running.append(_start("munged", "--foreground", "--force", *munge))
         running.append(_start("slurmctld", "-D", "-c"))
@@ -138,13 +147,13 @@ MUNGE = {
 
 
 def _register(nodes: int) -> None:
-    """Let one slurmd answer for all nodes until they are idle, then give them their GPUs."""
+    """Let the slurmd of one node more answer for all until they are idle, then give them their GPUs."""
     until = time.monotonic() + PATIENCE
     while "UP" not in _run("scontrol", "ping"):
         assert time.monotonic() < until
         time.sleep(0.3)
-    with _start("slurmd", "-D", "-N", "n1") as node:
-        while _run("sinfo", "-h", "-o", "%D %t").split() != [str(nodes), "idle"]:
+    with _start("slurmd", "-D", "-N", "n0") as node:
+        while f"{nodes} idle" not in _run("sinfo", "-h", "-o", "%D %t"):
             assert time.monotonic() < until
             time.sleep(0.5)
         node.terminate()
