@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -10,6 +10,8 @@ from backends.choices import OPEN_ORDERS, UNDER_WAY, BackendStatus, DeviceStatus
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, ManagerPresence, Order, PowerAction
 from moreh_cloud.lib.crypto import digest
 from moreh_cloud.lib.errors import NotFound, Unauthenticated
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def live_backends() -> QuerySet[Backend]:
@@ -45,13 +47,16 @@ def grace_start(now: datetime, last_sign: datetime | None = None) -> datetime | 
     return max(presence.since, last_sign) if last_sign else presence.since
 
 
-def heard(now: datetime) -> Q:
-    """Tell, as a filter on Backend, which nodes are not silent at this moment."""
+def heard_from(now: datetime) -> datetime:
+    """Give since when an agent must have spoken for its node to count as there at this moment."""
     start = grace_start(now)
     cutoff = now - settings.MOREH_SILENT_AFTER
-    if start is None or start > cutoff:
-        return Q(agent__last_seen__isnull=False)
-    return Q(agent__last_seen__gte=cutoff)
+    return EVER if start is None or start > cutoff else cutoff
+
+
+def heard(now: datetime) -> Q:
+    """Tell, as a filter on Backend, which nodes are not silent at this moment."""
+    return Q(agent__last_seen__gte=heard_from(now))
 
 
 def lost_backends(now: datetime) -> QuerySet[Backend]:

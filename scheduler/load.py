@@ -1,13 +1,11 @@
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Case, Count, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import Q, QuerySet
 
-from backends.choices import BackendStatus, DeviceStatus
-from backends.models import BackendGroup, Device
-from backends.queries import heard
+from backends.models import BackendGroup
+from backends.rooms import Room, fitting_rooms, read_rooms
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import HOLDING
 from scheduler.limits import read_limits
@@ -19,7 +17,8 @@ from scheduler.sharing import spent
 
 NO_LIMIT = 0
 MS = timedelta(milliseconds=1)
-BIT = Func(F("index"), template="(1 << %(expressions)s)", output_field=IntegerField())
+FEW = 32  # jobs, and
+MOST = 64  # devices of a queue that is not worth a look at every node
 
 
 class _Row(NamedTuple):
@@ -38,16 +37,33 @@ def load(group_id: int, *, everyone: bool = False) -> Snapshot:
 
     `everyone`: every running job, for a forecast; a plan needs only those that its policy looks at.
     """
+    now = db_now()
+    return _snapshot(group_id, _waiting(group_id), read_rooms(group_id, now), now, everyone=everyone)
+
+
+def load_few(group_id: int) -> Snapshot | None:
+    """Read a short queue with only those nodes that it may get; None when it is long, or nobody keeps the rooms.
+
+    A plan in which all of it starts is the plan of `load`; else its reasons do not count, and `load` is needed.
+    """
+    rows = _waiting(group_id, FEW + 1)
+    devices = sum(row.devices for row in rows)
+    if not 0 < len(rows) <= FEW or devices > MOST:
+        return None
+    now = db_now()
+    rooms = fitting_rooms(group_id, now, devices)
+    return None if rooms is None else _snapshot(group_id, rows, rooms, now)
+
+
+def _snapshot(group_id: int, rows: list[_Row], rooms: list[Room], now: datetime, *, everyone: bool = False) -> Snapshot:
     group = BackendGroup.objects.get(pk=group_id)
     rules = rules_of(group)
-    rows = [_Row(*row) for row in _waiting(group_id)]
     tokens = {row.token for row in rows}
-    now = db_now()
-    sizes, nodes = _nodes(group_id, now)
+    sizes = [room.size for room in rooms]
     return Snapshot(
         group_id=group_id,
         combine=group.combine,
-        nodes=nodes,
+        nodes=tuple(Node(pk, idle, size, coming) for pk, idle, size, coming, present in rooms if present),
         queue=tuple(_request(row) for row in rows),
         capacity=sum(sizes),
         largest_node=max(sizes, default=0),
@@ -76,9 +92,9 @@ def _request(row: _Row) -> Request:
     return Request(row.pk, row.token, row.sda, row.devices, row.priority, to_ms(row.requested_at), limit_ms)
 
 
-def _waiting(group_id: int) -> Iterable[tuple[int, int, int, int, int, datetime, timedelta | None, int]]:
+def _waiting(group_id: int, most: int | None = None) -> list[_Row]:
     queue: QuerySet[Job] = Job.objects.filter(WAITING, group=group_id, sda__reserved=False)
-    return queue.order_by(*QUEUE_ORDER).values_list(
+    rows = queue.order_by(*QUEUE_ORDER).values_list(
         "pk",
         "token_id",
         "sda_id",
@@ -88,37 +104,7 @@ def _waiting(group_id: int) -> Iterable[tuple[int, int, int, int, int, datetime,
         "time_limit",
         "token__max_duplicates",
     )
-
-
-def _nodes(group_id: int, now: datetime) -> tuple[list[int], tuple[Node, ...]]:
-    """Give the sizes of all nodes of the group, and those on which something may be placed."""
-    here = Q(backend__status=BackendStatus.ACTIVE) & _of_backend(heard(now))
-    rows = (
-        Device.objects.filter(backend__group=group_id, backend__deleted_at__isnull=True)
-        .values("backend_id")
-        .annotate(
-            size=Count("pk"),
-            free=_mask_of(DeviceStatus.IDLE),
-            coming=_mask_of(DeviceStatus.CLEANING),
-            present=Count("pk", filter=here),
-        )
-        .order_by("backend_id")
-        .values_list("backend_id", "free", "size", "coming", "present")
-    )
-    found = list(rows)
-    nodes = tuple(Node(pk, free, size, coming) for pk, free, size, coming, present in found if present)
-    return [size for _pk, _free, size, _coming, _present in found], nodes
-
-
-def _mask_of(status: DeviceStatus) -> Sum:
-    draining = {} if status == DeviceStatus.IDLE else {"drain_to": ""}
-    bit = Case(When(status=status, then=BIT, **draining), default=Value(0), output_field=IntegerField())
-    return Sum(bit)
-
-
-def _of_backend(condition: Q) -> Q:
-    """Ask of a device's backend what `condition` asks of a backend."""
-    return Q(*((f"backend__{name}", value) for name, value in condition.children))  # type: ignore[misc]
+    return [_Row(*row) for row in rows[:most]]
 
 
 def _slots(limits: dict[int, int]) -> dict[int, int]:

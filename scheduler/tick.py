@@ -7,9 +7,11 @@ from django.db.models import F, Q
 from moreh_cloud.lib.clock import db_now
 from scheduler.apply import Lease, apply
 from scheduler.errors import LeaseLost
-from scheduler.load import load
+from scheduler.load import load, load_few
 from scheduler.models import Queue
 from scheduler.policy.plan import plan
+from scheduler.policy.reasons import Decision, Placed
+from scheduler.policy.snapshot import Snapshot
 from scheduler.reservations import start_reserved
 
 
@@ -21,8 +23,7 @@ def tick(group_id: int) -> None:
     try:
         while True:
             start_reserved(lease)
-            snapshot = load(group_id)
-            apply(lease, snapshot, plan(snapshot))
+            apply(lease, *decide(group_id))
             if _release(lease):
                 return
     except LeaseLost:
@@ -30,6 +31,16 @@ def tick(group_id: int) -> None:
     except Exception:
         _drop(lease)
         raise
+
+
+def decide(group_id: int) -> tuple[Snapshot, list[Decision]]:
+    """Plan a queue as it is now; a short one that all finds room is planned without a look at every node."""
+    if few := load_few(group_id):
+        decisions = plan(few)
+        if all(isinstance(decision, Placed) for decision in decisions):
+            return few, decisions
+    snapshot = load(group_id)
+    return snapshot, plan(snapshot)
 
 
 def acquire(group_id: int) -> Lease | None:

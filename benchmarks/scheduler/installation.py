@@ -66,8 +66,7 @@ def add_jobs(count: int, group_id: int = 0, num_devices: int = 1) -> None:
     from scheduler.models import Job
     from tests import make
 
-    limited = {"max_devices": 1_000_000}
-    sdas = [make.sda(max_duplicates=0, **(limited if i % 3 else {})) for i in range(TOKENS)]
+    sdas = [make.sda(max_duplicates=0, max_devices=None if i % 3 else 1_000_000) for i in range(TOKENS)]
     now = db_now()
     Job.objects.bulk_create(
         (

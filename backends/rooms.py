@@ -1,0 +1,87 @@
+"""Which devices of each node are free: kept by triggers on PostgreSQL, added up from the devices elsewhere."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Case, Count, F, Func, IntegerField, Q, Sum, Value, When
+
+from backends.choices import BackendStatus, DeviceStatus
+from backends.models import Device
+from backends.queries import heard_from
+
+BIT = Func(F("index"), template="(1 << %(expressions)s)", output_field=IntegerField())
+KEPT = """
+    SELECT room.backend_id, room.idle, room.size, coalesce(cleaned.coming, 0),
+        backend.status = 'ACTIVE' AND agent.last_seen IS NOT NULL AND agent.last_seen >= %(heard_from)s
+    FROM backends_room AS room JOIN backends_backend AS backend ON backend.id = room.backend_id
+    LEFT JOIN backends_agent AS agent ON agent.backend_id = backend.id
+    LEFT JOIN (
+        SELECT backend_id, bit_or(1::bigint << index) AS coming FROM backends_device
+        WHERE status = 'CLEANING' AND drain_to = '' GROUP BY backend_id
+    ) AS cleaned ON cleaned.backend_id = backend.id
+    WHERE backend.group_id = %(group)s AND backend.deleted_at IS NULL
+    ORDER BY room.backend_id
+"""
+FITTING = """
+    SELECT room.* FROM generate_series(1, 32) AS wanted (free) CROSS JOIN (VALUES (0), (1)) AS parts (taken)
+    CROSS JOIN LATERAL (
+        SELECT room.backend_id, room.idle, room.size, 0, true
+        FROM backends_room AS room JOIN backends_backend AS backend ON backend.id = room.backend_id
+        JOIN backends_agent AS agent ON agent.backend_id = backend.id
+        WHERE room.free > 0 AND room.free = wanted.free
+            AND CASE parts.taken WHEN 0 THEN room.size = wanted.free ELSE room.size > wanted.free END
+            AND backend.group_id = %(group)s AND backend.deleted_at IS NULL AND backend.status = 'ACTIVE'
+            AND agent.last_seen >= %(heard_from)s
+        ORDER BY room.backend_id LIMIT %(most)s
+    ) AS room
+"""
+
+
+class Room(NamedTuple):
+    """A node: masks of its free devices and of those being cleaned, how many it has, and whether it may be used."""
+
+    backend_id: int
+    idle: int
+    size: int
+    coming: int
+    present: bool | int
+
+
+def read_rooms(group_id: int, now: datetime) -> list[Room]:
+    """Give all nodes of a group, by id; one query."""
+    if connection.vendor == "postgresql":
+        return _ask(KEPT, group_id, now)
+    here = Q(backend__status=BackendStatus.ACTIVE, backend__agent__last_seen__gte=heard_from(now))
+    rows = (
+        Device.objects.filter(backend__group=group_id, backend__deleted_at__isnull=True)
+        .values("backend_id")
+        .annotate(
+            size=Count("pk"),
+            idle=_mask_of(DeviceStatus.IDLE),
+            coming=_mask_of(DeviceStatus.CLEANING),
+            present=Count("pk", filter=here),
+        )
+        .order_by("backend_id")
+    )
+    return [Room(*row) for row in rows.values_list("backend_id", "idle", "size", "coming", "present")]
+
+
+def fitting_rooms(group_id: int, now: datetime, most: int) -> list[Room] | None:
+    """Give of each number of free devices the first nodes, whole and partly used: enough to place `most` devices.
+
+    None where nobody keeps the rooms; the cost does not grow with the nodes.
+    """
+    return _ask(FITTING, group_id, now, most=most) if connection.vendor == "postgresql" else None
+
+
+def _ask(sql: str, group_id: int, now: datetime, **values: int) -> list[Room]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"group": group_id, "heard_from": heard_from(now), **values})
+        return [Room(*row) for row in cursor.fetchall()]
+
+
+def _mask_of(status: DeviceStatus) -> Sum:
+    draining = {} if status == DeviceStatus.IDLE else {"drain_to": ""}
+    bit = Case(When(status=status, then=BIT, **draining), default=Value(0), output_field=IntegerField())
+    return Sum(bit)

@@ -1,0 +1,137 @@
+"""Which devices of each node are free, as PostgreSQL's triggers keep it, and SQLite adds it up."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+
+from backends.choices import BackendStatus, DeviceStatus
+from backends.models import Agent, Backend, Device
+from backends.rooms import Room, fitting_rooms, read_rooms
+from backends.services.nodes import add_devices
+from moreh_cloud.lib.clock import db_now
+from scheduler.load import load, load_few
+from scheduler.models import Allocation, Job
+from scheduler.policy.plan import plan
+from scheduler.policy.reasons import Placed
+from scheduler.tick import decide, tick
+from tests import make
+
+pytestmark = pytest.mark.django_db
+IDLE, CLEANING, BUSY = DeviceStatus.IDLE, DeviceStatus.CLEANING, DeviceStatus.BUSY
+
+
+def rooms() -> list[tuple[int, int, int, bool]]:
+    return [(room.idle, room.coming, room.size, bool(room.present)) for room in read_rooms(0, db_now())]
+
+
+def of(node: Backend, index: int) -> "Device":
+    return Device.objects.get(backend=node, index=index)
+
+
+CHANGES: dict[str, tuple[Callable[[Backend], object], tuple[int, int, int, bool]]] = {
+    "nothing": (lambda _node: None, (0b1111, 0, 4, True)),
+    "one device is taken": (lambda node: _set(node, 1, BUSY), (0b1101, 0, 4, True)),
+    "two are being cleaned": (
+        lambda node: (_set(node, 0, CLEANING), _set(node, 3, CLEANING)),
+        (0b0110, 0b1001, 4, True),
+    ),
+    "one that is cleaned drains": (
+        lambda node: Device.objects.filter(backend=node, index=2).update(status=CLEANING, drain_to=BUSY),
+        (0b1011, 0, 4, True),
+    ),
+    "all at once, and one back": (
+        lambda node: (Device.objects.filter(backend=node).update(status=BUSY), _set(node, 3, IDLE)),
+        (0b1000, 0, 4, True),
+    ),
+    "it gets more devices": (lambda node: add_devices(node, [4, 5]), (0b1111, 0, 6, True)),
+    "it loses one": (lambda node: of(node, 0).delete(), (0b1110, 0, 3, True)),
+    "the last of 32 devices is free": (
+        lambda node: (add_devices(node, range(4, 32)), _set(node, 31, IDLE)),
+        (1 << 31 | 0b1111, 0, 32, True),
+    ),
+    "the node is shut down": (
+        lambda node: Backend.objects.filter(pk=node.pk).update(status=BackendStatus.SHUTDOWN),
+        (0b1111, 0, 4, False),
+    ),
+    "its agent has never spoken": (
+        lambda node: Agent.objects.filter(pk=node.pk).update(last_seen=None),
+        (0b1111, 0, 4, False),
+    ),
+}
+
+
+def _set(node: Backend, index: int, status: DeviceStatus) -> None:
+    Device.objects.filter(backend=node, index=index).update(status=status)
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_the_room_of_a_node_follows(case: str) -> None:
+    change, expected = CHANGES[case]
+    change(make.ready_backend(4))
+    assert rooms() == [expected]
+
+
+@pytest.mark.only_postgresql
+def test_what_is_kept_is_what_the_devices_add_up_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    _random_nodes(random.Random(7), 40)  # noqa: S311 - worlds, not secrets
+    now = db_now()
+    kept = read_rooms(0, now)
+    monkeypatch.setattr("backends.rooms.connection", _Portable())
+    assert [room._replace(present=bool(room.present)) for room in read_rooms(0, now)] == kept
+
+
+class _Portable:
+    vendor = "sqlite"
+
+
+def _random_nodes(chance: random.Random, count: int) -> None:
+    for _ in range(count):
+        node = make.ready_backend(chance.choice([2, 4, 8, 8]))
+        for device in Device.objects.filter(backend=node):
+            _set(node, device.index, chance.choice([IDLE, IDLE, BUSY, CLEANING]))
+    Backend.objects.filter(pk__in=chance.sample(list(Backend.objects.values_list("pk", flat=True)), 5)).update(
+        status=BackendStatus.SHUTDOWN
+    )
+
+
+@pytest.mark.only_postgresql
+@pytest.mark.parametrize("seed", range(12))
+def test_a_short_queue_gets_what_a_look_at_every_node_would_give_it(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - worlds, not secrets
+    _random_nodes(chance, 30)
+    for _ in range(chance.randint(1, 6)):
+        make.job(num_devices=chance.choice([1, 1, 2, 3, 4, 8, 12]))
+    few, every = load_few(0), load(0)
+    assert few is not None
+    assert len(few.nodes) <= len(every.nodes)
+    quick = plan(few)
+    if all(isinstance(decision, Placed) for decision in quick):
+        assert quick == plan(every)
+    assert decide(0)[1] == plan(every)
+
+
+@pytest.mark.only_postgresql
+def test_the_first_nodes_of_each_kind_are_enough() -> None:
+    nodes = [make.ready_backend(2) for _ in range(5)]
+    _set(nodes[3], 0, BUSY)
+    found = fitting_rooms(0, db_now(), 2)
+    assert sorted(found or []) == [
+        *(Room(node.pk, 0b11, 2, 0, True) for node in nodes[:2]),
+        Room(nodes[3].pk, 0b10, 2, 0, True),
+    ]
+
+
+def test_a_queue_that_does_not_all_fit_is_told_why_with_all_of_the_group_in_view() -> None:
+    make.ready_backend(4)
+    first, second = make.job(num_devices=3), make.job(num_devices=4)
+    tick(0)
+    assert list(Allocation.objects.values_list("job", flat=True)) == [first.pk] * 3
+    told = Job.objects.get(pk=second.pk)
+    assert (told.pending_reason, told.pending_needed, told.pending_available) == ("NOT_ENOUGH_DEVICES", 4, 1)
+
+
+def test_nobody_keeps_rooms_on_sqlite() -> None:
+    make.ready_backend(4)
+    assert (fitting_rooms(0, db_now(), 1) is None) == (connection.vendor == "sqlite")
