@@ -30,6 +30,7 @@ def simulate(*arguments: str) -> str:
 def test_the_small_trace_as_json() -> None:
     assert json.loads(simulate(*SMALL, "--json")) == {
         "policy": "strict",
+        "placement": "whole-first",
         "nodes": 2,
         "devices": 10,
         "jobs": 7,
@@ -48,6 +49,7 @@ def test_the_small_trace_as_json() -> None:
 def test_the_small_trace_as_a_table() -> None:
     assert simulate(*SMALL).splitlines() == [
         "Policy              strict",
+        "Placement           whole-first",
         "Nodes               2 with 10 devices",
         "Jobs                7",
         "  finished          6",
