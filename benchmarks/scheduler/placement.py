@@ -16,7 +16,7 @@ from scheduler.replay.engine import Replay, Run, replay
 from scheduler.replay.report import fragmentation, waits_of
 from scheduler.replay.trace import TraceJob, TraceNode, read_jobs, read_nodes
 
-SEEDS = (1, 2, 3)
+SEEDS = range(1, 13)
 JOBS = 3000
 MEAN_RUN_S, SPREAD = 1800, 1.0  # of the log-normal run times: many short ones, few long ones
 TITLES = ("used", "fragmented", "small wait", "p95", "large wait", "p95", "torn", "neighbours")
