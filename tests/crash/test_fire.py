@@ -21,11 +21,11 @@ import pytest
 from moreh_cloud.supervisor.parts import WORKER
 from tests.crash.site import Site
 
-FIRE_S = float(os.environ.get("MOREH_TEST_FIRE_S", "12"))
+FIRE_S = float(os.environ.get("MOREH_TEST_FIRE_S", "10"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 2 * FIRE_S)]
 
 LOADS = 3  # processes of customers at once
-JOBS = 12
+JOBS = 8
 FAILURES = {"WORKER_ERROR", "CLIENT_LOST", "NODE_LOST", "PREPARATION_TIMED_OUT"}
 ENDS = {("COMPLETED", ""), ("CANCELED", "BY_OPERATOR"), *(("FAILED", cause) for cause in FAILURES)}
 END_ONE = """
@@ -46,8 +46,8 @@ class Fire:
         self.done: Counter[str] = Counter()
         self.requests: list[str] = []
         self._acts: tuple[tuple[int, Callable[[], None]], ...] = (
-            (12, self._end_a_connection),
-            (3, lambda: self._take_away("worker", "worker-2")),
+            (20, self._end_a_connection),
+            (4, lambda: self._take_away("worker", "worker-2")),
             (1, lambda: self._take_away("operators")),
             (2, lambda: self._take_away("grpc", "beat", "broker")),
             (2, lambda: self._take_away(*site.nodes)),
@@ -68,7 +68,7 @@ class Fire:
     def _keep_load(self) -> None:
         busy = [name for name in self.customers if name in self._away or self._site.running[name].poll() is None]
         if len(busy) < LOADS:
-            self.customers.append(self._site.load(self._chance, jobs=JOBS, longest=2))
+            self.customers.append(self._site.load(self._chance, jobs=JOBS, longest=2.5))
             self.requests += self._site.requests
 
     def _take_away(self, *names: str) -> None:
