@@ -3,14 +3,15 @@
 Each takes a job's devices on one node that has them all, the lowest indexes first; only where none has, on several.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from random import Random
 
 from scheduler.policy.placement import FreeDevices
 from scheduler.policy.snapshot import Node
 
 Places = tuple[tuple[int, int], ...]
+Mix = Callable[[int], Sequence[int]]
+"""Gives the numbers below n in a random order, another one each time."""
 
 
 class Placement(StrEnum):
@@ -64,20 +65,20 @@ class BestFit(_Scanning):
 
 
 class RandomFit(_Scanning):
-    def __init__(self, nodes: Iterable[Node], chance: Random) -> None:
+    def __init__(self, nodes: Iterable[Node], mix: Mix) -> None:
         super().__init__(nodes)
-        self._chance = chance
+        self._mix = mix
 
     def _in_order(self) -> Iterable[int]:
-        return self._chance.sample(range(len(self._masks)), len(self._masks))
+        return self._mix(len(self._masks))
 
 
-def placing(placement: Placement, seed: int = 0) -> Callable[[Iterable[Node]], FreeDevices]:
-    """Give what makes the free devices of nodes that are placed so; `seed` is for the random one."""
+def placing(placement: Placement, mix: Mix) -> Callable[[Iterable[Node]], FreeDevices]:
+    """Give what makes the free devices of nodes that are placed so; `mix` is for the random one."""
     makers: Mapping[Placement, Callable[[Iterable[Node]], FreeDevices]] = {
         Placement.WHOLE_FIRST: FreeDevices,
         Placement.FIRST_FIT: FirstFit,
         Placement.BEST_FIT: BestFit,
-        Placement.RANDOM: lambda nodes: RandomFit(nodes, Random(seed)),  # noqa: S311 - repeatable is what it must be
+        Placement.RANDOM: lambda nodes: RandomFit(nodes, mix),
     }
     return makers[placement]

@@ -11,7 +11,13 @@ from moreh_cloud.alerts.services import raise_alert
 from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.events.services import record
 
-Finding = tuple[str, str]
+
+class Finding(NamedTuple):
+    """What was wrong with which thing."""
+
+    subject: str
+    wrong: str
+    repaired: bool = True
 
 
 class NotRepaired(Exception):
@@ -44,7 +50,7 @@ def _mend(look: Look, pk: object) -> Finding | None:
         wrong = look.repair(row)
     except NotRepaired as problem:
         raise_alert(Category.INCONSISTENCY, subject=subject, content=f"{subject}: {problem}; not repaired.")
-        return subject, str(problem)
+        return Finding(subject, str(problem), repaired=False)
     record("REPAIR", actor=SYSTEM, subject=subject, wrong=wrong)
     raise_alert(Category.INCONSISTENCY, subject=subject, content=f"{subject}: {wrong}; repaired.")
-    return subject, wrong
+    return Finding(subject, wrong)

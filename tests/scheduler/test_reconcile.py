@@ -6,13 +6,16 @@ What is planted is written past all services, as a crash or a person at the data
 from typing import Any, NamedTuple
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from backends.models import Backend, Device, Order
 from moreh_cloud.alerts.models import Alert
+from moreh_cloud.alerts.services import acknowledge_alert
 from moreh_cloud.events.models import Event
 from scheduler.models import Allocation, Job, Queue, Worker
 from scheduler.reconcile import reconcile
+from scheduler.reconcile.looks import Finding
 from scheduler.services.jobs import end_job
 from scheduler.services.sdas import create_sda
 from scheduler.tick import tick
@@ -48,7 +51,7 @@ def world() -> World:
 
 def _on(world: World, sql: str) -> int:
     """Run a statement in which {job}, {node}, … stand for numbers of the world."""
-    return make.sql(sql.format(**_numbers(world), now=f"'{timezone.now():%Y-%m-%d %H:%M:%S}+00'"))
+    return make.sql(sql.format(**_numbers(world), now=f"'{timezone.now():%Y-%m-%d %H:%M:%S.%f}+00'"))
 
 
 class Planted(NamedTuple):
@@ -283,7 +286,7 @@ def test_it_is_found_repaired_and_told(world: World, planted: Planted) -> None:
         assert _on(world, sql) >= 1
     numbers = _numbers(world)
     expected = [(subject.format(**numbers), wrong.format(**numbers)) for subject, wrong in planted.findings]
-    assert reconcile() == expected
+    assert reconcile() == [Finding(*finding) for finding in expected]
     assert _said() == expected
     last = dict(expected)
     assert dict(Alert.objects.filter(category="INCONSISTENCY", cleared_at=None).values_list("subject", "content")) == {
@@ -356,24 +359,42 @@ def test_two_jobs_at_once_on_a_reservation_both_fail(world: World) -> None:
     make.answer(world.rest, "START")
     make.sql("UPDATE scheduler_job SET status = 'RUNNING', submitted_at = requested_at WHERE sda_id = %s", world.sda.pk)
     findings = reconcile()
-    assert findings[0] == (f"job/{jobs[0].pk}", "two jobs at once on a reserved SDA")
+    assert findings[0] == Finding(f"job/{jobs[0].pk}", "two jobs at once on a reserved SDA")
     assert set(Job.objects.filter(sda=world.sda).values_list("status", "cause")) == {("FAILED", "INCONSISTENT")}
     make.answer(world.rest)
     assert make.statuses(world.rest) == ["PREPARING", "PREPARING", "BUSY"]
     assert reconcile() == []
 
 
-def test_what_cannot_be_repaired_now_is_said_each_time_and_repaired_later(world: World) -> None:
+def test_what_cannot_be_repaired_now_is_said_each_time_and_repaired_later(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     _on(world, "DELETE FROM scheduler_allocation WHERE sda_id = {sda}")
     _on(world, "UPDATE backends_device SET status = 'BUSY' WHERE backend_id = {rest}")
-    said = (f"sda/{world.sda.pk}", "held 0 of 2 reserved devices, and 1 more are not free")
-    assert reconcile() == reconcile() == [said]
+    said = Finding(f"sda/{world.sda.pk}", "held 0 of 2 reserved devices, and 1 more are not free", repaired=False)
+    assert reconcile() == [said]
+    call_command("reconcile")
+    assert capsys.readouterr().out == f"{said[0]}: {said[1]}; not repaired\n0 inconsistencies repaired.\n"
     alert = Alert.objects.get(category="INCONSISTENCY")
     assert (alert.content, alert.times) == (f"{said[0]}: {said[1]}; not repaired.", 2)
     assert _said() == []
     _on(world, "UPDATE backends_device SET status = 'IDLE' WHERE backend_id = {rest}")
-    assert reconcile() == [(said[0], "held 0 of 2 reserved devices")]
+    assert reconcile() == [Finding(said[0], "held 0 of 2 reserved devices")]
     assert Allocation.objects.filter(sda=world.sda, ended_at=None).count() == 2
+
+
+def test_an_alert_is_over_when_it_was_seen_and_its_cause_is_gone(world: World) -> None:
+    _on(world, "UPDATE scheduler_job SET leaves_at = {now} WHERE id = {waiting}")
+    reconcile()
+    alert = Alert.objects.get(category="INCONSISTENCY")
+    reconcile()
+    assert Alert.objects.get(pk=alert.pk).cleared_at is None
+    acknowledge_alert(alert, actor=make.ACTOR)
+    _on(world, "UPDATE scheduler_job SET leaves_at = {now} WHERE id = {waiting}")
+    reconcile()
+    assert Alert.objects.get(pk=alert.pk).cleared_at is None
+    reconcile()
+    assert Alert.objects.get(pk=alert.pk).cleared_at is not None
 
 
 def test_a_stale_turn_is_mended_by_the_next_tick(world: World) -> None:

@@ -2,6 +2,7 @@ import json
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -33,7 +34,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             nodes, trace = read_nodes(options["nodes"]), read_jobs(options["jobs"])
-            place = placing(options["placement"], options["seed"])
+            chance = Random(options["seed"])  # noqa: S311 - repeatable is what it must be
+            place = placing(options["placement"], lambda count: chance.sample(range(count), count))
             outcome = replay(nodes, trace.jobs, place=place, combine=not options["no_combine"])
             if options["plot"]:
                 _draw(options["plot"], outcome)
