@@ -1,6 +1,7 @@
 """Reserved SDAs: their devices are held from creation to deletion, and their jobs start on them at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import transaction
 
@@ -27,10 +28,26 @@ def hold_devices(sda: Sda) -> None:
 
     Asks the same policy as jobs do, as the only one in the queue. Queries of the free devices lock them.
     """
-    devices = list(Device.objects.select_for_update().filter(pk__in=_choose(sda), status=DeviceStatus.IDLE))
-    missing = sda.model.num_devices - len(devices)
+    _hold(sda, sda.model.num_devices, load(backend_group_of(sda)))
+
+
+def hold_missing(sda: Sda) -> None:
+    """Take what a reserved SDA lacks, where its group does not combine on the same node. Raises NotEnoughDevices."""
+    held = Allocation.objects.filter(OPEN, sda=sda, job__isnull=True)
+    nodes = set(held.values_list("device__backend_id", flat=True))
+    missing = sda.model.num_devices - held.count()
+    if missing > 0:
+        world = load(backend_group_of(sda))
+        beside = tuple(node for node in world.nodes if world.combine or not nodes or node.id in nodes)
+        _hold(sda, missing, replace(world, nodes=beside))
+
+
+def _hold(sda: Sda, count: int, world: Snapshot) -> None:
+    chosen = _choose(sda, count, world)
+    devices = list(Device.objects.select_for_update().filter(pk__in=chosen, status=DeviceStatus.IDLE))
+    missing = count - len(devices)
     if missing:
-        raise NotEnoughDevices(needed=sda.model.num_devices, missing=missing)
+        raise NotEnoughDevices(needed=count, missing=missing)
     now = db_now()
     move_devices([device.pk for device in devices], DeviceStatus.PREPARING)
     Allocation.objects.bulk_create(
@@ -38,11 +55,8 @@ def hold_devices(sda: Sda) -> None:
     )
 
 
-def _choose(sda: Sda) -> list[int]:
-    world = load(backend_group_of(sda))
-    alone = Request(
-        id=0, token_id=sda.token_id, sda_id=sda.pk, devices=sda.model.num_devices, priority=0, requested_ms=0
-    )
+def _choose(sda: Sda, count: int, world: Snapshot) -> list[int]:
+    alone = Request(id=0, token_id=sda.token_id, sda_id=sda.pk, devices=count, priority=0, requested_ms=0)
     (decision,) = plan(
         Snapshot(world.group_id, world.combine, world.nodes, (alone,), world.capacity, world.largest_node, {})
     )
@@ -54,9 +68,11 @@ def _choose(sda: Sda) -> list[int]:
     return [pk for pk, backend_id, index in rows if masks[backend_id] >> index & 1]
 
 
-def release_devices(sda: Sda) -> list[int]:
-    """End the allocations of a reserved SDA and give their devices' ids; the caller has them cleaned."""
+def release_devices(sda: Sda, allocations: Sequence[int] | None = None) -> list[int]:
+    """End the allocations of a reserved SDA (or these of them) and give their devices' ids; the caller cleans them."""
     held = Allocation.objects.filter(OPEN, sda=sda, job__isnull=True)
+    if allocations is not None:
+        held = held.filter(pk__in=allocations)
     devices = list(held.values_list("device_id", flat=True))
     held.update(ended_at=db_now())
     return devices

@@ -6,6 +6,7 @@ from time import monotonic, sleep
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from backends.choices import DEFAULT_GROUP, DeviceStatus
@@ -26,6 +27,13 @@ from tokens.services import create_token
 
 ACTOR = Actor("operator-1", "test", "127.0.0.1")
 _number = count(1)
+
+
+def sql(statement: str, *values: int) -> int:
+    """Write past all services; give how many rows were touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values or None)
+        return int(cursor.rowcount)
 
 
 def default_group() -> BackendGroup:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import OVER
@@ -75,15 +75,19 @@ def _overlaps() -> Iterator[str]:
 
 
 def _gangs() -> Iterator[str]:
-    """A job that got devices got all of them."""
-    placed = Job.objects.filter(submitted_at__isnull=False, sda__reserved=False)
-    wrong = placed.annotate(got=Count("allocations")).exclude(got=F("num_devices"))
-    for job in wrong.order_by("pk")[:100]:
-        yield f"job {job.pk}: {job.got} allocations for {job.num_devices} devices"
+    """A job that got devices got all of them, in each of its attempts."""
+    own = Allocation.objects.filter(job__isnull=False)
+    attempts = own.order_by().values_list("job_id", "started_at", "job__num_devices").annotate(got=Count("pk"))
+    for job, at, wanted, got in attempts.exclude(got=F("job__num_devices"))[:100]:
+        yield f"job {job}: {got} allocations at {at.isoformat()} for {wanted} devices"
+    now = own.filter(job=OuterRef("pk"), started_at=OuterRef("submitted_at"))
+    for job in Job.objects.filter(~Exists(now), submitted_at__isnull=False, sda__reserved=False).order_by("pk")[:100]:
+        yield f"job {job.pk}: no allocations for {job.num_devices} devices"
 
 
 def _open_ends() -> Iterator[str]:
-    """The allocations of a job end with it, to the millisecond."""
-    late = Q(ended_at__isnull=True) | ~Q(ended_at=F("job__ended_at"))
+    """The allocations of a job end with it, to the millisecond; those of an attempt that was preempted, before."""
+    last = Q(started_at=F("job__submitted_at")) & ~Q(ended_at=F("job__ended_at"))
+    late = Q(ended_at__isnull=True) | Q(ended_at__gt=F("job__ended_at")) | last
     for allocation in Allocation.objects.filter(late, job__status__in=OVER)[:100]:
         yield f"job {allocation.job_id}: allocation {allocation.pk} did not end with it"

@@ -1,3 +1,5 @@
+from collections.abc import Collection
+
 from django.db import transaction
 from django.db.models import F
 
@@ -23,6 +25,13 @@ def raise_alert(category: Category, *, subject: str, content: str, level: Level 
 def clear_alert(category: Category, *, subject: str) -> None:
     """Close the open alert of this thing, if there is one."""
     Alert.objects.filter(OPEN, category=category, subject=subject).update(cleared_at=db_now())
+
+
+@transaction.atomic
+def clear_seen_alerts(category: Category, *, but: Collection[str]) -> None:
+    """Close the alerts that somebody has acknowledged, but those of some things: their causes are still there."""
+    seen = Alert.objects.filter(OPEN, category=category, acknowledged_at__isnull=False)
+    seen.exclude(subject__in=but).update(cleared_at=db_now())
 
 
 @transaction.atomic

@@ -1,7 +1,7 @@
 """A cluster in virtual time: jobs arrive, the product's own plan places them, they end."""
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -45,9 +45,18 @@ class Replay:
         return first, max((run.end_ms for run in self.runs), default=first)
 
 
-def replay(nodes: Sequence[TraceNode], jobs: Sequence[TraceJob]) -> Replay:
-    """Run all jobs, in the order of their submission, on one group whose jobs may span nodes, by policy `strict`."""
-    cluster = _Cluster(nodes, jobs)
+def replay(
+    nodes: Sequence[TraceNode],
+    jobs: Sequence[TraceJob],
+    *,
+    place: Callable[[Iterable[Node]], FreeDevices] = FreeDevices,
+    combine: bool = True,
+) -> Replay:
+    """Run all jobs, in the order of their submission, on one group by policy `strict`.
+
+    `place` makes the free devices, so it decides which a job gets; without `combine` no job spans nodes.
+    """
+    cluster = _Cluster(nodes, jobs, place, combine=combine)
     while (now_ms := cluster.next_ms()) is not None:
         cluster.advance(now_ms)
     return Replay(tuple(nodes), tuple(cluster.runs), cluster.unplaceable())
@@ -56,11 +65,19 @@ def replay(nodes: Sequence[TraceNode], jobs: Sequence[TraceJob]) -> Replay:
 class _Cluster:
     """The state at one instant; a node's and a request's id is its place in the trace."""
 
-    def __init__(self, nodes: Sequence[TraceNode], jobs: Sequence[TraceJob]) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[TraceNode],
+        jobs: Sequence[TraceJob],
+        place: Callable[[Iterable[Node]], FreeDevices],
+        *,
+        combine: bool,
+    ) -> None:
         self.runs: list[Run] = []
+        self._combine = combine
         self._jobs = jobs
         self._nodes = tuple(Node(i, (1 << node.devices) - 1, node.devices) for i, node in enumerate(nodes))
-        self._free = FreeDevices(self._nodes)
+        self._free = place(self._nodes)
         self._capacity = self._free.total
         self._largest_node = self._free.best_node()
         self._requests = [Request(i, 0, i, job.devices, job.priority, job.submitted_ms) for i, job in enumerate(jobs)]
@@ -105,7 +122,7 @@ class _Cluster:
             self._run(decision, now_ms)
 
     def _snapshot(self, queue: Sequence[Request]) -> Snapshot:
-        return Snapshot(0, True, self._nodes, tuple(queue), self._capacity, self._largest_node, {})
+        return Snapshot(0, self._combine, self._nodes, tuple(queue), self._capacity, self._largest_node, {})
 
     def _run(self, placed: Placed, now_ms: int) -> None:
         job = self._jobs[placed.request_id]

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
+from scheduler.policy.rivals import Placement
 from scheduler.replay.engine import Replay
 
 Seconds = int | float
@@ -32,6 +32,7 @@ class Report:
     """
 
     policy: str
+    placement: str
     nodes: int
     devices: int
     jobs: int
@@ -46,12 +47,15 @@ class Report:
     makespan_seconds: Seconds
 
 
-def summarize(replay: Replay, left_out: Mapping[str, int], device_ms: int) -> Report:
+def summarize(
+    replay: Replay, left_out: Mapping[str, int], device_ms: int, placement: Placement = Placement.WHOLE_FIRST
+) -> Report:
     """Sum a replay up; `device_ms` is what the metering found in its runs."""
     start_ms, end_ms = replay.span_ms()
     space = replay.capacity * (end_ms - start_ms)
     return Report(
         policy="strict",
+        placement=placement.value,
         nodes=len(replay.nodes),
         devices=replay.capacity,
         jobs=len(replay.runs) + len(replay.unplaceable),
@@ -60,9 +64,9 @@ def summarize(replay: Replay, left_out: Mapping[str, int], device_ms: int) -> Re
         finished=len(replay.runs),
         unplaceable=len(replay.unplaceable),
         device_seconds=_seconds(device_ms),
-        wait_seconds=_waits(sorted(run.wait_ms for run in replay.runs)),
+        wait_seconds=waits_of(sorted(run.wait_ms for run in replay.runs)),
         utilization=round(device_ms / space, 6) if space else 0.0,
-        fragmentation=round(float(_fragmentation(replay)), 6),
+        fragmentation=round(fragmentation(replay), 6),
         makespan_seconds=_seconds(end_ms - start_ms),
     )
 
@@ -73,6 +77,7 @@ def table(report: Report) -> str:
     causes = ", ".join(f"{count:,} {cause}" for cause, count in report.left_out_by_cause.items())
     rows = {
         "Policy": report.policy,
+        "Placement": report.placement,
         "Nodes": f"{report.nodes:,} with {report.devices:,} devices",
         "Jobs": f"{report.jobs:,}",
         "  finished": f"{report.finished:,}",
@@ -114,7 +119,8 @@ def _seconds(ms: int) -> Seconds:
     return ms / 1000 if ms % 1000 else ms // 1000
 
 
-def _waits(ordered_ms: list[int]) -> WaitSeconds:
+def waits_of(ordered_ms: list[int]) -> WaitSeconds:
+    """Sum ordered waiting times up."""
     if not ordered_ms:
         return WaitSeconds(0, 0, 0, 0, 0)
     p50, p95, p99 = (_seconds(ordered_ms[-(-len(ordered_ms) * percent // 100) - 1]) for percent in (50, 95, 99))
@@ -122,7 +128,7 @@ def _waits(ordered_ms: list[int]) -> WaitSeconds:
     return WaitSeconds(mean, p50, p95, p99, _seconds(ordered_ms[-1]))
 
 
-def _fragmentation(replay: Replay) -> Fraction:
+def fragmentation(replay: Replay) -> float:
     """Weigh, over time, the free devices on partly used nodes against all free ones."""
     left = [node.devices for node in replay.nodes]
     at, end_ms = replay.span_ms()
@@ -134,7 +140,7 @@ def _fragmentation(replay: Replay) -> Fraction:
         stranded += (after if after < size else 0) - (before if before < size else 0)
         left[node], free, at = after, free - count, change_ms
     free_time += (end_ms - at) * free
-    return Fraction(stranded_time, free_time) if free_time else Fraction(0)
+    return stranded_time / free_time if free_time else 0.0
 
 
 def _changes(replay: Replay) -> Iterator[tuple[int, int, int]]:

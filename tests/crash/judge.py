@@ -5,6 +5,7 @@ One JSON line in, one out: {"do": "seed"}, {"do": "jobs"}, {"do": "restless"}, {
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -21,8 +22,9 @@ from django.core.management import call_command
 from django.db import close_old_connections
 from django.db.models import Count, Sum
 
-from backends.choices import OPEN_ORDERS, UNDER_WAY, DeviceStatus, PowerVerb
+from backends.choices import OPEN_ORDERS, UNDER_WAY, DeviceStatus, PowerVerb, SchedulingPolicy
 from backends.models import Backend, BackendGroup, Device, ManagerPresence, Order, PowerAction
+from backends.services.groups import update_backend_group
 from backends.services.nodes import create_backend
 from backends.services.power import request_power
 from moreh_cloud.accounts.access import open_access
@@ -42,13 +44,14 @@ from sda.services.models import create_sda_model
 from sda.services.sdas import create_sda
 from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
 from tokens.models import Token
-from tokens.services import create_token
+from tokens.services import create_token, update_token
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
 from usage.queries import HOUR, first_start
 from usage.services import settled_until
 from usage.tasks import roll_up
 
+ON_THE_WAY = ("SET_JOB_PRIORITY", "NOTICE_JOB", "KEEP_JOB")  # may come at any time, and any number of times
 TESTER = Actor("crash test", "test")
 
 
@@ -119,10 +122,12 @@ def broken(told: list[dict[str, Any]]) -> list[str]:
 
 
 def _events_of(job: Job) -> Iterator[str]:
-    actions = _actions(f"job/{job.pk}")
-    on_the_way = [("SUBMIT_JOB", job.submitted_at), ("START_JOB", job.started_at)]
-    expected = ["CREATE_JOB", *(name for name, at in on_the_way if at), f"{job.status}_JOB"]
-    if actions != expected:
+    """Every attempt was submitted before it was preempted, and the last one ended as the job did."""
+    actions = [action for action in _actions(f"job/{job.pk}") if action not in ON_THE_WAY]
+    last = [("SUBMIT_JOB", job.submitted_at), ("START_JOB", job.started_at)]
+    expected = [*(name for name, at in last if at), f"{job.status}_JOB"]
+    attempts = f"(SUBMIT_JOB (START_JOB )?PREEMPT_JOB ){{{job.attempt - 1}}}"
+    if not re.fullmatch(f"CREATE_JOB {attempts}{' '.join(expected)}", " ".join(actions)):
         yield f"job {job.pk} is {job.status} with the events {actions}"
 
 
@@ -136,6 +141,19 @@ def _word(line: dict[str, Any]) -> Iterator[str]:
         yield f"accepted and nowhere: {line}"
     elif line.get("status", job.status) != job.status:
         yield f"the client heard {line['status']}, job {job.pk} is {job.status}"
+
+
+def calm() -> None:
+    """Undo what operators have changed, so that everything that waits can start."""
+    rules: dict[str, Any] = {"policy": SchedulingPolicy.STRICT, "preempt": False, "draining": False}
+    update_backend_group(BackendGroup.objects.get(pk=0), actor=TESTER, **rules)
+    for token in Token.objects.all():
+        update_token(token, actor=TESTER, max_devices=None)
+
+
+def preempted() -> int:
+    """Count how often a job was preempted."""
+    return Event.objects.filter(action="PREEMPT_JOB").count()
 
 
 def power(node: str, command: str) -> int:
@@ -222,7 +240,7 @@ def bulk(number: int) -> dict[str, Any]:
     return {"state": row.state, "done": row.done, "attempt": row.attempt, "items": states, "times": sorted(times)}
 
 
-ASKED = (seed, job, jobs, restless, broken, power, action, devices)
+ASKED = (seed, job, jobs, restless, broken, calm, preempted, power, action, devices)
 ABOUT_OTHERS = (access, tokens, presence, history, ring_roll_up, hours, begin_bulk_deletion, bulk)
 VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*ASKED, *ABOUT_OTHERS)}
 

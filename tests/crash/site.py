@@ -46,6 +46,7 @@ class Site:
         self.http_port = int(env["MOREH_HTTP_PORT"])
         self.commands = {"broker": broker, "web": WEB, **BACKGROUND}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.orders: dict[str, dict[str, str]] = {}  # what a process is to do, in its environment
         self.told: list[Path] = []
         self.requests: list[str] = []
         self.start("broker")
@@ -57,7 +58,7 @@ class Site:
 
     def start(self, name: str) -> None:
         """Start one process; its output goes to a file."""
-        env = {}
+        env = self.orders.get(name, {})
         for node in self.secrets["nodes"] if name.startswith("crash-") else ():
             if node["name"] == name:
                 more = {"server": self.server, "folder": str(self.folder), "devices": DEVICES}
@@ -100,12 +101,18 @@ class Site:
             (str(uuid.uuid4()), chance.randrange(len(SIZES)), chance.uniform(shortest, longest)) for _ in range(jobs)
         ]
         order = {"tokens": self.secrets["tokens"], "server": self.server, "told": str(told), "jobs": asked}
-        self.env["CRASH_JOBS"] = json.dumps(order)
+        self.orders[name] = {"CRASH_JOBS": json.dumps(order)}
         self.commands[name] = [sys.executable, "-m", "tests.crash.customers"]
         self.told.append(told)
         self.requests = [request for request, _token, _seconds in asked]
         self.start(name)
         return name
+
+    def act(self, name: str, **order: Any) -> None:
+        """Start a process that acts by itself, with its order in its environment."""
+        self.orders[name] = {f"CRASH_{name.upper()}": json.dumps(order)}
+        self.commands[name] = [sys.executable, "-m", f"tests.crash.{name}"]
+        self.start(name)
 
     def statuses(self) -> set[tuple[str, str]]:
         """Give status and cause of the last load's jobs; every one of them was accepted."""

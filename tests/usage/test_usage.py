@@ -10,7 +10,10 @@ from django.test.utils import CaptureQueriesContext
 
 from backends.models import Device
 from moreh_cloud.lib.clock import db_now, to_ms
-from scheduler.models import Allocation
+from scheduler.choices import Cause
+from scheduler.models import Allocation, Job
+from scheduler.services.jobs import cancel_job, finish_job, preempt_job
+from scheduler.tick import tick
 from tests import make
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
@@ -138,6 +141,40 @@ def test_the_proof_notices_a_changed_hour_a_lost_one_and_an_overlap() -> None:
     assert len(prove().differences) == 3  # two hours of tokens, and the total of one
     with pytest.raises(CommandError, match="3 differences"):
         call_command("prove")
+
+
+def _preempted_and_run_again() -> Job:
+    """Let a job lose its device to another one, which is canceled, run again and end."""
+    node = make.ready_backend(1)
+    job, other = make.running_job(node), make.job()
+    Job.objects.filter(pk=job.pk).update(leaves_at=db_now(), leaves_for=other.pk)
+    assert preempt_job(job.pk)
+    cancel_job(other, cause=Cause.BY_USER, actor=make.ACTOR)
+    make.answer(node)
+    tick(0)
+    make.answer(node)
+    finish_job(Job.objects.get(pk=job.pk), exit_code=0, actor=make.ACTOR)
+    assert Job.objects.get(pk=job.pk).attempt == 2
+    return job
+
+
+def test_the_proof_holds_for_a_job_that_was_preempted_and_ran_again() -> None:
+    _preempted_and_run_again()
+    assert (prove().allocations, prove().differences) == (2, [])
+
+
+def test_the_proof_notices_that_an_attempt_had_too_few_devices_or_ended_late() -> None:
+    job = _preempted_and_run_again()
+    first, second = Allocation.objects.filter(job=job).order_by("pk")
+    Allocation.objects.filter(pk=second.pk).update(ended_at=second.ended_at + timedelta(milliseconds=1))  # type: ignore[operator]
+    assert prove().differences == [f"job {job.pk}: allocation {second.pk} did not end with it"]
+    Allocation.objects.filter(pk=second.pk).delete()
+    assert prove().differences == [f"job {job.pk}: no allocations for 1 devices"]
+    Job.objects.filter(pk=job.pk).update(num_devices=2)
+    assert prove().differences == [
+        f"job {job.pk}: 1 allocations at {first.started_at.isoformat()} for 2 devices",
+        f"job {job.pk}: no allocations for 2 devices",
+    ]
 
 
 @pytest.mark.only_sqlite

@@ -10,6 +10,6 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         findings = reconcile()
-        for subject, wrong in findings:
-            self.stdout.write(f"{subject}: {wrong}; repaired")
-        self.stdout.write(f"{len(findings)} inconsistencies repaired.")
+        for subject, wrong, repaired in findings:
+            self.stdout.write(f"{subject}: {wrong}; {'repaired' if repaired else 'not repaired'}")
+        self.stdout.write(f"{sum(finding.repaired for finding in findings)} inconsistencies repaired.")

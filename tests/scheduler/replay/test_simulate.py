@@ -30,6 +30,7 @@ def simulate(*arguments: str) -> str:
 def test_the_small_trace_as_json() -> None:
     assert json.loads(simulate(*SMALL, "--json")) == {
         "policy": "strict",
+        "placement": "whole-first",
         "nodes": 2,
         "devices": 10,
         "jobs": 7,
@@ -48,6 +49,7 @@ def test_the_small_trace_as_json() -> None:
 def test_the_small_trace_as_a_table() -> None:
     assert simulate(*SMALL).splitlines() == [
         "Policy              strict",
+        "Placement           whole-first",
         "Nodes               2 with 10 devices",
         "Jobs                7",
         "  finished          6",
@@ -137,3 +139,40 @@ def test_a_crowded_cluster_keeps_its_books(tmp_path: Path) -> None:
     assert sum((run.end_ms - run.start_ms) * run.job.devices for run in outcome.runs) == wanted["device_seconds"] * 1000
     assert max(run.wait_ms for run in outcome.runs) > 0
     assert_no_device_twice(outcome)
+
+
+def _two_nodes_of_four(folder: Path) -> list[str]:
+    """Write jobs: a small one fills the used node or breaks up the free one, then one of a whole node comes."""
+    nodes, jobs = folder / "nodes.csv", folder / "jobs.csv"
+    nodes.write_text("sn,gpu\na,4\nb,4\n")
+    rows = [("four", 4, 0, 10), ("three", 3, 1, 100), ("small", 1, 11, 100), ("whole", 4, 12, 10)]
+    lines = [f"{name},me,{devices},{at},{at},{at + runs}" for name, devices, at, runs in rows]
+    jobs.write_text("\n".join(["job_id,user,gpu_num,submit_time,start_time,end_time", *lines, ""]))
+    return [f"--nodes={nodes}", f"--jobs={jobs}", "--json"]
+
+
+PLACED = {
+    "ours keeps the whole node": (["--placement=whole-first"], 0),
+    "best-fit does too": (["--placement=best-fit"], 0),
+    "first-fit breaks it up, and the whole job waits": (["--placement=first-fit"], 89),
+}
+
+
+@pytest.mark.parametrize(("arguments", "waits"), PLACED.values(), ids=PLACED)
+def test_placements_on_a_trace_of_four_jobs(arguments: list[str], waits: int, tmp_path: Path) -> None:
+    told = json.loads(simulate(*_two_nodes_of_four(tmp_path), *arguments, "--no-combine"))
+    assert (told["placement"], told["finished"]) == (arguments[0].partition("=")[2], 4)
+    assert told["wait_seconds"]["max"] == waits
+
+
+def test_a_random_placement_is_that_of_its_seed(tmp_path: Path) -> None:
+    trace = _two_nodes_of_four(tmp_path)
+    told = {simulate(*trace, "--no-combine", "--placement=random", f"--seed={seed}") for seed in range(8)}
+    again = {simulate(*trace, "--no-combine", "--placement=random", f"--seed={seed}") for seed in range(8)}
+    assert told == again
+    assert {json.loads(text)["wait_seconds"]["max"] for text in told} == {0, 89}
+
+
+def test_whether_jobs_may_span_nodes_decides_who_waits(tmp_path: Path) -> None:
+    told = json.loads(simulate(*_two_nodes_of_four(tmp_path), "--placement=first-fit"))
+    assert told["wait_seconds"]["max"] == 0
