@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -22,7 +22,9 @@ MS = timedelta(milliseconds=1)
 BIT = Func(F("index"), template="(1 << %(expressions)s)", output_field=IntegerField())
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """A waiting job as it is read; one that is only asked about has an id below 0."""
+
     pk: int
     token: int
     sda: int
@@ -33,14 +35,16 @@ class _Row(NamedTuple):
     max_duplicates: int
 
 
-def load(group_id: int, *, everyone: bool = False) -> Snapshot:
+def load(group_id: int, *, everyone: bool = False, guests: Sequence[Row] = ()) -> Snapshot:
     """Read everything that one tick of a group may know, in a number of queries that only its policy decides.
 
-    `everyone`: every running job, for a forecast; a plan needs only those that its policy looks at.
+    `everyone`: every running job and what tokens used, whatever the policy, for a forecast. `guests` are jobs that are
+    not there and stay out of the queue, of whose tokens and SDAs all is read that is read of others'.
     """
     group = BackendGroup.objects.get(pk=group_id)
     rules = rules_of(group)
-    rows = [_Row(*row) for row in _waiting(group_id)]
+    waiting = [Row(*row) for row in _waiting(group_id)]
+    rows = [*waiting, *guests]
     tokens = {row.token for row in rows}
     now = db_now()
     sizes, nodes = _nodes(group_id, now)
@@ -48,7 +52,7 @@ def load(group_id: int, *, everyone: bool = False) -> Snapshot:
         group_id=group_id,
         combine=group.combine,
         nodes=nodes,
-        queue=tuple(_request(row) for row in rows),
+        queue=tuple(request_of(row) for row in waiting),
         capacity=sum(sizes),
         largest_node=max(sizes, default=0),
         sda_slots=_slots({row.sda: row.max_duplicates for row in rows if row.max_duplicates != NO_LIMIT}),
@@ -56,7 +60,7 @@ def load(group_id: int, *, everyone: bool = False) -> Snapshot:
         now_ms=to_ms(now),
         running=_running(group_id, rules, rows, everyone=everyone),
         limits=read_limits(tokens),
-        spent=spent(tokens, now) if rules.policy is Policy.FAIR else {},
+        spent=spent(tokens, now) if everyone or rules.policy is Policy.FAIR else {},
     )
 
 
@@ -71,7 +75,8 @@ def rules_of(group: BackendGroup) -> Rules:
     )
 
 
-def _request(row: _Row) -> Request:
+def request_of(row: Row) -> Request:
+    """Give a waiting job in the policy's terms."""
     limit_ms = None if row.time_limit is None else row.time_limit // MS
     return Request(row.pk, row.token, row.sda, row.devices, row.priority, to_ms(row.requested_at), limit_ms)
 
@@ -127,7 +132,7 @@ def _slots(limits: dict[int, int]) -> dict[int, int]:
     return {sda: max(0, limit - held[sda]) for sda, limit in limits.items()}
 
 
-def _running(group_id: int, rules: Rules, rows: list[_Row], *, everyone: bool) -> tuple[Running, ...]:
+def _running(group_id: int, rules: Rules, rows: list[Row], *, everyone: bool) -> tuple[Running, ...]:
     """Give the running jobs that a plan under these rules looks at, or everyone."""
     if everyone:
         return tuple(read_running(group_id, ALL))

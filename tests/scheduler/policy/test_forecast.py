@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 
 from scheduler.policy.forecast import Expected, Start, forecast
 from scheduler.policy.plan import plan
@@ -59,12 +59,16 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_starts(case: str) -> None:
     snapshot, expected, wanted = CASES[case]
-    assert {id_: start.at_ms for id_, start in forecast(snapshot, expected).items()} == wanted
+    assert {id_: start.at_ms for id_, start in forecast(snapshot, expected).starts.items()} == wanted
 
 
 @given(live_snapshots())
 def test_it_comes_true(snapshot: Snapshot) -> None:
-    """Whatever the policy: let the world go on as expected, and every job starts then and there."""
+    """Let the world go on as expected, and every job starts then and there.
+
+    Under `fair` the order of the moment is kept for the whole look: what tokens will have used is not foreseen.
+    """
+    assume(snapshot.rules.policy is not Policy.FAIR)
     plain = replace(
         snapshot,
         nodes=tuple(replace(node, coming=0) for node in snapshot.nodes),
@@ -74,11 +78,9 @@ def test_it_comes_true(snapshot: Snapshot) -> None:
         running=tuple(replace(one, ends_ms=None) for one in snapshot.running),
         queue=tuple(replace(request, limit_ms=None) for request in snapshot.queue),
     )
-    if plain.rules.policy is Policy.FAIR:
-        plain = replace(plain, spent={})
     lasts = {request.id: 1 + request.id % 40 for request in plain.queue}
     remaining = {one.id: 1 + one.id % 50 for one in plain.running}
-    found = forecast(plain, Expected(lasts, remaining))
+    found = forecast(plain, Expected(lasts, remaining)).starts
     ends = {id_: plain.now_ms + ms for id_, ms in remaining.items()}
     assert {id_: start.at_ms for id_, start in found.items()} == all_starts(plain, lasts, ends)
 
