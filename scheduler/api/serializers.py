@@ -5,6 +5,7 @@ from rest_framework import serializers
 from moreh_cloud.lib.api.parameters import Parameters, Reference, Whole
 from moreh_cloud.lib.api.times import At
 from scheduler.choices import Cause, JobStatus
+from scheduler.policy.forecast import Basis
 from scheduler.policy.reasons import Reason
 from scheduler.queries import jobs
 from tokens.api.serializers import TokenSerializer
@@ -21,7 +22,7 @@ class Referer(serializers.Serializer[Any]):
 
 
 class JobInfoSerializer(serializers.Serializer[Any]):
-    """A job; the last three while it waits."""
+    """A job; place, reasons and estimate while it waits."""
 
     id = serializers.IntegerField()
     token = TokenSerializer()
@@ -44,6 +45,8 @@ class JobInfoSerializer(serializers.Serializer[Any]):
     pendingReason = serializers.CharField(allow_null=True)
     pendingCode = serializers.ChoiceField([reason.value for reason in Reason], allow_null=True)
     estimatedStart = At(allow_null=True)
+    estimateBasis = serializers.ChoiceField([basis.value for basis in Basis], allow_null=True)
+    timeLimit = serializers.IntegerField(allow_null=True, help_text="seconds")
 
 
 class PriorityChange(Parameters):

@@ -63,6 +63,8 @@ def test_jobs_are_shaped_as_the_contract_says(api: APIClient) -> None:
         "pendingReason": "It needs 3 devices; its group has at most 2.",
         "pendingCode": "NEVER_FITS",
         "estimatedStart": None,
+        "estimateBasis": None,
+        "timeLimit": None,
     }
 
 

@@ -30,6 +30,7 @@ class PlainToken(serializers.Serializer[Any]):
     priority = serializers.IntegerField(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY)
     maxSdaCount = serializers.IntegerField(min_value=1)
     maxDuplicates = serializers.IntegerField(min_value=0)
+    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
     targetSdaId = serializers.IntegerField(allow_null=True)
     accessLevel = serializers.ChoiceField(AccessLevel.choices)
     env = serializers.DictField(child=serializers.CharField(allow_blank=True))
@@ -69,6 +70,7 @@ class TokenGroupSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
     index = serializers.IntegerField()
     combine = serializers.BooleanField()
+    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
     tokenlist = PlainToken(many=True)
 
 
@@ -98,6 +100,7 @@ class NewToken(Parameters):
     priority = Whole(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY, required=False)
     maxSdaCount = Whole(min_value=1, required=False, source="max_sda_count")
     maxDuplicates = Whole(required=False, source="max_duplicates")
+    maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     accessLevel = Word(AccessLevel.choices, required=False, source="access_level")
     env = Environment(required=False)
 
@@ -127,6 +130,7 @@ class TokenGrouping(Parameters):
 class NewTokenGroup(Parameters):
     label: Any = Name(source="name")
     description = Text(required=False, allow_blank=True)
+    maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     tokens = TokenReferences(required=False)
 
 
@@ -135,6 +139,7 @@ class TokenGroupChange(Parameters):
     label: Any = Name(required=False, source="name")
     description = Text(required=False, allow_blank=True)
     index = Whole(required=False, min_value=-(2**31))
+    maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     tokens = TokenReferences(required=False)
 
 

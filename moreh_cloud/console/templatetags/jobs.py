@@ -1,5 +1,6 @@
 """How jobs look in tables."""
 
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -10,6 +11,8 @@ from django.utils.translation import gettext as _
 
 from moreh_cloud.console import looks
 from scheduler.choices import JobStatus
+from scheduler.outlook import Estimate
+from scheduler.policy.forecast import Basis
 
 register = template.Library()
 NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
@@ -19,6 +22,31 @@ NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 def job_chip(status: str) -> SafeString:
     """Show the state of a job as a coloured word."""
     return format_html('<span class="mc-word {}">{}</span>', looks.JOB[status], JobStatus(status).label)
+
+
+@register.simple_tag
+def expected_start(estimate: Estimate | None, until: datetime | None = None) -> SafeString:
+    """Say when a waiting job is expected to start, and what that rests on; or that nobody knows.
+
+    `until`: how far was looked, where that is not as far as anything is known.
+    """
+    if estimate is None and until is not None:
+        return format_html("<span>{}</span>", _("Start: unknown or after %(at)s") % {"at": moment(until)[:-3]})
+    if estimate is None:
+        why = _("Nobody knows how long those before it will hold their devices, or nobody has looked yet.")
+        return format_html('<span title="{}">{}</span>', why, _("Start: unknown"))
+    if estimate.basis == Basis.FREE or estimate.at <= timezone.now():
+        return format_html("<span>{}</span>", _("Start: at any moment"))
+    at = f"{timezone.localtime(estimate.at):%Y-%m-%d %H:%M}"
+    if estimate.basis == Basis.LIMITS:
+        why = _("The time limits of those before it end by then; nobody knows more.")
+        return format_html(
+            '<span title="{}">{}</span>', why, _("Start: %(at)s at the latest, by time limits") % {"at": at}
+        )
+    why = _("Such jobs of the same customers ran so long before: the median of the latest.")
+    return format_html(
+        '<span title="{}">{}</span>', why, _("Start: about %(at)s, as such jobs ran before") % {"at": at}
+    )
 
 
 @register.filter

@@ -62,9 +62,9 @@ def test_the_queue_stands_in_the_order_in_which_it_will_be_tried_and_says_why(br
     assert "customer's" not in rows[1][4]
     assert rows[0][8] == when
     assert [row[10] for row in rows] == [
-        "It needs 2 devices; free: 1.",
-        "It needs 4 devices; its group has at most 2.",
-        f"Job #{high.pk} is in front of it and needs devices first.",
+        "It needs 2 devices; free: 1. Start: unknown",
+        "It needs 4 devices; its group has at most 2. Start: unknown",
+        f"Job #{high.pk} is in front of it and needs devices first. Start: unknown",
         "",
     ]
 
@@ -74,8 +74,8 @@ def test_a_job_that_can_never_start_is_not_blamed_for_those_behind_it(browser: C
     never, head, behind = make.job(num_devices=4), make.job(num_devices=2), make.job(num_devices=2)
     tick(0)
     why = {row[2]: row[10] for row in cells(page(browser, JOBS))}
-    assert why[f"#{behind.pk}"] == f"Job #{head.pk} is in front of it and needs devices first."
-    assert why[f"#{never.pk}"] == "It needs 4 devices; its group has at most 2."
+    assert why[f"#{behind.pk}"] == f"Job #{head.pk} is in front of it and needs devices first. Start: unknown"
+    assert why[f"#{never.pk}"] == "It needs 4 devices; its group has at most 2. Start: unknown"
 
 
 def test_the_cards_count_the_last_24_hours_and_lead_to_their_lists(browser: Client) -> None:
@@ -260,6 +260,13 @@ def test_the_page_speaks_korean(browser: Client) -> None:
     tick(0)
     browser.defaults["HTTP_ACCEPT_LANGUAGE"] = "ko"
     shown = page(browser, JOBS)
-    for word in ("대기열", "우선순위", "요청된 디바이스", "대기 이유", "필터 결과 %(number)s개 모두 선택", "작업 취소"):
+    for word in (
+        "대기열",
+        "우선순위",
+        "요청된 디바이스",
+        "예상 시작",
+        "필터 결과 %(number)s개 모두 선택",
+        "작업 취소",
+    ):
         assert word in shown or word.encode("unicode_escape").decode() in shown
     assert "Waiting" not in shown
