@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median_low
 from time import monotonic
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import structlog
 from django.core.cache import cache
 from redis import RedisError
 
+from moreh_cloud.lib.clock import from_ms
 from scheduler.choices import JobStatus
 from scheduler.load import load
 from scheduler.models import Job
@@ -68,7 +69,7 @@ class Habits:
 def estimates(group_ids: Collection[int]) -> Mapping[int, Estimate]:
     """Give the kept estimates of some groups by job; jobs are missing whose start nobody knows. No query."""
     kept = _kept(group_ids) if group_ids else {}
-    return {pk: Estimate(datetime.fromtimestamp(ms / 1000, UTC), Basis(word)) for pk, (ms, word) in kept.items()}
+    return {pk: Estimate(from_ms(ms), Basis(word)) for pk, (ms, word) in kept.items()}
 
 
 def look_ahead(group_id: int) -> None:

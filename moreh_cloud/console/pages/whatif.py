@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +15,7 @@ from moreh_cloud.console.pages.frame import show
 from moreh_cloud.console.pages.whatif_asked import DEFAULT_SIZE, Asked, read_asked
 from moreh_cloud.console.pages.whatif_picture import Line, legend, picture
 from moreh_cloud.console.queries import whatif as reads
+from moreh_cloud.lib.clock import from_ms
 from moreh_cloud.lib.errors import Message
 from scheduler.outlook import Estimate
 from scheduler.policy.forecast import Start
@@ -156,8 +157,8 @@ def _lines(told: Told, chosen: Iterable[Outcome], names: Mapping[int, reads.Call
 
 
 def _estimate(start: Start | None) -> Estimate | None:
-    return None if start is None else Estimate(datetime.fromtimestamp(start.at_ms / 1000, UTC), start.basis)
+    return None if start is None else Estimate(from_ms(start.at_ms), start.basis)
 
 
 def _at(ms: int | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+    return None if ms is None else from_ms(ms)

@@ -15,7 +15,7 @@ ROWS = 40
 BEFORE, AFTER = "before", "after"
 LOOKS = {BEFORE: "mc-idle", AFTER: "mc-used"}
 WORDS: dict[str, Message] = {BEFORE: _("without the change"), AFTER: _("with the change")}
-SHORTEST_MS = 600_000  # of time that is shown
+SHORTEST_MS = 120_000  # of time that is shown
 MARGIN = 0.15  # of it, behind the last start
 
 

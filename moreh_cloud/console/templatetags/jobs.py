@@ -1,6 +1,6 @@
 """How jobs look in tables."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -15,6 +15,7 @@ from scheduler.outlook import Estimate
 from scheduler.policy.forecast import Basis
 
 register = template.Library()
+SOON = timedelta(minutes=10)  # an estimate of a later start knows no seconds
 NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 
 
@@ -31,22 +32,18 @@ def expected_start(estimate: Estimate | None, until: datetime | None = None) -> 
     `until`: how far was looked, where that is not as far as anything is known.
     """
     if estimate is None and until is not None:
-        return format_html("<span>{}</span>", _("Start: unknown or after %(at)s") % {"at": moment(until)[:-3]})
+        return format_html("<span>{}</span>", _("unknown, or after %(at)s") % {"at": moment(until)[:-3]})
     if estimate is None:
         why = _("Nobody knows how long those before it will hold their devices, or nobody has looked yet.")
-        return format_html('<span title="{}">{}</span>', why, _("Start: unknown"))
+        return format_html('<span title="{}">{}</span>', why, _("unknown"))
     if estimate.basis == Basis.FREE or estimate.at <= timezone.now():
-        return format_html("<span>{}</span>", _("Start: at any moment"))
-    at = f"{timezone.localtime(estimate.at):%Y-%m-%d %H:%M}"
+        return format_html("<span>{}</span>", _("at any moment"))
+    at = moment(estimate.at) if estimate.at - timezone.now() < SOON else moment(estimate.at)[:-3]
     if estimate.basis == Basis.LIMITS:
         why = _("The time limits of those before it end by then; nobody knows more.")
-        return format_html(
-            '<span title="{}">{}</span>', why, _("Start: %(at)s at the latest, by time limits") % {"at": at}
-        )
+        return format_html('<span title="{}">{}</span>', why, _("%(at)s at the latest (time limits)") % {"at": at})
     why = _("Such jobs of the same customers ran so long before: the median of the latest.")
-    return format_html(
-        '<span title="{}">{}</span>', why, _("Start: about %(at)s, as such jobs ran before") % {"at": at}
-    )
+    return format_html('<span title="{}">{}</span>', why, _("about %(at)s (history)") % {"at": at})
 
 
 @register.filter

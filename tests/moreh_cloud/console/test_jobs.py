@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from backends.services.groups import update_backend_group
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.queries import jobs as reads
 from moreh_cloud.events.models import Event
@@ -202,6 +203,28 @@ def test_the_outlook_says_what_a_change_would_do_and_it_comes_true(browser: Clie
     place = re.search(r"→ (\d) of 3", " ".join(said["says"]))
     assert place
     assert shown_jobs(page(browser, JOBS)).index(jobs[name].pk) + 1 == int(place[1])
+
+
+@pytest.mark.parametrize(("wish", "priority"), [({"before": "a"}, 1), ({"behind": "c"}, -1), ({"priority": 3}, 3)])
+def test_in_a_fair_group_a_move_changes_the_priority_only_and_says_so(
+    browser: Client, wish: dict[str, object], priority: int
+) -> None:
+    update_backend_group(make.default_group(), actor=make.ACTOR, policy="fair")
+    owner = make.sda(1, max_duplicates=0)
+    jobs = {"a": make.job(owner), "b": make.job(owner), "c": make.job(make.sda(1))}
+    tick(0)
+    assert shown_jobs(page(browser, JOBS)) == [jobs["a"].pk, jobs["c"].pk, jobs["b"].pk]  # they take turns
+    asked = {key: jobs[value].pk if isinstance(value, str) else value for key, value in wish.items()}
+    said: Any = browser.get(f"{JOBS}{jobs['b'].pk}/outlook", asked).json()
+    words = " ".join(said["says"])
+    assert said["priority"] == priority
+    assert "This group is fair" in words
+    body = json.dumps({"id": jobs["b"].pk, "priority": priority})
+    assert browser.put("/api/v2/scheduler/queue", body, content_type="application/json").status_code == 200
+    tick(0)
+    place = re.search(r": (\d) → (\d) of 3", words)
+    assert place
+    assert (place[1], shown_jobs(page(browser, JOBS)).index(jobs["b"].pk) + 1) == ("3", int(place[2]))
 
 
 CHANGED = "The queue has changed meanwhile. Please look again."
