@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from secrets import token_hex
 from statistics import median_low
 from time import monotonic
 from typing import NamedTuple
@@ -26,6 +27,7 @@ REST = 20
 KEPT_S = 120
 PATIENCE_S = 2  # seconds of one look into the future; who starts later than it reaches, starts at an unknown time
 STEADY_MS, STEADY_SHARE = 5_000, 0.05  # an estimate that moved by less stays as it was told before
+SIGN = "outlook:sign"
 MS = timedelta(milliseconds=1)
 Kind = tuple[int, int]
 """Jobs of one kind: the same token asks for the same number of devices."""
@@ -82,6 +84,17 @@ def look_ahead(group_id: int) -> None:
         before = _kept([group_id])
         kept = {pk: _steady(before.get(pk), start, snapshot.now_ms) for pk, start in seen.starts.items()}
         cache.set(_key(group_id), kept, KEPT_S)
+        if kept != before:
+            cache.set(SIGN, token_hex(8), None)
+
+
+def read_sign() -> str:
+    """Give a sign that stays the same as long as no estimate changes."""
+    try:
+        return str(cache.get(SIGN, ""))
+    except RedisError as error:
+        log.warning("outlook_not_read", error=type(error).__name__)
+        return ""
 
 
 def patience(seconds: float) -> Callable[[], bool]:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backends.choices import DeviceStatus
 from backends.services.devices import set_device_status
+from moreh_cloud.console.live.topics import read_pulse
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause, JobStatus
 from scheduler.models import Allocation, Job
@@ -126,8 +127,10 @@ def test_an_estimate_that_moves_a_little_is_not_told_anew() -> None:
     for seconds, steady in ((102, True), (200, False)):
         Job.objects.filter(pk=holder.pk).update(time_limit=timedelta(seconds=seconds))
         cache.delete(f"outlook:{waiting.group_id}:turn")
+        sign = read_pulse()["jobs"]
         look_ahead(waiting.group_id)
         assert (estimates([waiting.group_id]) == first) is steady
+        assert (read_pulse()["jobs"] == sign) is steady  # pages that show jobs hear of news, and of nothing else
 
 
 def test_looking_ahead_and_reading_ask_as_much_for_50_jobs_as_for_5() -> None:
