@@ -10,7 +10,6 @@ from scheduler.errors import LeaseLost
 from scheduler.load import load
 from scheduler.models import Queue
 from scheduler.policy.plan import plan
-from scheduler.policy.snapshot import Policy
 from scheduler.reservations import start_reserved
 
 
@@ -23,7 +22,7 @@ def tick(group_id: int) -> None:
         while True:
             start_reserved(lease)
             snapshot = load(group_id)
-            apply(lease, plan(snapshot), fair=snapshot.rules.policy is Policy.FAIR)
+            apply(lease, snapshot, plan(snapshot))
             if _release(lease):
                 return
     except LeaseLost:

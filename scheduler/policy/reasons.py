@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +30,11 @@ class Placed:
 
     request_id: int
     devices: tuple[tuple[int, int], ...]
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Give each device as (node id, index)."""
+        for node, mask in self.devices:
+            yield from ((node, index) for index in range(mask.bit_length()) if mask >> index & 1)
 
 
 @dataclass(frozen=True, slots=True)

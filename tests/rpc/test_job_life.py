@@ -8,16 +8,18 @@ from typing import Any
 import grpc
 import pytest
 import redis
+from django.core.cache import cache
 from django.db.models import F
 
 from backends.choices import DEFAULT_GROUP, DeviceStatus
 from backends.models import Device, Order
 from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.clock import db_now, to_ms
 from protocol.v1 import jobs_pb2 as pb
 from protocol.v1.agents_pb2 import WorkerLost
 from scheduler.choices import JobStatus, WorkerState
 from scheduler.models import Allocation, Job, Worker
+from scheduler.outlook import look_ahead
 from scheduler.services.jobs import resume_key
 from scheduler.tick import tick
 from scheduler.work import sweep
@@ -139,6 +141,21 @@ def test_a_job_behind_the_head_names_who_blocks_it(manager: Server, connect: Con
     tick(DEFAULT_GROUP)
     why = behind.hear().waiting
     assert (why.place, why.reason, why.blocker_job_id) == (2, "BLOCKED_BY_HEAD", head_id)
+
+
+def test_a_waiting_job_hears_when_it_may_start(manager: Server, connect: Connect) -> None:
+    cache.clear()
+    held = make.running_job(make.ready_backend(1))
+    Job.objects.filter(pk=held.pk).update(time_limit=timedelta(hours=1))
+    client = Client(connect(manager), make.sda(1).token.value)
+    client.open()
+    assert not client.hear().waiting.HasField("estimated_start_ms")
+    look_ahead(DEFAULT_GROUP)
+    told = client.hear().waiting.estimated_start_ms
+    held.refresh_from_db()
+    assert held.submitted_at
+    assert told == to_ms(held.submitted_at) + 3_600_000
+    cache.clear()
 
 
 def test_a_program_that_fails_fails_its_job(manager: Server, connect: Connect) -> None:

@@ -252,10 +252,10 @@ def test_limits_are_locked_again_when_the_plan_is_written() -> None:
     make.ready_backend(4)
     accelerator = make.sda(2, max_duplicates=0)
     job = make.job(accelerator)
-    decisions = plan(load(job.group_id))
+    snapshot = load(job.group_id)
     Token.objects.filter(pk=accelerator.token_id).update(max_devices=1)
     lease = acquire(job.group_id)
     assert lease is not None
-    apply(lease, decisions)
+    apply(lease, snapshot, plan(snapshot))
     assert told(job)[0] == JobStatus.WAITING
     assert Allocation.objects.count() == 0
