@@ -68,10 +68,26 @@ class Habits:
         return None if left is None else Guess(left)
 
 
+class _Estimates(Mapping[int, Estimate]):
+    """Turns only those into estimates that are asked for: a page shows a hundred of ten thousand."""
+
+    def __init__(self, kept: Mapping[int, Kept]) -> None:
+        self._kept = kept
+
+    def __getitem__(self, job: int) -> Estimate:
+        ms, word = self._kept[job]
+        return Estimate(from_ms(ms), Basis(word))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
 def estimates(group_ids: Collection[int]) -> Mapping[int, Estimate]:
     """Give the kept estimates of some groups by job; jobs are missing whose start nobody knows. No query."""
-    kept = _kept(group_ids) if group_ids else {}
-    return {pk: Estimate(from_ms(ms), Basis(word)) for pk, (ms, word) in kept.items()}
+    return _Estimates(_kept(group_ids) if group_ids else {})
 
 
 def look_ahead(group_id: int) -> None:

@@ -1,6 +1,6 @@
 """Before a job is submitted: would it run, when, and what would have to change? Reads only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -56,7 +56,7 @@ class Verdict:
     remedies: Sequence[tuple[Remedy, int]] = ()
 
 
-def try_out(trial: Trial) -> Verdict:
+def try_out(trial: Trial, *, patience_s: float = PATIENCE_S) -> Verdict:
     """Say what would become of a job if it were submitted now."""
     if trial.sda and trial.sda.reserved:
         return _on_reserved(trial.sda)
@@ -65,8 +65,8 @@ def try_out(trial: Trial) -> Verdict:
     request = request_of(guest)
     world = changed(snapshot, Change(submit=(request,)))
     place, waits = _decide(world)
-    seen = forecast(world, expected_in(snapshot, [request]), enough=patience(PATIENCE_S))
-    remedies = list(_remedies(snapshot, request, waits)) if waits else []
+    seen = forecast(world, expected_in(snapshot, [request]), enough=patience(patience_s))
+    remedies = list(_remedies(snapshot, request, waits, patience(patience_s))) if waits else []
     return Verdict(place, waits, seen.starts.get(GUEST), remedies)
 
 
@@ -93,8 +93,10 @@ def _decide(world: Snapshot) -> tuple[int, Waits | None]:
     raise LookupError(GUEST)
 
 
-def _remedies(snapshot: Snapshot, request: Request, waits: Waits) -> Iterator[tuple[Remedy, int]]:
-    """Try what may help; each that is given has been planned and starts the job at once."""
+def _remedies(
+    snapshot: Snapshot, request: Request, waits: Waits, enough: Callable[[], bool]
+) -> Iterator[tuple[Remedy, int]]:
+    """Try what may help, as long as there is time; each that is given has been planned and starts the job at once."""
     if waits.reason in LIMITS:
         yield Remedy.MAX_DEVICES, waits.needed
         return
@@ -102,7 +104,7 @@ def _remedies(snapshot: Snapshot, request: Request, waits: Waits) -> Iterator[tu
     if request.priority < first <= MAX_PRIORITY and _starts(snapshot, replace(request, priority=first)):
         yield Remedy.PRIORITY, first
     number = 1
-    while snapshot.largest_node and number <= MOST_NODES:
+    while snapshot.largest_node and number <= MOST_NODES and not enough():
         if _starts(snapshot, request, (snapshot.largest_node,) * number):
             yield Remedy.NODES, number
             return

@@ -7,7 +7,8 @@ from protocol.v1 import jobs_pb2 as pb
 from scheduler.choices import HOLDING, JobStatus
 from scheduler.models import Job, Worker
 from scheduler.outlook import Estimate, estimates
-from scheduler.policy.reasons import Reason
+from scheduler.policy.forecast import Start
+from scheduler.policy.reasons import Reason, Waits
 from scheduler.queries import Place, current_workers, places_of
 
 
@@ -56,4 +57,16 @@ def _waiting(job: Job, place: Place, start: Estimate | None) -> pb.Waiting:
         available=job.pending_available,
         blocker_job_id=place.head if job.pending_reason == Reason.BLOCKED_BY_HEAD else 0,
         estimated_start_ms=None if start is None else to_ms(start.at),
+    )
+
+
+def waiting_at(place: int, waits: Waits, start: Start | None) -> pb.Waiting:
+    """Say where a job would stand that is not there yet, and why."""
+    return pb.Waiting(
+        place=place,
+        reason=waits.reason,
+        needed=waits.needed,
+        available=waits.available,
+        blocker_job_id=waits.blocker or 0,
+        estimated_start_ms=None if start is None else start.at_ms,
     )

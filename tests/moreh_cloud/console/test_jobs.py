@@ -214,7 +214,7 @@ def test_in_a_fair_group_a_move_changes_the_priority_only_and_says_so(
     jobs = {"a": make.job(owner), "b": make.job(owner), "c": make.job(make.sda(1))}
     tick(0)
     assert shown_jobs(page(browser, JOBS)) == [jobs["a"].pk, jobs["c"].pk, jobs["b"].pk]  # they take turns
-    asked = {key: jobs[value].pk if isinstance(value, str) else value for key, value in wish.items()}
+    asked: dict[str, Any] = {key: jobs[value].pk if isinstance(value, str) else value for key, value in wish.items()}
     said: Any = browser.get(f"{JOBS}{jobs['b'].pk}/outlook", asked).json()
     words = " ".join(said["says"])
     assert said["priority"] == priority
