@@ -88,14 +88,14 @@ class NamedBackend(serializers.Serializer[Any]):
 class BackendGroupSerializer(GroupOfBackend):
     """A set of backends, and how its queue is served."""
 
+    tokenlist = PlainToken(many=True)
+    backends = NamedBackend(many=True)
     policy = serializers.ChoiceField(SchedulingPolicy.choices)
     guardSeconds = serializers.IntegerField(help_text="seconds")
     preempt = serializers.BooleanField()
     minRunSeconds = serializers.IntegerField(help_text="seconds")
     noticeSeconds = serializers.IntegerField(help_text="seconds")
     draining = serializers.BooleanField()
-    tokenlist = PlainToken(many=True)
-    backends = NamedBackend(many=True)
 
 
 class PowerActionSerializer(serializers.Serializer[Any]):

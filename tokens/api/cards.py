@@ -42,7 +42,7 @@ def token_cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
 def group_cards(groups: QuerySet[TokenGroup], showing: Showing) -> list[Card]:
     """Shape user groups with their tokens: five queries."""
     rows = groups.values_list("pk", "name", "description", "index", "max_devices")
-    cards = {row[0]: {**_group_card(*row[:4]), "maxDevices": row[4], "tokenlist": []} for row in rows}
+    cards = {row[0]: {**_group_card(*row[:4]), "tokenlist": [], "maxDevices": row[4]} for row in rows}
     links = _links(Token.objects.live()).filter(tokengroup__in=list(cards)).values_list("tokengroup", "token")
     list_tokens(cards, list(links), showing)
     return list(cards.values())
@@ -68,11 +68,11 @@ def _cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
             "priority": priority,
             "maxSdaCount": max_sda_count,
             "maxDuplicates": max_duplicates,
-            "maxDevices": max_devices,
             "targetSdaId": current.get(pk),
             "accessLevel": access_level,
             "env": env,
             "grouplist": [],
+            "maxDevices": max_devices,
         }
         for (
             pk,

@@ -30,11 +30,11 @@ class PlainToken(serializers.Serializer[Any]):
     priority = serializers.IntegerField(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY)
     maxSdaCount = serializers.IntegerField(min_value=1)
     maxDuplicates = serializers.IntegerField(min_value=0)
-    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
     targetSdaId = serializers.IntegerField(allow_null=True)
     accessLevel = serializers.ChoiceField(AccessLevel.choices)
     env = serializers.DictField(child=serializers.CharField(allow_blank=True))
     grouplist = serializers.ListField(child=serializers.CharField())
+    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
 
 
 class GroupOfToken(serializers.Serializer[Any]):
@@ -70,8 +70,8 @@ class TokenGroupSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
     index = serializers.IntegerField()
     combine = serializers.BooleanField()
-    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
     tokenlist = PlainToken(many=True)
+    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
 
 
 class TokenReference(Text):
