@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given
 
-from scheduler.policy.forecast import Expected, Start, forecast
+from scheduler.policy.forecast import Basis, Expected, Start, forecast
 from scheduler.policy.plan import plan
 from scheduler.policy.reasons import Placed, Reason, Waits
 from scheduler.policy.snapshot import Limits, Node, Policy, Request, Rules, Running, Snapshot
@@ -133,3 +133,41 @@ def test_what_starts_at_once_is_what_the_plan_then_starts(snapshot: Snapshot) ->
     starts = {o.request.id: o.after.devices for o in answer.outcomes if o.after and o.after.at_ms == settled.now_ms}
     assert starts == {d.request_id: d.devices for d in plan(answer.world) if isinstance(d, Placed)}
     assert all(isinstance(o.after, Start) for o in answer.outcomes if o.waits is None)
+
+
+def test_a_look_that_ends_early_says_how_far_it_went_and_nothing_beyond_is_compared() -> None:
+    snapshot = world(job(1, 8), job(2, 8), job(3, 8), running=BUSY)
+    seen = forecast(snapshot, SIX, enough=lambda: True)
+    assert (dict(seen.starts), seen.until_ms) == ({}, NOW + 10)
+    looks = iter([False, True, False, True])
+    answer = what_if(snapshot, SIX, Change(drain=frozenset({1})), enough=lambda: next(looks))
+    assert answer.until_ms == NOW + 30
+    assert [(o.request.id, o.effect) for o in answer.outcomes] == [
+        (1, Effect.LATER),  # not before the end of the look, instead of at once when job 7 ends
+        (2, Effect.SAME),
+        (3, Effect.SAME),
+    ]
+
+
+def test_what_an_estimate_rests_on() -> None:
+    snapshot = world(job(1, 8), job(2, 8), job(3, 4), running=BUSY, free=0)
+    expected = replace(SIX, limited=frozenset({7}))
+    basis = {id_: start.basis for id_, start in forecast(snapshot, expected).starts.items()}
+    assert basis == {1: Basis.LIMITS, 2: Basis.HISTORY, 3: Basis.HISTORY}
+    free = world(job(1, 1), running=BUSY[1:], free=F)
+    assert forecast(free, SIX).starts[1].basis is Basis.FREE
+
+
+def test_nodes_that_come_from_another_group_bring_what_is_free_and_give_back_the_rest_later() -> None:
+    snapshot = world(job(1, 8), job(2, 4), running=BUSY)
+    node, there = Node(5, 0xF0, 8), Running(9, 9, 0, ((5, 0x0F),), 0)
+    answer = what_if(snapshot, Expected({1: 50, 2: 50}, {7: 10, 8: 30, 9: 5}), Change(join=(node,), joining=(there,)))
+    assert [(o.request.id, o.effect, o.after and o.after.at_ms) for o in answer.outcomes] == [
+        (1, Effect.SOONER, NOW + 5),
+        (2, Effect.SOONER, NOW + 10),
+    ]
+
+
+def test_what_can_never_start_with_the_change_breaks() -> None:
+    answer = what_if(world(job(1, 16), job(2, 8), running=BUSY), SIX, Change(leave=frozenset({2})))
+    assert [o.effect for o in answer.outcomes] == [Effect.BREAKS, Effect.SOONER]
