@@ -149,6 +149,13 @@ def test_a_look_that_ends_early_says_how_far_it_went_and_nothing_beyond_is_compa
     ]
 
 
+def test_what_only_one_of_the_two_looks_has_seen_is_not_compared() -> None:
+    looks = iter([True, False, False, True])
+    answer = what_if(world(job(1, 8), running=BUSY), SIX, Change(drain=frozenset({1})), enough=lambda: next(looks))
+    assert answer.until_ms == NOW + 10
+    assert [(o.effect, o.after) for o in answer.outcomes] == [(Effect.SAME, None)]
+
+
 def test_what_an_estimate_rests_on() -> None:
     snapshot = world(job(1, 8), job(2, 8), job(3, 4), running=BUSY, free=0)
     expected = replace(SIX, limited=frozenset({7}))
