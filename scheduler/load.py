@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -21,7 +22,9 @@ FEW = 32  # jobs, and
 MOST = 64  # devices of a queue that is not worth a look at every node
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """A waiting job as it is read; one that is only asked about has an id below 0."""
+
     pk: int
     token: int
     sda: int
@@ -32,13 +35,15 @@ class _Row(NamedTuple):
     max_duplicates: int
 
 
-def load(group_id: int, *, everyone: bool = False) -> Snapshot:
+def load(group_id: int, *, everyone: bool = False, guests: Sequence[Row] = ()) -> Snapshot:
     """Read everything that one tick of a group may know, in a number of queries that only its policy decides.
 
-    `everyone`: every running job, for a forecast; a plan needs only those that its policy looks at.
+    `everyone`: every running job and what tokens used, whatever the policy, for a forecast. `guests` are jobs that are
+    not there and stay out of the queue, of whose tokens and SDAs all is read that is read of others'.
     """
     now = db_now()
-    return _snapshot(group_id, _waiting(group_id), read_rooms(group_id, now), now, everyone=everyone)
+    waiting = _waiting(group_id)
+    return _snapshot(group_id, waiting, read_rooms(group_id, now), now, everyone=everyone, guests=guests)
 
 
 def load_few(group_id: int) -> Snapshot | None:
@@ -46,25 +51,34 @@ def load_few(group_id: int) -> Snapshot | None:
 
     A plan in which all of it starts is the plan of `load`; else its reasons do not count, and `load` is needed.
     """
-    rows = _waiting(group_id, FEW + 1)
-    devices = sum(row.devices for row in rows)
-    if not 0 < len(rows) <= FEW or devices > MOST:
+    waiting = _waiting(group_id, FEW + 1)
+    devices = sum(row.devices for row in waiting)
+    if not 0 < len(waiting) <= FEW or devices > MOST:
         return None
     now = db_now()
     rooms = fitting_rooms(group_id, now, devices)
-    return None if rooms is None else _snapshot(group_id, rows, rooms, now)
+    return None if rooms is None else _snapshot(group_id, waiting, rooms, now)
 
 
-def _snapshot(group_id: int, rows: list[_Row], rooms: list[Room], now: datetime, *, everyone: bool = False) -> Snapshot:
+def _snapshot(
+    group_id: int,
+    waiting: Sequence[Row],
+    rooms: Sequence[Room],
+    now: datetime,
+    *,
+    everyone: bool = False,
+    guests: Sequence[Row] = (),
+) -> Snapshot:
     group = BackendGroup.objects.get(pk=group_id)
     rules = rules_of(group)
+    rows = [*waiting, *guests]
     tokens = {row.token for row in rows}
     sizes = [room.size for room in rooms]
     return Snapshot(
         group_id=group_id,
         combine=group.combine,
         nodes=tuple(Node(pk, idle, size, coming) for pk, idle, size, coming, present in rooms if present),
-        queue=tuple(_request(row) for row in rows),
+        queue=tuple(request_of(row) for row in waiting),
         capacity=sum(sizes),
         largest_node=max(sizes, default=0),
         sda_slots=_slots({row.sda: row.max_duplicates for row in rows if row.max_duplicates != NO_LIMIT}),
@@ -72,7 +86,7 @@ def _snapshot(group_id: int, rows: list[_Row], rooms: list[Room], now: datetime,
         now_ms=to_ms(now),
         running=_running(group_id, rules, rows, everyone=everyone),
         limits=read_limits(tokens),
-        spent=spent(tokens, now) if rules.policy is Policy.FAIR else {},
+        spent=spent(tokens, now) if everyone or rules.policy is Policy.FAIR else {},
     )
 
 
@@ -87,12 +101,13 @@ def rules_of(group: BackendGroup) -> Rules:
     )
 
 
-def _request(row: _Row) -> Request:
+def request_of(row: Row) -> Request:
+    """Give a waiting job in the policy's terms."""
     limit_ms = None if row.time_limit is None else row.time_limit // MS
     return Request(row.pk, row.token, row.sda, row.devices, row.priority, to_ms(row.requested_at), limit_ms)
 
 
-def _waiting(group_id: int, most: int | None = None) -> list[_Row]:
+def _waiting(group_id: int, most: int | None = None) -> list[Row]:
     queue: QuerySet[Job] = Job.objects.filter(WAITING, group=group_id, sda__reserved=False)
     rows = queue.order_by(*QUEUE_ORDER).values_list(
         "pk",
@@ -104,7 +119,7 @@ def _waiting(group_id: int, most: int | None = None) -> list[_Row]:
         "time_limit",
         "token__max_duplicates",
     )
-    return [_Row(*row) for row in rows[:most]]
+    return [Row(*row) for row in rows[:most]]
 
 
 def _slots(limits: dict[int, int]) -> dict[int, int]:
@@ -113,7 +128,7 @@ def _slots(limits: dict[int, int]) -> dict[int, int]:
     return {sda: max(0, limit - held[sda]) for sda, limit in limits.items()}
 
 
-def _running(group_id: int, rules: Rules, rows: list[_Row], *, everyone: bool) -> tuple[Running, ...]:
+def _running(group_id: int, rules: Rules, rows: list[Row], *, everyone: bool) -> tuple[Running, ...]:
     """Give the running jobs that a plan under these rules looks at, or everyone."""
     if everyone:
         return tuple(read_running(group_id, ALL))

@@ -61,6 +61,11 @@ def count_history() -> int:
     return count_rows("scheduler_job", without=Job.objects.filter(status__in=LIVE))
 
 
+def waited_for() -> list[int]:
+    """Give the backend groups in whose queues somebody waits."""
+    return list(Job.objects.filter(WAITING).order_by().values_list("group_id", flat=True).distinct())
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a waiting job stands in its group's queue, from 1 (0: it no longer waits), and who blocks there."""

@@ -14,6 +14,12 @@ def tick(*, group_id: int, **_future: object) -> None:
 
 
 @shared_task(ignore_result=True)
+def look_ahead() -> None:
+    """Estimate when waiting jobs will start."""
+    work.look_ahead_all()
+
+
+@shared_task(ignore_result=True)
 def tick_all() -> None:
     """Plan every queue in which somebody waits."""
     work.tick_all()

@@ -7,7 +7,7 @@ from backends.services.agents import quarantine
 from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import HOLDING, Cause, JobStatus
-from scheduler.models import WAITING, Job
+from scheduler.outlook import look_ahead
 from scheduler.queries import (
     abandoned_jobs,
     leaving_jobs,
@@ -15,6 +15,7 @@ from scheduler.queries import (
     powered_off_backends,
     stuck_jobs,
     uncleaned_devices,
+    waited_for,
 )
 from scheduler.services.jobs import end_job, preempt_job
 from scheduler.services.workers import lose_backend, power_down_backend
@@ -23,8 +24,14 @@ from scheduler.tick import tick
 
 def tick_all() -> None:
     """Tick every group with waiting jobs; one query when there are none."""
-    for group_id in Job.objects.filter(WAITING).order_by().values_list("group_id", flat=True).distinct():
+    for group_id in waited_for():
         tick(group_id)
+
+
+def look_ahead_all() -> None:
+    """Estimate when the jobs of every queue will start; one query when nobody waits."""
+    for group_id in waited_for():
+        look_ahead(group_id)
 
 
 def sweep() -> None:

@@ -17,6 +17,14 @@ from tokens.api.cards import Card, list_tokens
 
 IPMI = {PowerStatus.ON: 1, PowerStatus.OFF: 0, PowerStatus.UNKNOWN: -1, "": None, None: None}
 GROUP = ("group_id", "group__name", "group__description", "group__index", "group__combine")
+RULES = {
+    "policy": "policy",
+    "guardSeconds": "guard_s",
+    "preempt": "preempt",
+    "minRunSeconds": "min_run_s",
+    "noticeSeconds": "notice_s",
+    "draining": "draining",
+}
 NODE = ("pk", "type", "ip", "port", "name", "description", "status", "why", "agent__last_seen", "agent__version")
 BMC = ("bmc__ip", "bmc__status", "bmc__target", "bmc__checked_at")
 DEVICE = ("pk", "index", "backend_id", "backend__name", "status", "why", "drain_to", "model", "total_memory")
@@ -139,8 +147,8 @@ def group_card(pk: int, name: str, description: str, index: int, combine: bool) 
 
 def group_cards(groups: QuerySet[BackendGroup], showing: Showing) -> list[Card]:
     """Shape backend groups with their backends and the tokens that may use them: six queries."""
-    rows = groups.values_list("pk", "name", "description", "index", "combine")
-    cards = {row[0]: {**group_card(*row), "backends": []} for row in rows}
+    rows = groups.values_list("pk", "name", "description", "index", "combine", *RULES.values())
+    cards = {row[0]: {**group_card(*row[:5]), **dict(zip(RULES, row[5:], strict=True)), "backends": []} for row in rows}
     inside = Backend.objects.live().filter(group__in=cards).order_by("pk")
     for group, pk, name in inside.values_list("group_id", "pk", "name"):
         cards[group]["backends"].append({"id": pk, "name": name})

@@ -2,7 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from backends.choices import BackendStatus, BackendType, DeviceStatus, PowerVerb
+from backends.choices import BackendStatus, BackendType, DeviceStatus, PowerVerb, SchedulingPolicy
 from backends.models.nodes import MAX_DEVICES
 from backends.queries import live_backend_groups, live_backends
 from moreh_cloud.lib.api.parameters import Name, Parameters, Reference, References, Text, Whole, Word
@@ -86,10 +86,16 @@ class NamedBackend(serializers.Serializer[Any]):
 
 
 class BackendGroupSerializer(GroupOfBackend):
-    """A set of backends."""
+    """A set of backends, and how its queue is served."""
 
     tokenlist = PlainToken(many=True)
     backends = NamedBackend(many=True)
+    policy = serializers.ChoiceField(SchedulingPolicy.choices)
+    guardSeconds = serializers.IntegerField(help_text="seconds")
+    preempt = serializers.BooleanField()
+    minRunSeconds = serializers.IntegerField(help_text="seconds")
+    noticeSeconds = serializers.IntegerField(help_text="seconds")
+    draining = serializers.BooleanField()
 
 
 class PowerActionSerializer(serializers.Serializer[Any]):
@@ -150,7 +156,16 @@ class OneBackend(Parameters):
     force = serializers.BooleanField(default=False)
 
 
-class NewBackendGroup(Parameters):
+class SchedulingRules(Parameters):
+    policy = Word(SchedulingPolicy.choices, required=False)
+    guardSeconds = Whole(required=False, source="guard_s")
+    preempt = serializers.BooleanField(required=False)
+    minRunSeconds = Whole(required=False, source="min_run_s")
+    noticeSeconds = Whole(required=False, source="notice_s")
+    draining = serializers.BooleanField(required=False)
+
+
+class NewBackendGroup(SchedulingRules):
     label: Any = Name(required=False, source="name")
     group = Name(required=False, help_text="Another name of `label`.")
     description = Text(required=False, allow_blank=True)
@@ -165,7 +180,7 @@ class NewBackendGroup(Parameters):
         return {**attrs, "name": name}
 
 
-class BackendGroupChange(Parameters):
+class BackendGroupChange(SchedulingRules):
     id = Reference(live_backend_groups, source="group")
     label: Any = Name(required=False, source="name")
     description = Text(required=False, allow_blank=True)

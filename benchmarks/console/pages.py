@@ -28,6 +28,7 @@ PAGES = (
     Page("jobs", "/admin/console/jobs/"),
     Page("jobs, list", "/admin/scheduler/job/"),
     Page("job that waits", "/admin/scheduler/job/{job}/change/"),
+    Page("what if, two nodes drained", "/admin/console/what-if/?drain=gpu-0004*"),
     Page("history", "/admin/console/history/"),
     Page("history, in its middle", "/admin/console/history/?after={past}"),
     Page("history, one customer", "/admin/console/history/?token={token}"),

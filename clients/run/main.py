@@ -11,10 +11,12 @@ import typer
 
 from clients import __version__
 from clients.channel import Server
-from clients.run.client import JobClient, Request
-from clients.run.session import Session
+from clients.run import check
+from clients.run.client import JobClient, JobRefused, Request
+from clients.run.session import FAILED, Session
 from clients.secrets_on_disk import TokenMissing, read_token
 
+WOULD_WAIT = 75  # as sysexits.h says it: try again later
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False)
 
 
@@ -34,6 +36,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
     time_limit: Annotated[
         int, typer.Option(min=0, help="Seconds after which the job ends; short jobs may start sooner. 0: none.")
     ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would become of it; ask for nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Progress as JSON lines.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
@@ -41,6 +46,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
 
     COMMAND finds MOREH_JOB_ID, MOREH_WORKERS (ip:port,…) and MOREH_DEVICES (host:0,1;…) in its environment.
     The exit code is COMMAND's (128 + n for signal n), or: 1 no token, 125 no devices, 126 and 127 as in a shell.
+    With --dry-run: 0 it would start at once, 75 it would wait, 125 the server did not say.
     """
     try:
         token = read_token(token_file)
@@ -49,7 +55,20 @@ def run(  # noqa: PLR0917 - typer passes them by name
         raise typer.Exit(1) from error
     name = Path(command[0]).name
     request = Request(sda_id=sda, process_name=name, framework=framework, time_limit_s=time_limit)
+    if dry_run:
+        raise typer.Exit(_try(Server.from_env(server), token, request, _say(as_json)))
     raise typer.Exit(asyncio.run(_run(Server.from_env(server), token, request, command, _say(as_json))))
+
+
+def _try(server: Server, token: str, request: Request, say: Callable[[str], None]) -> int:
+    try:
+        told = check.check(server, token, request)
+    except JobRefused as refusal:
+        say(f"{refusal} ({refusal.code})")
+        return FAILED
+    for line in check.say(told):
+        say(line)
+    return 0 if told.starts else WOULD_WAIT
 
 
 async def _run(server: Server, token: str, request: Request, command: list[str], say: Callable[[str], None]) -> int:

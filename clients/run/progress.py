@@ -28,19 +28,25 @@ def _waiting(waiting: pb.Waiting) -> str:
         parts.append(f"behind job {waiting.blocker_job_id}")
     if waiting.reason:
         parts.append(waiting.reason)
+    if waiting.HasField("estimated_start_ms"):
+        parts.append(f"expected to start about {_clock(waiting.estimated_start_ms)}")
     return f"waiting: {', '.join(parts)}" if parts else "waiting"
 
 
 def _running(running: pb.Running) -> str:
     if running.HasField("preempted_at_ms"):
-        at = datetime.fromtimestamp(running.preempted_at_ms / 1000, UTC)
-        return f"its devices go to a more important job at {at:%H:%M:%S} UTC; it will wait and run again"
+        at = _clock(running.preempted_at_ms)
+        return f"its devices go to a more important job at {at}; it will wait and run again"
     return f"ready: {', '.join(_host(w.host, w.device_indexes) for w in running.workers)}"
 
 
 def _ended(ended: pb.Ended) -> str:
     why = ", ".join(part for part in (ended.reason, ended.detail) if part)
     return f"{ended.status.lower()}: {why}" if why else ended.status.lower()
+
+
+def _clock(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _host(name: str, indexes: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from moreh_cloud.console.pages import (
     timeline,
     usage,
     usage_file,
+    whatif,
 )
 from moreh_cloud.console.pages.filters import keeps_filters
 from moreh_cloud.console.pages.frame import for_operators
@@ -39,6 +40,7 @@ urlpatterns = [
     path("heat/holders", for_operators(heat.holders), name="heat-holders"),
     path("jobs/", for_operators(keeps_filters(jobs.jobs)), name="jobs"),
     path("jobs/<int:pk>/outlook", for_operators(moves.outlook), name="job-outlook"),
+    path("what-if/", for_operators(whatif.what_if), name="what-if"),
     path("history/", for_operators(keeps_filters(history.history)), name="history"),
     path("history/export.<str:kind>", for_operators(exports.export), name="history-export"),
     path("history/timeline/", for_operators(keeps_filters(timeline.timeline)), name="timeline"),

@@ -1,6 +1,6 @@
 """The one clock: the database's, because the clocks of our hosts disagree."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
@@ -9,6 +9,11 @@ def to_ms(at: datetime) -> int:
     """Give an aware time as whole milliseconds since 1970, exactly."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def from_ms(ms: int) -> datetime:
+    """Give the time that is so many milliseconds after 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 
 
 def whole_ms(at: datetime) -> datetime:

@@ -80,6 +80,7 @@ UNFOLD = {
             _part(
                 _("Work"),
                 _page(_("Jobs"), "jobs", "play_circle"),
+                _page(_("What if"), "what-if", "alt_route"),
                 _page(_("History"), "history", "history_toggle_off"),
                 _item(_("Job list"), "scheduler_job", "list"),
             ),

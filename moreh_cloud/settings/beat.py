@@ -4,6 +4,7 @@ from typing import Any
 
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "tick": {"task": "scheduler.tasks.tick_all", "schedule": 2.0, "options": {"expires": 10}},
+    "look_ahead": {"task": "scheduler.tasks.look_ahead", "schedule": 3.0, "options": {"expires": 10}},
     "sweep": {"task": "scheduler.tasks.sweep", "schedule": 5.0, "options": {"expires": 20}},
     "reconcile": {"task": "scheduler.tasks.reconcile", "schedule": 60.0, "options": {"expires": 60}},
     "power-sweep": {

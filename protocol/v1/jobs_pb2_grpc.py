@@ -40,6 +40,11 @@ class JobsStub:
                 request_serializer=protocol_dot_v1_dot_jobs__pb2.ClientMessage.SerializeToString,
                 response_deserializer=protocol_dot_v1_dot_jobs__pb2.JobUpdate.FromString,
                 _registered_method=True)
+        self.Check = channel.unary_unary(
+                '/moreh.sdamanager.v1.Jobs/Check',
+                request_serializer=protocol_dot_v1_dot_jobs__pb2.CheckRequest.SerializeToString,
+                response_deserializer=protocol_dot_v1_dot_jobs__pb2.CheckResponse.FromString,
+                _registered_method=True)
 
 
 class JobsServicer:
@@ -54,6 +59,13 @@ class JobsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Check(self, request, context):
+        """What would become of a job if it were asked for now; nothing is asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +73,11 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.Run,
                     request_deserializer=protocol_dot_v1_dot_jobs__pb2.ClientMessage.FromString,
                     response_serializer=protocol_dot_v1_dot_jobs__pb2.JobUpdate.SerializeToString,
+            ),
+            'Check': grpc.unary_unary_rpc_method_handler(
+                    servicer.Check,
+                    request_deserializer=protocol_dot_v1_dot_jobs__pb2.CheckRequest.FromString,
+                    response_serializer=protocol_dot_v1_dot_jobs__pb2.CheckResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +108,33 @@ class Jobs:
             '/moreh.sdamanager.v1.Jobs/Run',
             protocol_dot_v1_dot_jobs__pb2.ClientMessage.SerializeToString,
             protocol_dot_v1_dot_jobs__pb2.JobUpdate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Check(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/moreh.sdamanager.v1.Jobs/Check',
+            protocol_dot_v1_dot_jobs__pb2.CheckRequest.SerializeToString,
+            protocol_dot_v1_dot_jobs__pb2.CheckResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class JobsStub:
     """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
     The server sends an update for each change and closes the stream after Ended.
     """
+    Check: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CheckRequest, _jobs_pb2.CheckResponse]
+    """What would become of a job if it were asked for now; nothing is asked for."""
 
 @_typing.type_check_only
 class JobsAsyncStub(JobsStub):
@@ -47,6 +49,8 @@ class JobsAsyncStub(JobsStub):
     """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
     The server sends an update for each change and closes the stream after Ended.
     """
+    Check: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CheckRequest, _jobs_pb2.CheckResponse]  # type: ignore[assignment]
+    """What would become of a job if it were asked for now; nothing is asked for."""
 
 class JobsServicer(metaclass=_abc_1.ABCMeta):
     """Carries the metadata `authorization: Bearer <token value>`."""
@@ -60,5 +64,13 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
         The server sends an update for each change and closes the stream after Ended.
         """
+
+    @_abc_1.abstractmethod
+    def Check(
+        self,
+        request: _jobs_pb2.CheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.CheckResponse, _abc.Awaitable[_jobs_pb2.CheckResponse]]:
+        """What would become of a job if it were asked for now; nothing is asked for."""
 
 def add_JobsServicer_to_server(servicer: JobsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

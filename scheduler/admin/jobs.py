@@ -26,7 +26,7 @@ from moreh_cloud.lib.admin import (
     confirmed,
     link_to,
 )
-from scheduler.admin.picture import picture, place
+from scheduler.admin.picture import picture
 from scheduler.admin.tones import JOB, WORKER
 from scheduler.choices import LIVE, OVER, Cause, JobStatus
 from scheduler.models import Job, Worker
@@ -144,7 +144,7 @@ class JobAdmin(GrowingAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:
-            context["picture"] = picture(row) | {"why": self.told_why(row), "place": place(row)}
+            context["picture"] = picture(row) | {"why": self.told_why(row)}
         return super().render_change_form(request, context, *args, **kwargs)
 
     @confirmed(

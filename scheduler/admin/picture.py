@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.utils.translation import gettext as _told
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +14,8 @@ from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Message
 from scheduler.choices import HOLDING, JobStatus
 from scheduler.models import WAITING, Job
-from scheduler.queries import held_by_jobs, workers_of
+from scheduler.outlook import estimates
+from scheduler.queries import Place, held_by_jobs, places_of, workers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,15 @@ class Shelf:
 
 
 def picture(job: Job) -> dict[str, Any]:
-    """Give all of it, in four queries."""
-    return {"steps": steps(job, db_now()), "shelves": shelves(job), "holds": job.status in HOLDING}
+    """Give all of it, in four queries, and two more while it waits."""
+    waits = job.status == JobStatus.WAITING
+    return {
+        "steps": steps(job, db_now()),
+        "shelves": shelves(job),
+        "holds": job.status in HOLDING,
+        "place": place(job) if waits else "",
+        "estimate": estimates([job.group_id]).get(job.pk) if waits else None,
+    }
 
 
 def steps(job: Job, now: datetime) -> list[Step]:
@@ -59,16 +67,10 @@ def steps(job: Job, now: datetime) -> list[Step]:
 
 def place(job: Job) -> str:
     """Say where a waiting job stands in its group's queue."""
-    if job.status != JobStatus.WAITING:
-        return ""
-    queue = Job.objects.filter(WAITING, group=job.group_id)
-    ahead = queue.filter(
-        Q(priority__gt=job.priority)
-        | Q(priority=job.priority, requested_at__lt=job.requested_at)
-        | Q(priority=job.priority, requested_at=job.requested_at, pk__lt=job.pk)
-    )
+    number = places_of([job]).get(job.pk, Place()).number
+    waiting = Job.objects.filter(WAITING, group=job.group_id).count()
     told = _told("%(place)s of %(all)s in %(group)s")
-    return told % {"place": ahead.count() + 1, "all": queue.count(), "group": job.group.name}
+    return told % {"place": number, "all": waiting, "group": job.group.name} if number else ""
 
 
 def shelves(job: Job) -> list[Shelf]:

@@ -10,6 +10,7 @@ from moreh_cloud.lib.api.shapes import Showing
 from moreh_cloud.lib.api.times import iso
 from scheduler.choices import JobStatus
 from scheduler.models import Job, Worker
+from scheduler.outlook import Estimate, estimates
 from scheduler.queries import Place
 from scheduler.why import in_words
 from tokens.api.cards import Card, token_cards
@@ -19,8 +20,10 @@ NOWHERE = json.dumps({"device_info": []})
 FIELDS = (
     *("pk", "token_id", "sda_id", "priority", "status", "cause", "detail", "pid", "process_name", "framework"),
     *("version", "requested_at", "started_at", "ended_at", "referer_protocol", "referer_ip", "num_devices"),
-    *("pending_reason", "pending_needed", "pending_available"),
+    *("pending_reason", "pending_needed", "pending_available", "group_id", "time_limit"),
 )
+
+STATUS, GROUP = FIELDS.index("status"), FIELDS.index("group_id")
 
 
 def job_cards(jobs: QuerySet[Job], showing: Showing, places: Mapping[int, Place] | None = None) -> list[Card]:
@@ -29,7 +32,11 @@ def job_cards(jobs: QuerySet[Job], showing: Showing, places: Mapping[int, Place]
     rows = list(chosen.values_list(*FIELDS))
     tokens = token_cards(Token.objects.filter(pk__in={row[1] for row in rows}), showing)
     devices = _device_info([row[0] for row in rows])
-    return [_card(row, tokens, devices.get(row[0], NOWHERE), (places or {}).get(row[0], Place())) for row in rows]
+    starts = estimates({row[GROUP] for row in rows if row[STATUS] == JobStatus.WAITING})
+    return [
+        _card(row, tokens, devices.get(row[0], NOWHERE), (places or {}).get(row[0], Place()), starts.get(row[0]))
+        for row in rows
+    ]
 
 
 def _device_info(jobs: list[int]) -> dict[int, str]:
@@ -41,9 +48,11 @@ def _device_info(jobs: list[int]) -> dict[int, str]:
     return {job: json.dumps({"device_info": found}, ensure_ascii=False) for job, found in hosts.items()}
 
 
-def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, place: Place) -> Card:
+def _card(
+    row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, place: Place, start: Estimate | None
+) -> Card:
     pk, token, sda, priority, status, cause, detail, pid, process, framework, version, *rest = row
-    requested_at, started_at, ended_at, protocol, ip, num_devices, reason, needed, available = rest
+    requested_at, started_at, ended_at, protocol, ip, num_devices, reason, needed, available, _group, limit = rest
     waits = status == JobStatus.WAITING
     return {
         "id": pk,
@@ -66,5 +75,7 @@ def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, pl
         "queuePosition": (place.number or None) if waits else None,
         "pendingReason": in_words(reason, needed, available, place.head) if waits else None,
         "pendingCode": (reason or None) if waits else None,
-        "estimatedStart": None,  # unknown: a job says nothing of how long it will run
+        "estimatedStart": iso(start.at) if waits and start else None,
+        "estimateBasis": start.basis if waits and start else None,
+        "timeLimit": None if limit is None else int(limit.total_seconds()),
     }

@@ -1,7 +1,8 @@
 """When waiting jobs will start, by letting the plan run on in virtual time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from scheduler.policy.ordering import in_order
@@ -18,10 +19,20 @@ class Expected:
     """How long jobs are expected to run, in milliseconds: waiting ones from their start, running ones from now on.
 
     A job that is missing ends at a time that nobody knows, and whoever waits for its devices starts at such a time.
+    `limited` are the jobs of which only their time limit is known: they end then at the latest.
     """
 
     runs: Mapping[int, int]
     remaining: Mapping[int, int]
+    limited: frozenset[int] = frozenset()
+
+
+class Basis(StrEnum):
+    """What an estimated start rests on. The values stay as they are on the wire."""
+
+    FREE = "FREE"  # nobody has to end first
+    LIMITS = "LIMITS"  # time limits: all who end before it do so then at the latest
+    HISTORY = "HISTORY"  # how long such jobs ran before
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +41,41 @@ class Start:
 
     at_ms: int
     devices: tuple[tuple[int, int], ...]
+    basis: Basis = Basis.FREE
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """When waiting jobs start; of those that are missing nobody knows, or only that it is later than `until_ms`.
+
+    `until_ms`: nobody looked further than this; None: as far as anything is known.
+    """
+
+    starts: Mapping[int, Start]
+    until_ms: int | None = None
 
 
 def forecast(
-    snapshot: Snapshot, expected: Expected, *, leaving: Iterable[int] = (), most_steps: int = MOST_STEPS
-) -> dict[int, Start]:
-    """Say when waiting jobs start, if nothing else arrives and nobody is preempted; unknown ones are left out.
+    snapshot: Snapshot,
+    expected: Expected,
+    *,
+    leaving: Iterable[int] = (),
+    most_steps: int = MOST_STEPS,
+    enough: Callable[[], bool] = lambda: False,
+) -> Foreseen:
+    """Say when waiting jobs start, if nothing else arrives and nobody is preempted.
 
-    Devices that are being cleaned count as free. Nothing comes back on nodes that are `leaving`.
+    Devices that are being cleaned count as free. Nothing comes back on nodes that are `leaving`. `enough` is asked
+    before each moment, so that the caller, who has a clock, can end it.
     """
     future = _Future(snapshot, expected, frozenset(leaving))
     for _step in range(most_steps):
         future.start()
         if not future.advance():
+            return Foreseen(future.found)
+        if enough():
             break
-    return future.found
+    return Foreseen(future.found, future.now_ms)
 
 
 class _Future:
@@ -62,6 +93,11 @@ class _Future:
         heapify(self._ends)
         self._slots = dict(snapshot.sda_slots)
         self._sdas: dict[int, int] = {}
+        self._basis = Basis.FREE
+
+    @property
+    def now_ms(self) -> int:
+        return self._now.now_ms
 
     def start(self) -> None:
         """Let everybody start who can now."""
@@ -81,14 +117,17 @@ class _Future:
         at_ms = self._ends[0][0]
         limits = self._now.limits
         while self._ends and self._ends[0][0] == at_ms:
-            limits = self._end(heappop(self._ends)[1], limits)
+            id_ = heappop(self._ends)[1]
+            limits = self._end(id_, limits)
+            if self._basis is not Basis.HISTORY:
+                self._basis = Basis.LIMITS if id_ in self._expected.limited else Basis.HISTORY
         self._now = replace(self._now, limits=limits)
         self._go_on(at_ms, self._now.queue)
         return True
 
     def _begin(self, request: Request, placed: Placed) -> None:
         at_ms = self._now.now_ms
-        self.found[request.id] = Start(at_ms, placed.devices)
+        self.found[request.id] = Start(at_ms, placed.devices, self._basis)
         limit = None if request.limit_ms is None else at_ms + request.limit_ms
         job = Running(request.id, request.token_id, request.priority, placed.devices, at_ms, limit)
         self._running[request.id] = job

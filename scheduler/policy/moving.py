@@ -11,10 +11,11 @@ class Standing:
     priority: int
     requested_at: datetime
     id: int
+    turn: int = 0
 
     @property
-    def key(self) -> tuple[int, datetime, int]:
-        return (-self.priority, self.requested_at, self.id)
+    def key(self) -> tuple[int, int, datetime, int]:
+        return (-self.priority, self.turn, self.requested_at, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,16 @@ class Move:
 
 
 def move_between(
-    job: Standing, ahead: Standing | None, behind: Standing | None, *, least: int, most: int
+    job: Standing, ahead: Standing | None, behind: Standing | None, *, least: int, most: int, fair: bool = False
 ) -> Move | None:
     """Give the smallest change of priority that puts a job behind `ahead` and in front of `behind`.
 
     Both are its neighbours at the wished place, without itself; None is an end of the queue. Among jobs of one
-    priority the older request stays in front. None when not even the limit of priorities is enough.
+    priority the older request stays in front; where the queue is `fair` their shares decide, so that only another
+    priority surely stands in front or behind. None when not even the limit of priorities is enough.
     """
-    highest = most if ahead is None else ahead.priority - _in_front(job, ahead)
-    lowest = least if behind is None else behind.priority + _in_front(behind, job)
+    highest = most if ahead is None else ahead.priority - (fair or _in_front(job, ahead))
+    lowest = least if behind is None else behind.priority + (fair or _in_front(behind, job))
     if lowest <= highest:
         return Move(min(max(job.priority, lowest), highest), exact=True)
     upwards = behind is not None and behind.key < job.key

@@ -58,7 +58,10 @@ class _Turn:
         """Say whether everyone who is still to be decided waits."""
         if self._snapshot.rules.draining:
             return True
-        return self._head is not None and (not self._passing or not self._free.total + self._held)
+        if self._head is None:
+            return False
+        borrowed = self._held if self._hold.start_ms is not None else 0
+        return not self._passing or not self._free.total + borrowed
 
     def let_go(self) -> None:
         """Put what is held for the head back among the free devices."""

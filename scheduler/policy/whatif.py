@@ -1,14 +1,14 @@
 """What an operator's change would do to a queue: the same plan and forecast, on a world that is changed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from scheduler.policy.forecast import Expected, Start, forecast
 from scheduler.policy.plan import plan
-from scheduler.policy.reasons import Placed, Waits
-from scheduler.policy.snapshot import Node, Request, Snapshot
+from scheduler.policy.reasons import Placed, Reason, Waits
+from scheduler.policy.snapshot import Node, Request, Rules, Running, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,9 @@ class Change:
     """What is asked about; several things may change at once.
 
     `drain`: nodes that take no new jobs and give nothing back. `leave`: nodes that move to another group, likewise.
-    `add`: sizes of nodes that come, empty. `priorities`: new ones, by job. `cancel`: jobs that are taken out of the
-    queue or ended. `submit`: jobs that are not there yet; their ids are negative.
+    `add`: sizes of nodes that come, empty. `join`: nodes that come from another group, with what runs on them
+    (`joining`). `priorities`: new ones, by job. `cancel`: jobs that are taken out of the queue or ended. `submit`:
+    jobs that are not there yet; their ids are negative. `rules`: what holds for the group from now on.
     """
 
     drain: frozenset[int] = frozenset()
@@ -26,6 +27,9 @@ class Change:
     priorities: Mapping[int, int] = field(default_factory=dict)
     cancel: frozenset[int] = frozenset()
     submit: tuple[Request, ...] = ()
+    join: tuple[Node, ...] = ()
+    joining: tuple[Running, ...] = ()
+    rules: Rules | None = None
 
 
 class Effect(StrEnum):
@@ -36,24 +40,40 @@ class Effect(StrEnum):
     LATER = "later"
     STARTS = "starts"  # when it would start could not be told before, and can be now
     STALLS = "stalls"  # it cannot be told any more
+    BREAKS = "breaks"  # it could start one day, and never can with the change
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """When a job starts without and with the change (None: nobody knows), and why it does not at once."""
+    """When a job starts without and with the change (None: nobody knows), and why it does not at once either way.
+
+    `cut`: nobody looked further than `Answer.until_ms`, so that None may only mean later than that.
+    """
 
     request: Request
     before: Start | None
     after: Start | None
     waits: Waits | None
+    waited: Waits | None = None
+    cut: bool = False
 
     @property
     def effect(self) -> Effect:
-        if self.before is None or self.after is None:
-            known = (self.before is not None, self.after is not None)
-            return {(True, False): Effect.STALLS, (False, True): Effect.STARTS}.get(known, Effect.SAME)
+        """Say in one word what becomes of it."""
+        if _never(self.waits) and not _never(self.waited):
+            return Effect.BREAKS
+        if self.before is None and self.after is None:
+            return Effect.SAME
+        if self.before is None:
+            return Effect.SOONER if self.cut else Effect.STARTS
+        if self.after is None:
+            return Effect.LATER if self.cut else Effect.STALLS
         earlier = self.before.at_ms - self.after.at_ms
         return Effect.SAME if not earlier else Effect.SOONER if earlier > 0 else Effect.LATER
+
+
+def _never(waits: Waits | None) -> bool:
+    return waits is not None and waits.reason is Reason.NEVER_FITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +84,44 @@ class Answer:
     outcomes: tuple[Outcome, ...]
     stay: tuple[int, ...]
     """Running jobs on nodes that drain or leave: the drain waits for them."""
+    until_ms: int | None = None
+    """Nobody looked further than this; None: as far as anything is known."""
 
 
-def what_if(snapshot: Snapshot, expected: Expected, change: Change) -> Answer:
-    """Answer what becomes of the queue when the change is made now."""
+def what_if(
+    snapshot: Snapshot, expected: Expected, change: Change, *, enough: Callable[[], bool] = lambda: False
+) -> Answer:
+    """Answer what becomes of the queue when the change is made now; `enough` as for `forecast`, asked of each half."""
     world = changed(snapshot, change)
     gone = change.drain | change.leave
-    before = forecast(snapshot, expected)
-    after = forecast(world, expected, leaving=gone)
+    before = forecast(snapshot, expected, enough=enough)
+    after = forecast(world, expected, leaving=gone, enough=enough)
+    until = min((ms for ms in (before.until_ms, after.until_ms) if ms is not None), default=None)
     asked = {request.id: request for request in world.queue}
+    waited = _waits(snapshot)
     outcomes = tuple(
         Outcome(
-            asked[decision.request_id],
-            before.get(decision.request_id),
-            after.get(decision.request_id),
-            None if isinstance(decision, Placed) else decision,
+            asked[id_],
+            _within(before.starts.get(id_), until),
+            _within(after.starts.get(id_), until),
+            waits,
+            waited.get(id_),
+            cut=until is not None,
         )
-        for decision in plan(world)
+        for id_, waits in _waits(world).items()
     )
     stay = tuple(job.id for job in world.running if any(node in gone for node, _mask in job.devices))
-    return Answer(world, outcomes, stay)
+    return Answer(world, outcomes, stay, until)
+
+
+def _waits(world: Snapshot) -> dict[int, Waits | None]:
+    """Plan: who waits for what, and who does not, in the order in which they are tried."""
+    return {one.request_id: None if isinstance(one, Placed) else one for one in plan(world)}
+
+
+def _within(start: Start | None, until_ms: int | None) -> Start | None:
+    """Keep a start only up to the moment to which both futures were looked at: beyond it they cannot be compared."""
+    return None if start and until_ms is not None and start.at_ms >= until_ms else start
 
 
 def changed(snapshot: Snapshot, change: Change) -> Snapshot:
@@ -95,14 +133,26 @@ def changed(snapshot: Snapshot, change: Change) -> Snapshot:
         for node in snapshot.nodes
         if node.id not in change.leave
     ]
+    new = [Node(-1 - place, (1 << size) - 1, size) for place, size in enumerate(change.add)]
+    running = [job for job in snapshot.running if job.id not in change.cancel]
     return replace(
         snapshot,
-        nodes=(*nodes, *(Node(-1 - place, (1 << size) - 1, size) for place, size in enumerate(change.add))),
-        capacity=snapshot.capacity - _size(snapshot, change.leave) + sum(change.add),
+        rules=change.rules or snapshot.rules,
+        nodes=(*nodes, *change.join, *new),
+        capacity=snapshot.capacity - _size(snapshot, change.leave) + sum(node.size for node in (*change.join, *new)),
         largest_node=_largest(snapshot, change),
         queue=tuple(_waiting(snapshot.queue, change)),
-        running=tuple(job for job in snapshot.running if job.id not in change.cancel),
+        running=tuple(_together(running, change.joining)),
     )
+
+
+def _together(here: Sequence[Running], joining: Sequence[Running]) -> list[Running]:
+    """Put together what runs here and on nodes that come, also where it is one job."""
+    known = {job.id: job for job in here}
+    for job in joining:
+        mine = known.get(job.id)
+        known[job.id] = job if mine is None else replace(mine, devices=(*mine.devices, *job.devices))
+    return list(known.values())
 
 
 def _freed(snapshot: Snapshot, canceled: frozenset[int]) -> Counter[int]:
@@ -121,7 +171,8 @@ def _largest(snapshot: Snapshot, change: Change) -> int:
     """Give the largest node that is left; while some nodes are away, theirs may still be the largest."""
     here = [node.size for node in snapshot.nodes]
     left = [node.size for node in snapshot.nodes if node.id not in change.leave]
-    return max([*left, *change.add, snapshot.largest_node if sum(here) < snapshot.capacity else 0])
+    come = [*change.add, *(node.size for node in change.join)]
+    return max([*left, *come, snapshot.largest_node if sum(here) < snapshot.capacity else 0])
 
 
 def _waiting(queue: Sequence[Request], change: Change) -> list[Request]:

@@ -19,6 +19,7 @@ from scheduler.errors import JobFinished
 from scheduler.models import Job
 from scheduler.rpc.lookout import Lookout
 from scheduler.rpc.outbox import Outbox
+from scheduler.rpc.trial import check
 from scheduler.rpc.updates import read_updates
 from scheduler.services.jobs import (
     Ask,
@@ -63,6 +64,11 @@ class Jobs(JobsServicer):
         self.lookout = Lookout(self._look)
         self._lines: dict[int, set[Line]] = {}
         self._signs: dict[int, SignOfLife] = {}
+        self._trying = asyncio.Lock()
+
+    async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
+        async with self._trying:  # one look ahead at a time, or streams would wait for many
+            return await in_thread(check, bearer(context), request)
 
     async def Run(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.JobUpdate]:
         messages = aiter(request_iterator)

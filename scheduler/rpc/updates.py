@@ -6,7 +6,9 @@ from moreh_cloud.lib.clock import to_ms
 from protocol.v1 import jobs_pb2 as pb
 from scheduler.choices import HOLDING, JobStatus
 from scheduler.models import Job, Worker
-from scheduler.policy.reasons import Reason
+from scheduler.outlook import Estimate, estimates
+from scheduler.policy.forecast import Start
+from scheduler.policy.reasons import Reason, Waits
 from scheduler.queries import Place, current_workers, places_of
 
 
@@ -20,14 +22,15 @@ def read_updates(seen: Mapping[int, int]) -> list[pb.JobUpdate]:
     workers: dict[int, list[Worker]] = {}
     for worker in current_workers(job.pk for job in jobs if job.status in HOLDING):
         workers.setdefault(worker.job_id, []).append(worker)
-    places = places_of([job for job in jobs if job.status == JobStatus.WAITING])
-    return [_update(job, workers.get(job.pk, []), places.get(job.pk, Place())) for job in jobs]
+    waiting = [job for job in jobs if job.status == JobStatus.WAITING]
+    places, starts = places_of(waiting), estimates({job.group_id for job in waiting})
+    return [_update(job, workers.get(job.pk, []), places.get(job.pk, Place()), starts.get(job.pk)) for job in jobs]
 
 
-def _update(job: Job, workers: Iterable[Worker], place: Place) -> pb.JobUpdate:
+def _update(job: Job, workers: Iterable[Worker], place: Place, start: Estimate | None) -> pb.JobUpdate:
     update = pb.JobUpdate(job_id=job.pk, revision=job.revision, attempt=job.attempt)
     if job.status == JobStatus.WAITING:
-        update.waiting.CopyFrom(_waiting(job, place))
+        update.waiting.CopyFrom(_waiting(job, place, start))
     elif job.status == JobStatus.SUBMITTED:
         update.submitted.hosts.extend(
             pb.HostDevices(host=worker.backend.name, device_indexes=worker.devices) for worker in workers
@@ -46,11 +49,24 @@ def _update(job: Job, workers: Iterable[Worker], place: Place) -> pb.JobUpdate:
     return update
 
 
-def _waiting(job: Job, place: Place) -> pb.Waiting:
+def _waiting(job: Job, place: Place, start: Estimate | None) -> pb.Waiting:
     return pb.Waiting(
         place=place.number,
         reason=job.pending_reason,
         needed=job.pending_needed or job.num_devices,
         available=job.pending_available,
         blocker_job_id=place.head if job.pending_reason == Reason.BLOCKED_BY_HEAD else 0,
+        estimated_start_ms=None if start is None else to_ms(start.at),
+    )
+
+
+def waiting_at(place: int, waits: Waits, start: Start | None) -> pb.Waiting:
+    """Say where a job would stand that is not there yet, and why."""
+    return pb.Waiting(
+        place=place,
+        reason=waits.reason,
+        needed=waits.needed,
+        available=waits.available,
+        blocker_job_id=waits.blocker or 0,
+        estimated_start_ms=None if start is None else start.at_ms,
     )

@@ -317,6 +317,12 @@ def test_backend_groups_are_made_changed_and_deleted(api: APIClient) -> None:
         "combine": False,
         "tokenlist": [],
         "backends": [{"id": one.pk, "name": one.name}, {"id": two.pk, "name": two.name}],
+        "policy": "strict",
+        "guardSeconds": 3600,
+        "preempt": False,
+        "minRunSeconds": 600,
+        "noticeSeconds": 60,
+        "draining": False,
     }
     changed = done(api.put(url, {"id": pk, "label": "faster", "index": -1, "backends": [two.pk]}))
     assert [changed[name] for name in ("name", "index", "backends")] == [

@@ -47,6 +47,7 @@ class Manager(JobsServicer):
         self.heard: list[pb.ClientMessage] = []
         self.current: pb.JobUpdate | None = None
         self.refusal: grpc.Status | None = None
+        self.told: pb.CheckResponse | None = None
         self.streams = 0
         self.deaf = False
         self.server: grpc.aio.Server | None = None
@@ -54,6 +55,13 @@ class Manager(JobsServicer):
         self._listeners: set[asyncio.Queue[pb.JobUpdate | None]] = set()
         self._news = asyncio.Condition()
         self._pushed: asyncio.Queue[pb.JobUpdate | None]
+
+    async def Check(  # noqa: N802 - the protocol's name
+        self, _request: pb.CheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.CheckResponse:
+        if self.told is None:
+            await context.abort_with_status(rich(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "No such token."))
+        return self.told
 
     async def Run(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[pb.ClientMessage], context: grpc.aio.ServicerContext[Any, Any]

@@ -38,12 +38,14 @@ def rows(api: APIClient, address: str, **asked: Any) -> tuple[Any, list[dict[str
 LISTS = {
     "backend": "id,type,ip,port,name,description,status,reason,lastSeen,agentVersion,devices,group.id,group.name,"
     "group.description,group.index,group.combine,group.tokenlist,ipmi.ip,ipmi.status,ipmi.target,ipmi.checkedAt,agentKey",
-    "backend/group": "id,name,description,index,combine,tokenlist,backends",
-    "token": "value,description,priority,maxSdaCount,maxDuplicates,targetSdaId,accessLevel,env,grouplist",
-    "token/group": "id,name,description,index,combine,tokenlist",
+    "backend/group": (
+        "id,name,description,index,combine,tokenlist,backends,policy,guardSeconds,preempt,minRunSeconds,noticeSeconds,draining"
+    ),
+    "token": "value,description,priority,maxSdaCount,maxDuplicates,targetSdaId,accessLevel,env,grouplist,maxDevices",
+    "token/group": "id,name,description,index,combine,tokenlist,maxDevices",
     "sdamodel/group": "id,name,description,index,combine,tokenlist,backendGroup.id,backendGroup.name,sdamodels",
     "sda/utilizations": "id,pid,ptype,processName,sdautils",
-    "membership": "id,name,description,index,combine,tokenlist,sdamodelgroups",
+    "membership": "id,name,description,index,combine,tokenlist,maxDevices,sdamodelgroups",
 }
 ADDRESSES = (*LISTS, "sdamodel", "sda", "scheduler/queue", "scheduler/history", "log/sdamanager/event", "usage")
 

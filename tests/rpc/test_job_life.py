@@ -8,16 +8,19 @@ from typing import Any
 import grpc
 import pytest
 import redis
+from django.core.cache import cache
 from django.db.models import F
 
 from backends.choices import DEFAULT_GROUP, DeviceStatus
 from backends.models import Device, Order
 from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.clock import db_now, to_ms
 from protocol.v1 import jobs_pb2 as pb
 from protocol.v1.agents_pb2 import WorkerLost
+from protocol.v1.jobs_pb2_grpc import JobsStub
 from scheduler.choices import JobStatus, WorkerState
 from scheduler.models import Allocation, Job, Worker
+from scheduler.outlook import look_ahead
 from scheduler.services.jobs import resume_key
 from scheduler.tick import tick
 from scheduler.work import sweep
@@ -139,6 +142,45 @@ def test_a_job_behind_the_head_names_who_blocks_it(manager: Server, connect: Con
     tick(DEFAULT_GROUP)
     why = behind.hear().waiting
     assert (why.place, why.reason, why.blocker_job_id) == (2, "BLOCKED_BY_HEAD", head_id)
+
+
+def test_a_waiting_job_hears_when_it_may_start(manager: Server, connect: Connect) -> None:
+    cache.clear()
+    held = make.running_job(make.ready_backend(1))
+    Job.objects.filter(pk=held.pk).update(time_limit=timedelta(hours=1))
+    client = Client(connect(manager), make.sda(1).token.value)
+    client.open()
+    assert not client.hear().waiting.HasField("estimated_start_ms")
+    look_ahead(DEFAULT_GROUP)
+    told = client.hear().waiting.estimated_start_ms
+    held.refresh_from_db()
+    assert held.submitted_at
+    assert told == to_ms(held.submitted_at) + 3_600_000
+    cache.clear()
+
+
+def test_before_it_asks_a_client_hears_what_would_become_of_it(manager: Server, connect: Connect) -> None:
+    make.running_job(make.ready_backend(2))
+    stub = JobsStub(connect(manager))
+
+    def check(num_devices: int, **asked: int) -> pb.CheckResponse:
+        secret = make.sda(num_devices).token.value
+        return stub.Check(pb.CheckRequest(**asked), metadata=(("authorization", f"Bearer {secret}"),), timeout=10)
+
+    fits = check(1, time_limit_s=60)
+    assert (fits.starts, fits.device_count, fits.HasField("waiting"), list(fits.remedies)) == (True, 1, False, [])
+    waits = check(2)
+    assert (waits.starts, waits.waiting.place, waits.waiting.reason) == (False, 1, "NOT_ENOUGH_DEVICES")
+    assert (waits.waiting.needed, waits.waiting.available, waits.waiting.HasField("estimated_start_ms")) == (
+        2,
+        1,
+        False,
+    )
+    assert [(one.change, one.value) for one in waits.remedies] == [("nodes", 1)]
+    with pytest.raises(grpc.RpcError) as refused:
+        check(1, sda_id=99)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert Job.objects.count() == 1
 
 
 def test_a_program_that_fails_fails_its_job(manager: Server, connect: Connect) -> None:

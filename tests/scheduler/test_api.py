@@ -10,7 +10,7 @@ from moreh_cloud.lib.api.times import iso
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause
 from scheduler.models import Job
-from scheduler.services.jobs import finish_job
+from scheduler.services.jobs import finish_job, set_job_priority
 from scheduler.tick import tick
 from tests import make
 from tests.api import V2, client, done, events, refused
@@ -63,6 +63,8 @@ def test_jobs_are_shaped_as_the_contract_says(api: APIClient) -> None:
         "pendingReason": "It needs 3 devices; its group has at most 2.",
         "pendingCode": "NEVER_FITS",
         "estimatedStart": None,
+        "estimateBasis": None,
+        "timeLimit": None,
     }
 
 
@@ -214,3 +216,77 @@ def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django
         assert len(api.get(QUEUE).json()) == rows
     with django_assert_num_queries(9):  # and here the number of jobs instead of places
         assert len(api.get(HISTORY).json()["jobs"]) == rows
+
+
+def outlook(api: APIClient, **asked: Any) -> Any:
+    answer = api.get(f"{V2}/scheduler/outlook", asked)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_before_a_job_is_submitted_it_is_told_what_would_become_of_it_and_that_comes_true(api: APIClient) -> None:
+    make.running_job(make.ready_backend(2))
+    small, large = make.sda(1), make.sda(2)
+    told = outlook(api, token=small.token.value)
+    assert (told["starts"], told["deviceCount"], told["queuePosition"], told["changes"]) == (True, 1, 1, [])
+    assert told["estimateBasis"] == "FREE"
+    told = outlook(api, token=large.token.value)
+    waits = ("NOT_ENOUGH_DEVICES", "It needs 2 devices; free: 1.", None, [{"change": "nodes", "value": 1}])
+    assert (told["pendingCode"], told["pendingReason"], told["estimatedStart"], told["changes"]) == waits
+    waiting = make.job(large)
+    tick(0)
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.pending_reason) == ("WAITING", "NOT_ENOUGH_DEVICES")
+    told = outlook(api, token=small.token.value)
+    assert (told["pendingCode"], told["queuePosition"]) == ("BLOCKED_BY_HEAD", 2)
+    assert told["changes"] == [{"change": "priority", "value": 1}, {"change": "nodes", "value": 1}]
+    job = set_job_priority(make.job(small), 1, actor=make.ACTOR)
+    tick(0)
+    job.refresh_from_db()
+    assert job.status == "SUBMITTED"
+
+
+def test_a_limit_and_an_sda_that_is_busy_are_told_before(api: APIClient) -> None:
+    make.ready_backend(4)
+    limited = make.sda(2, max_devices=1)
+    told = outlook(api, token=limited.token.value)
+    assert (told["pendingCode"], told["changes"]) == ("OVER_TOKEN_LIMIT", [{"change": "maxDevices", "value": 2}])
+    busy = make.sda(1)
+    make.job(busy)
+    tick(0)
+    assert outlook(api, token=busy.token.value)["pendingCode"] == "SDA_BUSY"
+    assert outlook(api, token=busy.token.value, model=make.sda_model(2).pk, timeLimit=60)["starts"] is True
+    never = outlook(api, token=busy.token.value, model=make.sda_model(32).pk)
+    assert (never["pendingCode"], never["changes"]) == ("NEVER_FITS", [{"change": "nodes", "value": 8}])
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [({}, 400), ({"token": "nobody"}, 404), ({"model": 99}, 404), ({"timeLimit": 0}, 400)]
+)
+def test_an_outlook_names_what_it_cannot_read(api: APIClient, asked: dict[str, Any], status: int) -> None:
+    known = {} if asked in ({}, {"token": "nobody"}) else {"token": make.sda(1).token.value}
+    assert api.get(f"{V2}/scheduler/outlook", known | asked).status_code == status
+
+
+def test_the_rules_of_a_group_and_the_limits_of_tokens_are_read_and_written(api: APIClient) -> None:
+    rules = {
+        "policy": "backfill",
+        "guardSeconds": 60,
+        "preempt": True,
+        "minRunSeconds": 5,
+        "noticeSeconds": 7,
+        "draining": True,
+    }
+    made = api.post(f"{V2}/backend/group", {"label": "west", **rules, "policy": "BackFill"}, format="json").json()
+    assert {name: made["result"][name] for name in rules} == rules
+    changed = api.put(f"{V2}/backend/group", {"id": made["result"]["id"], "policy": "fair"}, format="json").json()
+    assert {name: changed["result"][name] for name in rules} == rules | {"policy": "fair"}
+    token = api.post(f"{V2}/token", {"desc": "limited", "maxDevices": 16}, format="json").json()["result"]
+    assert token["maxDevices"] == 16
+    free = api.put(f"{V2}/token", {"token": token["value"], "maxDevices": None}, format="json").json()["result"]
+    assert free["maxDevices"] is None
+    group = api.post(f"{V2}/token/group", {"label": "team", "maxDevices": 8}, format="json").json()["result"]
+    assert group["maxDevices"] == 8
+    assert api.put(f"{V2}/token/group", {"id": group["id"], "maxDevices": 9}, format="json").json()["result"][
+        "maxDevices"
+    ] == (9)

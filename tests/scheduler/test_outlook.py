@@ -1,35 +1,45 @@
 """Estimated starts from rows, and what-if answers that come true."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from backends.choices import DeviceStatus
 from backends.services.devices import set_device_status
+from moreh_cloud.console.live.topics import read_pulse
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause, JobStatus
 from scheduler.models import Allocation, Job
-from scheduler.outlook import Habits, answer, estimated_starts
+from scheduler.outlook import Guess, Habits, estimates, look_ahead
+from scheduler.policy.forecast import Basis
 from scheduler.policy.whatif import Change, Effect
 from scheduler.services.jobs import cancel_job, finish_job, set_job_priority
 from scheduler.tick import tick
+from scheduler.whatif import answer
 from sda.models import Sda
 from tests import make
 
 pytestmark = pytest.mark.django_db
 EXPECTATIONS = {
-    "the median of those before": (0, None, 300),
-    "of those that ran for longer": (250, None, 50),
+    "the median of those before": (0, None, Guess(300)),
+    "of those that ran for longer": (250, None, Guess(50)),
     "longer than any before: nobody knows": (400, None, None),
-    "never longer than the limit": (0, 200, 200),
-    "the limit alone": (400, 1000, 600),
-    "past its limit": (400, 300, 0),
+    "a limit that is far away": (0, 1000, Guess(300)),
+    "never longer than the limit": (0, 200, Guess(200, limited=True)),
+    "the limit alone": (400, 1000, Guess(600, limited=True)),
+    "past its limit": (400, 300, Guess(0, limited=True)),
 }
 
 
 @pytest.fixture(autouse=True)
-def _nothing_cached() -> None:
+def _nothing_kept() -> Iterator[None]:
+    cache.clear()
+    yield
     cache.clear()
 
 
@@ -49,9 +59,9 @@ def past(accelerator: Sda, seconds: int) -> None:
     )
 
 
-def running(accelerator: Sda, seconds: int) -> Job:
+def running(accelerator: Sda, seconds: int, **ask: Any) -> Job:
     """A job of this SDA that has held its devices for so long."""
-    job = make.job(accelerator)
+    job = make.job(accelerator, **ask)
     tick(job.group_id)
     since = db_now() - timedelta(seconds=seconds)
     Allocation.objects.filter(job=job).update(started_at=since)
@@ -68,15 +78,76 @@ def test_an_estimate_from_what_such_jobs_did_before() -> None:
         past(busy, seconds)
     running(busy, 40)
     waiting = make.job(other)
-    in_s = (estimated_starts(waiting.group_id)[waiting.pk] - db_now()).total_seconds()
-    assert in_s == pytest.approx(60, abs=5)
+    look_ahead(waiting.group_id)
+    told = estimates([waiting.group_id])[waiting.pk]
+    assert (told.at - db_now()).total_seconds() == pytest.approx(60, abs=5)
+    assert told.basis == Basis.HISTORY
 
 
 def test_without_history_nobody_knows() -> None:
     make.ready_backend(1)
     running(make.sda(max_duplicates=0), 40)
     waiting = make.job()
-    assert estimated_starts(waiting.group_id) == {}
+    look_ahead(waiting.group_id)
+    assert estimates([waiting.group_id]) == {}
+
+
+def test_a_time_limit_says_when_at_the_latest() -> None:
+    make.ready_backend(1)
+    running(make.sda(max_duplicates=0), 40, time_limit=timedelta(seconds=100))
+    waiting = make.job()
+    look_ahead(waiting.group_id)
+    told = estimates([waiting.group_id])[waiting.pk]
+    assert told.basis == Basis.LIMITS
+    assert (told.at - db_now()).total_seconds() == pytest.approx(60, abs=5)
+
+
+def test_estimates_are_made_once_for_many_who_ask_and_stay_as_they_are_while_they_are_about_right() -> None:
+    make.ready_backend(1)
+    waiting = make.job()
+    look_ahead(waiting.group_id)
+    first = estimates([waiting.group_id])
+    assert first[waiting.pk].basis == Basis.FREE
+    other = make.job()
+    look_ahead(waiting.group_id)
+    assert estimates([waiting.group_id]) == first  # it is not its turn yet
+    cache.delete(f"outlook:{waiting.group_id}:turn")
+    look_ahead(waiting.group_id)
+    again = estimates([waiting.group_id])
+    assert set(again) == {waiting.pk}  # how long the first one runs is not known
+    assert other.pk not in again
+
+
+def test_an_estimate_that_moves_a_little_is_not_told_anew() -> None:
+    make.ready_backend(1)
+    holder = running(make.sda(max_duplicates=0), 40, time_limit=timedelta(seconds=100))
+    waiting = make.job()
+    look_ahead(waiting.group_id)
+    first = estimates([waiting.group_id])
+    for seconds, steady in ((102, True), (200, False)):
+        Job.objects.filter(pk=holder.pk).update(time_limit=timedelta(seconds=seconds))
+        cache.delete(f"outlook:{waiting.group_id}:turn")
+        sign = read_pulse()["jobs"]
+        look_ahead(waiting.group_id)
+        assert (estimates([waiting.group_id]) == first) is steady
+        assert (read_pulse()["jobs"] == sign) is steady  # pages that show jobs hear of news, and of nothing else
+
+
+def test_looking_ahead_and_reading_ask_as_much_for_50_jobs_as_for_5() -> None:
+    make.ready_backend(1)
+    running(make.sda(max_duplicates=0), 40)
+    counts = []
+    for more in (5, 45):
+        for _ in range(more):
+            make.job()
+        cache.clear()
+        with CaptureQueriesContext(connection) as seen:
+            look_ahead(0)
+        counts.append(len(seen))
+        with CaptureQueriesContext(connection) as seen:
+            estimates([0])
+        assert len(seen) == 0
+    assert counts[0] == counts[1]
 
 
 def test_drained_nodes_as_asked_and_as_done() -> None:

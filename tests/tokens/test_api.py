@@ -36,6 +36,7 @@ def test_a_token_is_shaped_as_the_contract_says(api: APIClient) -> None:
         "accessLevel": "USER",
         "env": {"A": "1"},
         "grouplist": [{"id": group.pk, "name": "team", "description": "", "index": 0, "combine": False}],
+        "maxDevices": None,
     }
     assert api.get(URL).json() == [expected]
     listed = [{**expected["grouplist"][0], "tokenlist": [token.value]}]
@@ -43,7 +44,15 @@ def test_a_token_is_shaped_as_the_contract_says(api: APIClient) -> None:
     assert api.get(URL, {"expand": "tokenlist"}).json() == [{**expected, "grouplist": listed}]
     inside = {**expected, "grouplist": ["team"]}
     assert api.get(f"{URL}/group").json() == [
-        {"id": group.pk, "name": "team", "description": "", "index": 0, "combine": False, "tokenlist": [inside]}
+        {
+            "id": group.pk,
+            "name": "team",
+            "description": "",
+            "index": 0,
+            "combine": False,
+            "tokenlist": [inside],
+            "maxDevices": None,
+        }
     ]
 
 

@@ -10,7 +10,10 @@ from sda.models import Sda
 from tokens.models import Token, TokenGroup
 
 Card = dict[str, Any]
-FIELDS = ("pk", "value", "description", "priority", "max_sda_count", "max_duplicates", "access_level", "env")
+FIELDS = (
+    *("pk", "value", "description", "priority", "max_sda_count", "max_duplicates", "max_devices", "access_level"),
+    "env",
+)
 
 
 def plain_cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
@@ -38,8 +41,8 @@ def token_cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
 
 def group_cards(groups: QuerySet[TokenGroup], showing: Showing) -> list[Card]:
     """Shape user groups with their tokens: five queries."""
-    rows = groups.values_list("pk", "name", "description", "index")
-    cards = {row[0]: {**_group_card(*row), "tokenlist": []} for row in rows}
+    rows = groups.values_list("pk", "name", "description", "index", "max_devices")
+    cards = {row[0]: {**_group_card(*row[:4]), "tokenlist": [], "maxDevices": row[4]} for row in rows}
     links = _links(Token.objects.live()).filter(tokengroup__in=list(cards)).values_list("tokengroup", "token")
     list_tokens(cards, list(links), showing)
     return list(cards.values())
@@ -69,10 +72,19 @@ def _cards(tokens: QuerySet[Token], showing: Showing) -> dict[int, Card]:
             "accessLevel": access_level,
             "env": env,
             "grouplist": [],
+            "maxDevices": max_devices,
         }
-        for pk, value, description, priority, max_sda_count, max_duplicates, access_level, env in plain.values_list(
-            *FIELDS
-        )
+        for (
+            pk,
+            value,
+            description,
+            priority,
+            max_sda_count,
+            max_duplicates,
+            max_devices,
+            access_level,
+            env,
+        ) in plain.values_list(*FIELDS)
     }
 
 

@@ -34,6 +34,7 @@ class PlainToken(serializers.Serializer[Any]):
     accessLevel = serializers.ChoiceField(AccessLevel.choices)
     env = serializers.DictField(child=serializers.CharField(allow_blank=True))
     grouplist = serializers.ListField(child=serializers.CharField())
+    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
 
 
 class GroupOfToken(serializers.Serializer[Any]):
@@ -70,6 +71,7 @@ class TokenGroupSerializer(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     combine = serializers.BooleanField()
     tokenlist = PlainToken(many=True)
+    maxDevices = serializers.IntegerField(min_value=0, allow_null=True)
 
 
 class TokenReference(Text):
@@ -98,6 +100,7 @@ class NewToken(Parameters):
     priority = Whole(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY, required=False)
     maxSdaCount = Whole(min_value=1, required=False, source="max_sda_count")
     maxDuplicates = Whole(required=False, source="max_duplicates")
+    maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     accessLevel = Word(AccessLevel.choices, required=False, source="access_level")
     env = Environment(required=False)
 
@@ -127,6 +130,7 @@ class TokenGrouping(Parameters):
 class NewTokenGroup(Parameters):
     label: Any = Name(source="name")
     description = Text(required=False, allow_blank=True)
+    maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     tokens = TokenReferences(required=False)
 
 
@@ -135,6 +139,7 @@ class TokenGroupChange(Parameters):
     label: Any = Name(required=False, source="name")
     description = Text(required=False, allow_blank=True)
     index = Whole(required=False, min_value=-(2**31))
+    maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     tokens = TokenReferences(required=False)
 
 

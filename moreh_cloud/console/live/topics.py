@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from moreh_cloud.answers.watching import read_stamps
+from scheduler.outlook import read_sign
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "nodes": ("backends_backend", "backends_device", "backends_backendgroup", "backends_bmc"),
@@ -29,9 +30,11 @@ Pulse = Mapping[str, str]
 
 
 def read_pulse() -> Pulse:
-    """Give the sign of every topic, in one query."""
+    """Give the sign of every topic, in one query; jobs also show estimates, which are in no table."""
     stamps = read_stamps()
-    return {topic: _sign([stamps.get(table, "") for table in tables]) for topic, tables in TABLES.items()}
+    signs = {topic: [stamps.get(table, "") for table in tables] for topic, tables in TABLES.items()}
+    signs["jobs"].append(read_sign())
+    return {topic: _sign(found) for topic, found in signs.items()}
 
 
 def _sign(stamps: list[str]) -> str:

@@ -38,7 +38,14 @@ def _told(found: moves.Outlook) -> dict[str, object]:
         _("Place in %(group)s: %(old)s → %(new)s of %(all)s.")
         % {"group": found.group, "old": found.place, "new": found.new_place, "all": found.length},
     ]
-    if not found.exact:
+    if found.fair:
+        says.append(
+            _(
+                "This group is fair: among jobs of one priority the customer who used least goes first, so only the "
+                "priority changes, and the place is about where it will stand."
+            )
+        )
+    elif not found.exact:
         says.append(_("Jobs of one priority keep the order of their requests, so it goes past them."))
     title = _("Job #%(job)s of %(customer)s") % {"job": found.job, "customer": found.customer}
     return {"priority": found.new_priority, "before": found.priority, "title": title, "says": says}

@@ -12,6 +12,7 @@ from backends.models import Backend, BackendGroup, Device
 from backends.queries import heard
 from scheduler.choices import HOLDING, LIVE, OVER, JobStatus
 from scheduler.models import WAITING, Job
+from scheduler.outlook import estimates
 from scheduler.policy.reasons import BLOCKING, Reason
 from scheduler.queries import QUEUE_ORDER, Place, like, places_among
 from scheduler.why import in_words
@@ -106,9 +107,10 @@ def _cut(jobs: QuerySet[Job], start: int, most: int) -> list[dict[str, Any]]:
 
 
 def explain(rows: list[dict[str, Any]], free: Mapping[int, int], now: datetime) -> None:
-    """Add to each row its place, why it waits, how many devices are missing, and its times in seconds."""
+    """Add to each row its place, why it waits, when it may start, how many devices are missing, and its times."""
     waiting = [row for row in rows if row["status"] == JobStatus.WAITING]
-    places = places_among({row["group_id"] for row in waiting}, [row["id"] for row in waiting])
+    groups = {row["group_id"] for row in waiting}
+    places, starts = places_among(groups, [row["id"] for row in waiting]), estimates(groups)
     for row in rows:
         row["waits"] = row["status"] == JobStatus.WAITING
         row["state"] = JobStatus(row["status"]).label
@@ -118,6 +120,7 @@ def explain(rows: list[dict[str, Any]], free: Mapping[int, int], now: datetime) 
         place = places.get(row["id"], Place())
         row["place"] = place.number
         row["why"] = in_words(row["pending_reason"], row["pending_needed"], row["pending_available"], place.head)
+        row["start"] = starts.get(row["id"])
         row["missing"] = _missing(row, free.get(row["group_id"], 0))
 
 

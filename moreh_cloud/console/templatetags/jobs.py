@@ -1,5 +1,6 @@
 """How jobs look in tables."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -10,8 +11,11 @@ from django.utils.translation import gettext as _
 
 from moreh_cloud.console import looks
 from scheduler.choices import JobStatus
+from scheduler.outlook import Estimate
+from scheduler.policy.forecast import Basis
 
 register = template.Library()
+SOON = timedelta(minutes=10)  # an estimate of a later start knows no seconds
 NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 
 
@@ -19,6 +23,27 @@ NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 def job_chip(status: str) -> SafeString:
     """Show the state of a job as a coloured word."""
     return format_html('<span class="mc-word {}">{}</span>', looks.JOB[status], JobStatus(status).label)
+
+
+@register.simple_tag
+def expected_start(estimate: Estimate | None, until: datetime | None = None) -> SafeString:
+    """Say when a waiting job is expected to start, and what that rests on; or that nobody knows.
+
+    `until`: how far was looked, where that is not as far as anything is known.
+    """
+    if estimate is None and until is not None:
+        return format_html("<span>{}</span>", _("unknown, or after %(at)s") % {"at": moment(until)[:-3]})
+    if estimate is None:
+        why = _("Nobody knows how long those before it will hold their devices, or nobody has looked yet.")
+        return format_html('<span title="{}">{}</span>', why, _("unknown"))
+    if estimate.basis == Basis.FREE or estimate.at <= timezone.now():
+        return format_html("<span>{}</span>", _("at any moment"))
+    at = moment(estimate.at) if estimate.at - timezone.now() < SOON else moment(estimate.at)[:-3]
+    if estimate.basis == Basis.LIMITS:
+        why = _("The time limits of those before it end by then; nobody knows more.")
+        return format_html('<span title="{}">{}</span>', why, _("%(at)s at the latest (time limits)") % {"at": at})
+    why = _("Such jobs of the same customers ran so long before: the median of the latest.")
+    return format_html('<span title="{}">{}</span>', why, _("about %(at)s (history)") % {"at": at})
 
 
 @register.filter

@@ -42,13 +42,14 @@ EXCEPTED = {
 
 
 def details() -> Iterator[str]:
-    """Give the page of one of each of the nouns that people look at, and the timeline, which the menu does not name."""
+    """Give the page of one of each of the nouns that people look at, and what the menu does not name."""
     yield address(Backend, "change", Backend.objects.latest("pk").pk)
     yield address(Job, "change", Job.objects.get(status=JobStatus.RUNNING).pk)
     yield address(Job, "change", Job.objects.get(status=JobStatus.WAITING).pk)
     for model in (Token, SdaModel, Event, BulkAction):
         yield address(model, "change", model._default_manager.latest("pk").pk)
     yield "/admin/console/history/timeline/"
+    yield "/admin/console/what-if/?drain=*&add=2&policy=backfill"
 
 
 def log_in(visit: Visit, server: str, browser: Client) -> None:

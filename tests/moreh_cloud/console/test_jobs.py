@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from backends.services.groups import update_backend_group
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.queries import jobs as reads
 from moreh_cloud.events.models import Event
@@ -62,9 +63,9 @@ def test_the_queue_stands_in_the_order_in_which_it_will_be_tried_and_says_why(br
     assert "customer's" not in rows[1][4]
     assert rows[0][8] == when
     assert [row[10] for row in rows] == [
-        "It needs 2 devices; free: 1.",
-        "It needs 4 devices; its group has at most 2.",
-        f"Job #{high.pk} is in front of it and needs devices first.",
+        "It needs 2 devices; free: 1. Start: unknown",
+        "It needs 4 devices; its group has at most 2. Start: unknown",
+        f"Job #{high.pk} is in front of it and needs devices first. Start: unknown",
         "",
     ]
 
@@ -74,8 +75,8 @@ def test_a_job_that_can_never_start_is_not_blamed_for_those_behind_it(browser: C
     never, head, behind = make.job(num_devices=4), make.job(num_devices=2), make.job(num_devices=2)
     tick(0)
     why = {row[2]: row[10] for row in cells(page(browser, JOBS))}
-    assert why[f"#{behind.pk}"] == f"Job #{head.pk} is in front of it and needs devices first."
-    assert why[f"#{never.pk}"] == "It needs 4 devices; its group has at most 2."
+    assert why[f"#{behind.pk}"] == f"Job #{head.pk} is in front of it and needs devices first. Start: unknown"
+    assert why[f"#{never.pk}"] == "It needs 4 devices; its group has at most 2. Start: unknown"
 
 
 def test_the_cards_count_the_last_24_hours_and_lead_to_their_lists(browser: Client) -> None:
@@ -204,6 +205,28 @@ def test_the_outlook_says_what_a_change_would_do_and_it_comes_true(browser: Clie
     assert shown_jobs(page(browser, JOBS)).index(jobs[name].pk) + 1 == int(place[1])
 
 
+@pytest.mark.parametrize(("wish", "priority"), [({"before": "a"}, 1), ({"behind": "c"}, -1), ({"priority": 3}, 3)])
+def test_in_a_fair_group_a_move_changes_the_priority_only_and_says_so(
+    browser: Client, wish: dict[str, object], priority: int
+) -> None:
+    update_backend_group(make.default_group(), actor=make.ACTOR, policy="fair")
+    owner = make.sda(1, max_duplicates=0)
+    jobs = {"a": make.job(owner), "b": make.job(owner), "c": make.job(make.sda(1))}
+    tick(0)
+    assert shown_jobs(page(browser, JOBS)) == [jobs["a"].pk, jobs["c"].pk, jobs["b"].pk]  # they take turns
+    asked: dict[str, Any] = {key: jobs[value].pk if isinstance(value, str) else value for key, value in wish.items()}
+    said: Any = browser.get(f"{JOBS}{jobs['b'].pk}/outlook", asked).json()
+    words = " ".join(said["says"])
+    assert said["priority"] == priority
+    assert "This group is fair" in words
+    body = json.dumps({"id": jobs["b"].pk, "priority": priority})
+    assert browser.put("/api/v2/scheduler/queue", body, content_type="application/json").status_code == 200
+    tick(0)
+    place = re.search(r": (\d) → (\d) of 3", words)
+    assert place
+    assert (place[1], shown_jobs(page(browser, JOBS)).index(jobs["b"].pk) + 1) == ("3", int(place[2]))
+
+
 CHANGED = "The queue has changed meanwhile. Please look again."
 REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"before": "itself"}, 409, CHANGED),
@@ -260,6 +283,13 @@ def test_the_page_speaks_korean(browser: Client) -> None:
     tick(0)
     browser.defaults["HTTP_ACCEPT_LANGUAGE"] = "ko"
     shown = page(browser, JOBS)
-    for word in ("대기열", "우선순위", "요청된 디바이스", "대기 이유", "필터 결과 %(number)s개 모두 선택", "작업 취소"):
+    for word in (
+        "대기열",
+        "우선순위",
+        "요청된 디바이스",
+        "예상 시작",
+        "필터 결과 %(number)s개 모두 선택",
+        "작업 취소",
+    ):
         assert word in shown or word.encode("unicode_escape").decode() in shown
     assert "Waiting" not in shown

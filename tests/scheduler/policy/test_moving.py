@@ -49,6 +49,28 @@ def test_the_smallest_change(case: str) -> None:
     assert move_between(moving, ahead, behind, least=LEAST, most=MOST) == wanted
 
 
+# Where shares decide among equals: only another priority surely stands in front or behind
+FAIR = {
+    "in front of one of its own priority takes one more": (job(0, 5), None, job(0, 1), Move(1, True)),
+    "also when its request is older": (job(0, 1), None, job(7, 5), Move(8, True)),
+    "behind one of a lower priority takes less than that": (job(5, 9), job(-3, 1), None, Move(-4, True)),
+    "between two priorities": (job(0, 9), job(5, 1), job(3, 2), Move(4, True)),
+    "up between two ties: in front of all of them": (
+        Standing(0, START, 9, turn=3), Standing(0, START, 1, turn=1), Standing(0, START, 2, turn=2), Move(1, False),
+    ),
+    "down between two ties: behind all of them": (
+        Standing(0, START, 9, turn=1), Standing(0, START, 1, turn=2), Standing(0, START, 2, turn=3), Move(-1, False),
+    ),
+    "above the highest priority there is none": (job(0, 1), None, job(99, 2), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAIR)
+def test_in_a_fair_queue(case: str) -> None:
+    moving, ahead, behind, wanted = FAIR[case]
+    assert move_between(moving, ahead, behind, least=LEAST, most=MOST, fair=True) == wanted
+
+
 standings = st.builds(
     Standing,
     priority=st.integers(-4, 4),
