@@ -15,7 +15,7 @@ from moreh_cloud.events.services import record
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import HOLDING, OVER, Cause, JobStatus, WorkerState
 from scheduler.models import Allocation, Job, Worker
-from scheduler.queries import OPEN
+from scheduler.queries import OPEN, billed_as
 from scheduler.services.jobs import end_job, stop_workers
 
 Finding = tuple[str, str]
@@ -64,7 +64,7 @@ def _allocations_of_the_dead() -> Iterable[Finding]:
             job = Job.objects.select_for_update().get(pk=job_id)
             rest = Allocation.objects.filter(OPEN, job=job)
             devices = list(rest.values_list("device_id", flat=True))
-            if rest.update(ended_at=db_now()):
+            if rest.update(ended_at=db_now(), **billed_as(job)):
                 _send_to_clean(devices)
                 yield _report(f"job/{job_id}", f"over, but held {len(devices)} devices")
 

@@ -32,9 +32,8 @@ def hold_devices(sda: Sda) -> None:
         raise NotEnoughDevices(needed=sda.model.num_devices, missing=missing)
     now = db_now()
     move_devices([device.pk for device in devices], DeviceStatus.PREPARING)
-    Allocation.objects.bulk_create(
-        Allocation(sda=sda, token_id=sda.token_id, device=device, started_at=now) for device in devices
-    )
+    billed = {"token_id": sda.token_id, "sda_model_id": sda.model_id, "group_id": backend_group_of(sda)}
+    Allocation.objects.bulk_create(Allocation(sda=sda, device=device, started_at=now, **billed) for device in devices)
 
 
 def _choose(sda: Sda) -> list[int]:

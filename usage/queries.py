@@ -1,9 +1,9 @@
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import NamedTuple
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum, Window
 from django.db.models.functions import Lag
@@ -12,7 +12,8 @@ from backends.models import Device
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.models import Allocation
 from tokens.models import Token
-from usage.metering import NOTHING, Held, Interval, device_ms, held, held_by_hour, percentage
+from usage.intervals import intervals, stays
+from usage.metering import NOTHING, Held, Interval, device_ms, held, held_by_hour, percentage, times
 from usage.models import ClosedHour, UsageHour
 
 HOUR = timedelta(hours=1)
@@ -102,17 +103,6 @@ def closed_hours(start: datetime, end: datetime) -> QuerySet[ClosedHour]:
     return ClosedHour.objects.filter(hour__gte=start, hour__lte=end - HOUR).order_by()
 
 
-def intervals(
-    start: datetime, end: datetime, token: Token | None = None, *, tokens: Sequence[int] | None = None
-) -> Iterator[Interval[int]]:
-    """Give what was held in a range, by token id, of one token, some or all; open allocations have no end."""
-    inside = Q(started_at__lt=end) & (Q(ended_at__isnull=True) | Q(ended_at__gt=start))
-    whose: dict[str, Any] = {"token": token} if token else {"token__in": tokens} if tokens is not None else {}
-    chosen = Allocation.objects.filter(inside, **whose).order_by()
-    for pk, begun, ended in chosen.values_list("token_id", "started_at", "ended_at").iterator(chunk_size=5000):
-        yield Interval(pk, to_ms(begun), to_ms(ended) if ended else None)
-
-
 def device_ms_of(tokens: Sequence[int], *starts: datetime) -> dict[int, tuple[int, ...]]:
     """Sum the device-milliseconds of some tokens up to now, since each of these full hours and, last, altogether.
 
@@ -131,6 +121,25 @@ def device_ms_of(tokens: Sequence[int], *starts: datetime) -> dict[int, tuple[in
         for pk, ms in device_ms(held_ms, to_ms(max(start, unclosed)), to_ms(now)).items():
             found.setdefault(pk, [0] * (len(starts) + 1))[place] += ms
     return {pk: tuple(sums) for pk, sums in found.items()}
+
+
+class Billed(NamedTuple):
+    """What a price is set for: a token's use of an SDA model on a device model."""
+
+    token: int
+    sda_model: int
+    device_model: str
+
+
+def device_ms_billed(start: datetime, end: datetime, token: Token | None = None) -> dict[Billed, int]:
+    """Sum the device-milliseconds of [start, end), cut to now, by what prices are set for, of one token or all.
+
+    Exact; what held nothing is absent.
+    """
+    end, sums = min(end, db_now()), Counter[Billed]()
+    for kind, found in times(stays(start, end, token), to_ms(start), to_ms(end)).items():
+        sums[Billed(kind.token, kind.sda_model, kind.device_model)] += found.device_ms
+    return dict(sums)
 
 
 def total_devices() -> int:

@@ -18,7 +18,7 @@ from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from scheduler.choices import HOLDING, LIVE, Cause, JobStatus, WorkerState
 from scheduler.errors import JobFinished, JobNotWaiting
 from scheduler.models import WAITING, Allocation, Job, Worker
-from scheduler.queries import OPEN
+from scheduler.queries import OPEN, billed_as
 from scheduler.signals import queue_changed
 from sda.models import Sda
 from sda.queries import backend_group_of, get_sda
@@ -154,7 +154,7 @@ def _leave(job: Job, now: datetime) -> None:
     """Let go of a job's devices: they are held by no one, and not free before their agents say so."""
     held = Allocation.objects.filter(OPEN, job=job)
     devices = list(held.values_list("device_id", flat=True))
-    held.update(ended_at=now)
+    held.update(ended_at=now, **billed_as(job))
     if not devices:
         reservation = Allocation.objects.filter(OPEN, sda=job.sda_id, job__isnull=True)
         devices = list(reservation.values_list("device_id", flat=True))
