@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -11,7 +11,6 @@ from backends.choices import DEFAULT_GROUP
 from backends.models import FormerModel
 from moreh_cloud.lib.clock import to_ms
 from scheduler.models import Allocation
-from tokens.models import Token
 from usage.metering import Interval, Stay
 
 
@@ -24,23 +23,21 @@ class Kind(NamedTuple):
     device_model: str
 
 
-def overlapping(start: datetime, end: datetime, **whose: Any) -> QuerySet[Allocation]:
-    """Give the allocations of which some part lies in a range."""
+def overlapping(start: datetime, end: datetime, tokens: Sequence[int] | None = None) -> QuerySet[Allocation]:
+    """Give the allocations, of some tokens or all, of which some part lies in a range."""
     inside = Q(started_at__lt=end) & (Q(ended_at__isnull=True) | Q(ended_at__gt=start))
-    return Allocation.objects.filter(inside, **whose).order_by()
+    whose = Q() if tokens is None else Q(token__in=tokens)
+    return Allocation.objects.filter(inside, whose).order_by()
 
 
-def intervals(
-    start: datetime, end: datetime, token: Token | None = None, *, tokens: Sequence[int] | None = None
-) -> Iterator[Interval[int]]:
-    """Give what was held in a range, by token id, of one token, some or all; open allocations have no end."""
-    whose: dict[str, Any] = {"token": token} if token else {"token__in": tokens} if tokens is not None else {}
-    chosen = overlapping(start, end, **whose)
+def intervals(start: datetime, end: datetime, *, tokens: Sequence[int] | None = None) -> Iterator[Interval[int]]:
+    """Give what was held in a range, by token id, of some tokens or all; open allocations have no end."""
+    chosen = overlapping(start, end, tokens)
     for pk, begun, ended in chosen.values_list("token_id", "started_at", "ended_at").iterator(chunk_size=5000):
         yield Interval(pk, to_ms(begun), to_ms(ended) if ended else None)
 
 
-def stays(start: datetime, end: datetime, token: Token | None = None) -> Iterator[Stay[Kind]]:
+def stays(start: datetime, end: datetime, tokens: Sequence[int] | None = None) -> Iterator[Stay[Kind]]:
     """Give what was held in a range by kind, with when each job was ready; a reservation never is."""
     former = FormerModel.objects.filter(device=OuterRef("device"), until__gt=OuterRef("started_at")).order_by("until")
     device_model = Coalesce(Subquery(former.values("model")[:1]), "device__model", output_field=CharField())
@@ -50,7 +47,7 @@ def stays(start: datetime, end: datetime, token: Token | None = None) -> Iterato
         Coalesce("group", "job__group", "sda__model_group__backend_group", Value(DEFAULT_GROUP)),
         device_model,
     )
-    chosen = overlapping(start, end, **({"token": token} if token else {}))
+    chosen = overlapping(start, end, tokens)
     times = ("started_at", "ready_at", "ended_at", "job_id", "job__started_at")
     for *who, begun, ready, ended, job, running in chosen.values_list(*kind, *times).iterator(chunk_size=5000):
         yield Stay(Kind(*who), to_ms(begun), _ms(ready if ended else running), _ms(ended), reserved=job is None)

@@ -105,10 +105,28 @@ def times(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[K, Times
         start = max(stay.start_ms, start_ms)
         end = end_ms if stay.end_ms is None else min(stay.end_ms, end_ms)
         if start < end:
-            ready = end if stay.ready_ms is None else min(max(stay.ready_ms, start), end)
-            preparing, reserved = (0, end - start) if stay.reserved else (ready - start, 0)
-            sums[stay.key] += Times(end - start, preparing, reserved)
+            sums[stay.key] += _time(stay, start, end)
     return dict(sums)
+
+
+def times_by_hour(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Times]:
+    """Sum the times of each (start of an hour in ms since the epoch, key) of a range that begins with an hour."""
+    sums: defaultdict[tuple[int, K], Times] = defaultdict(Times)
+    for stay in stays:
+        first = max(stay.start_ms, start_ms)
+        last = end_ms if stay.end_ms is None else min(stay.end_ms, end_ms)
+        for hour in range(first - first % HOUR_MS, last, HOUR_MS):
+            start, end = max(first, hour), min(last, hour + HOUR_MS)
+            if start < end:
+                sums[hour, stay.key] += _time(stay, start, end)
+    return dict(sums)
+
+
+def _time(stay: Stay[K], start: int, end: int) -> Times:
+    if stay.reserved:
+        return Times(end - start, 0, end - start)
+    ready = end if stay.ready_ms is None else min(max(stay.ready_ms, start), end)
+    return Times(end - start, ready - start, 0)
 
 
 def held_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Held]:

@@ -35,14 +35,13 @@ class Usage(Held):
 class UsageHour(Usage):
     """What one token held within one closed hour (UTC)."""
 
+    pk = models.CompositePrimaryKey("hour", "token_id")
     hour = models.DateTimeField(_("hour"))
 
     class Meta:
         verbose_name = _("hourly usage")
         verbose_name_plural = _("hourly usage")
         ordering = ("-hour", "token_id")
-        constraints = (models.UniqueConstraint(fields=["hour", "token"], name="usagehour_once"),)
-        indexes = (models.Index(fields=["token", "hour"], name="usagehour_token"),)
 
     def __str__(self) -> str:
         return f"{self.hour} token {self.token_id}"
@@ -51,13 +50,13 @@ class UsageHour(Usage):
 class UsageDay(Usage):
     """What one token held within one closed day of the installation's time zone."""
 
+    pk = models.CompositePrimaryKey("day", "token_id")
     day = models.DateTimeField(_("day"))
 
     class Meta:
         verbose_name = _("daily usage")
         verbose_name_plural = _("daily usage")
         ordering = ("-day", "token_id")
-        constraints = (models.UniqueConstraint(fields=["day", "token"], name="usageday_once"),)
 
     def __str__(self) -> str:
         return f"{self.day} token {self.token_id}"
@@ -66,13 +65,13 @@ class UsageDay(Usage):
 class UsageMonth(Usage):
     """What one token held within one closed month of the installation's time zone."""
 
+    pk = models.CompositePrimaryKey("month", "token_id")
     month = models.DateTimeField(_("month"))
 
     class Meta:
         verbose_name = _("monthly usage")
         verbose_name_plural = _("monthly usage")
         ordering = ("-month", "token_id")
-        constraints = (models.UniqueConstraint(fields=["month", "token"], name="usagemonth_once"),)
 
     def __str__(self) -> str:
         return f"{self.month} token {self.token_id}"
@@ -127,7 +126,6 @@ class Closed(Held):
     """A period whose roll-up is done, with what all tokens held together; the next one to close begins at its end."""
 
     until = models.DateTimeField(_("until"))
-    capacity_ms = models.BigIntegerField(_("device-milliseconds that were there"))
     closed_at = models.DateTimeField(_("closed"))
 
     class Meta:

@@ -9,8 +9,9 @@ from moreh_cloud.lib.api.schema import reads
 from moreh_cloud.lib.api.shapes import Showing
 from tokens.queries import find_token
 from usage.api import serializers as shapes
+from usage.capacity import total_devices
 from usage.metering import NOTHING
-from usage.queries import TokenUsage, UsageReport, total_devices, usage_of
+from usage.queries import TokenUsage, UsageReport, usage_of
 
 
 @extend_schema(tags=["usage"])
@@ -22,7 +23,7 @@ class UsageView(Operators):
         value = given.get("token", "")
         token = find_token(value) if value else None
         if value and token is None:
-            report = UsageReport(NOTHING, [], total_devices())
+            report = UsageReport(NOTHING, [], total_devices(), 0)
         else:
             report = usage_of(given["starttime"], given["endtime"], token)
         shown = self.showing.secret(value) if value else ""

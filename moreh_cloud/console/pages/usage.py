@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.gzip import gzip_page
 
-from moreh_cloud.console.calendar import Unit, bounds, unit_for
+from moreh_cloud.console.calendar import unit_for
 from moreh_cloud.console.pages.frame import show
 from moreh_cloud.console.pages.usage_wish import FREE, Wish, read_wish
 from moreh_cloud.console.queries import usage as queries
@@ -22,8 +22,9 @@ from moreh_cloud.console.queries.usage import By, Row
 from moreh_cloud.lib.clock import to_ms
 from moreh_cloud.lib.errors import Message
 from tokens.models import Token
+from usage.calendar import Unit, bounds
+from usage.capacity import total_devices
 from usage.metering import HOUR_MS
-from usage.queries import total_devices
 
 PER_PAGE = 50
 SHOWN_TOP = 8

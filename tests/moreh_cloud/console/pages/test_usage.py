@@ -19,7 +19,7 @@ from tests.admin_world import client_of
 from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
 from tokens.models import Token
 from tokens.services import create_token_group
-from usage.services import close_hour
+from usage.services import recount_hours
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 PAGE, CHART, FILE = "/admin/console/usage/", "/admin/console/usage/chart", "/admin/console/usage/file."
@@ -34,8 +34,8 @@ def world() -> tuple[Token, Token]:
     hold(first, node, NINE + 2 * HOUR, None, index=0, with_job=False)
     for index in (1, 2):
         hold(second, node, NINE + HOUR, NINE + 2 * HOUR, index=index)
-    close_hour(NINE)
-    close_hour(NINE + HOUR)
+    recount_hours(NINE, NINE + HOUR, actor=make.ACTOR)
+    recount_hours(NINE + HOUR, NINE + HOUR + HOUR, actor=make.ACTOR)
     return first, second
 
 

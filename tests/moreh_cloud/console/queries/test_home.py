@@ -19,7 +19,7 @@ from scheduler.services.jobs import cancel_job
 from tests import make
 from tests.moreh_cloud.console.world import HOUR, MINUTE, hold
 from usage.metering import HOUR_MS, Held
-from usage.services import close_hour
+from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +81,7 @@ def test_the_week_is_averaged_from_closed_hours_and_the_open_one() -> None:
     hold(token, node, now - timedelta(days=8), now - timedelta(days=7) + HOUR, index=0)
     hold(token, node, now - 90 * MINUTE, None, index=1)
     for hours in (168, 167, 1):
-        close_hour(floor_hour(now) - hours * HOUR)
+        recount_hours(floor_hour(now) - hours * HOUR, floor_hour(now) - hours * HOUR + HOUR, actor=make.ACTOR)
     week = home.last_week(now)
     assert week.start == now - timedelta(days=7, minutes=30)
     assert week.device_ms == 90 * 60_000 + 90 * 60_000

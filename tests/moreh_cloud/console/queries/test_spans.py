@@ -16,7 +16,7 @@ from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
 from tokens.models import Token
 from usage.metering import HOUR_MS, device_ms, held
 from usage.models import ClosedHour, UsageHour
-from usage.services import close_hour
+from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
 MIN_MS = 60_000
@@ -25,7 +25,7 @@ MIN_MS = 60_000
 def close(hours: int) -> None:
     """Close so many hours from nine on."""
     for number in range(hours):
-        close_hour(NINE + number * HOUR)
+        recount_hours(NINE + number * HOUR, NINE + number * HOUR + HOUR, actor=make.ACTOR)
 
 
 CUTS = {

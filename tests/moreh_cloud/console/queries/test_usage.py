@@ -17,7 +17,7 @@ from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
 from tokens.models import Token, TokenGroup
 from tokens.services import create_token_group, delete_token_group
 from usage.metering import Held
-from usage.services import close_hour
+from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
 MIN = 60_000
@@ -36,8 +36,8 @@ def world() -> tuple[Token, Token]:
 
 
 def over() -> Span:
-    close_hour(NINE)
-    close_hour(NINE + HOUR)
+    recount_hours(NINE, NINE + HOUR, actor=make.ACTOR)
+    recount_hours(NINE + HOUR, NINE + HOUR + HOUR, actor=make.ACTOR)
     return span(*OVER)
 
 
