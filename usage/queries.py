@@ -14,7 +14,7 @@ from usage.capacity import capacity_ms, total_devices
 from usage.metering import NOTHING, Held, Times
 from usage.models import ClosedHour
 from usage.rollups import reading
-from usage.rollups.cover import cover
+from usage.rollups.cover import cover, cover_between
 from usage.rollups.measure import Key, Tokens
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any allocation
@@ -83,11 +83,13 @@ def device_ms_of(tokens: Sequence[int], *starts: datetime) -> dict[int, tuple[in
 
     Tokens that held nothing are absent.
     """
-    now = db_now()
-    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (len(starts) + 1))
-    for place, start in enumerate((*starts, EARLIEST)):
-        for (pk,), found in usage_by(start, now, ["token"], tokens).items():
-            sums[pk][place] = found.device_ms
+    since = (*starts, EARLIEST)
+    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(since))
+    bounds = [*sorted(since), db_now()]
+    for start, pieces in zip(bounds, cover_between(bounds), strict=False):
+        for (pk,), found in reading.times_by(pieces, ["token"], tokens).items():
+            for place, begin in enumerate(since):
+                sums[pk][place] += found.device_ms if begin <= start else 0
     return {pk: tuple(found) for pk, found in sums.items()}
 
 

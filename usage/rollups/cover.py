@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from usage.calendar import HOUR, ceil_hour, floor_hour
 from usage.rollups.grains import DAYS, HOURS, MONTHS, Grain, Period
@@ -24,12 +25,18 @@ class Piece:
 
 def cover(start: datetime, end: datetime) -> list[Piece]:
     """Cut a range into pieces that follow each other; at most three queries."""
-    if start >= end:
-        return []
+    return cover_between([start, end])[0]
+
+
+def cover_between(bounds: Sequence[datetime]) -> list[list[Piece]]:
+    """Cut what lies between each two neighbouring bounds (rising) as `cover` does; at most three queries for all."""
+    start, end = bounds[0], bounds[-1]
     known = [MONTHS.periods(start, end) if end - start >= SHORTEST_MONTH else []]
     known.append(DAYS.periods(start, end) if end - start >= SHORTEST_DAY else [])
     reach = HOURS.reach()
-    return _fill(start, end, known, reach) if reach else [Piece(start, end)]
+    if reach is None:
+        return [[Piece(*between)] if between[0] < between[1] else [] for between in pairwise(bounds)]
+    return [_fill(*between, known, reach) for between in pairwise(bounds)]
 
 
 def _fill(start: datetime, end: datetime, known: Sequence[Sequence[Period]], reach: Period) -> list[Piece]:

@@ -145,8 +145,8 @@ def queries(browser: Client, address: str) -> int:
 
 
 QUERIES = {
-    "/admin/": 21,
-    "/admin/console/home/cards": 15,
+    "/admin/": 20,
+    "/admin/console/home/cards": 14,
     "/admin/console/home/alerts": 3,
     "/admin/console/home/top": 6,
     "/admin/console/home/devices": 5,

@@ -10,7 +10,6 @@ from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Agent, Backend, Device, ManagerPresence
 from backends.services.nodes import set_backend_status
 from moreh_cloud.console.queries import home
-from moreh_cloud.console.queries.spans import floor_hour
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import Cause, JobStatus, Use
@@ -18,6 +17,7 @@ from scheduler.models import Job
 from scheduler.services.jobs import cancel_job
 from tests import make
 from tests.moreh_cloud.console.world import HOUR, MINUTE, hold
+from usage.calendar import floor_hour
 from usage.metering import HOUR_MS, Held
 from usage.services import recount_hours
 
