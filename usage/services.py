@@ -35,22 +35,22 @@ def roll_up() -> None:
     close_days_and_months()
 
 
-def close_hours() -> int:
-    """Roll up every hour (UTC) that is over and settled and not closed yet; give how many."""
+def close_hours(until: datetime | None = None) -> int:
+    """Roll up every hour (UTC) that is over (at a time, or now) and settled and not closed yet; give how many."""
     closed = 0
-    while more := _close_next_hours():
+    while more := _close_next_hours(until):
         closed += more
     return closed
 
 
 @transaction.atomic
-def _close_next_hours() -> int:
+def _close_next_hours(until: datetime | None) -> int:
     take_turn()
-    start = _next_hour()
-    end = min(start + CHUNK, settled_until()) if start else None
+    start, last = _next_hour(), settled_until()
+    end = min(start + CHUNK, last, floor_hour(until or last)) if start else None
     if not (start and end) or start >= end:
         return 0
-    _write_hours(start, end)
+    write_closed_hours(start, end)
     return (end - start) // HOUR
 
 
@@ -107,7 +107,7 @@ def _recount(start: datetime, end: datetime, actor: Actor) -> None:
 def _count_again(start: datetime, end: datetime) -> None:
     """Write hours again, and the days and months that they lie in; the caller's transaction and turn."""
     clear(HOURS, start, end)
-    _write_hours(start, end)
+    write_closed_hours(start, end)
     for grain in (DAYS, MONTHS):
         periods = [*earlier_periods(grain, start, timezone.get_default_timezone()), *grain.touching(start, end)]
         if periods:
@@ -149,7 +149,8 @@ def _device_ms(start: datetime, end: datetime) -> int:
     return sum(HOURS.within(ClosedHour.objects.all(), start, end).values_list("device_ms", flat=True))
 
 
-def _write_hours(start: datetime, end: datetime) -> None:
+def write_closed_hours(start: datetime, end: datetime) -> None:
+    """Write the rows of hours that have none, with what all held; the caller's transaction and turn."""
     totals, now = write_hours(start, end), db_now()
     starts, ends = _counts("started_at", start, end), _counts("ended_at", start, end)
     ClosedHour.objects.bulk_create(

@@ -11,7 +11,8 @@ from sda.models import Sda
 from tests import make
 from tokens.models import Token
 
-LENGTH = timedelta(days=30)
+PER_JOB = 4.5
+STEP = timedelta(milliseconds=1166)  # ten million allocations in 30 days
 # So that ten million rows are there in minutes, what usage does not read is left out: the index that forbids overlaps,
 # and the jobs, which are asked only while they live.
 WITHOUT = """
@@ -25,15 +26,38 @@ INSERT INTO scheduler_allocation
 SELECT n, s.id, s.token_id, (SELECT min(id) FROM backends_device) + (n * 8 + d) %% %(devices)s, s.model_id, 0,
     begun, begun + least(length, interval '20 s'), begun + length
 FROM (
-    SELECT n, %(begin)s + n * %(step)s::interval AS begun,
+    SELECT n, %(begin)s + n * %(step)s AS begun,
         (hashint8(n)::bigint & 1048575) * 13733 / 1000 * interval '1 ms' AS length,
         (hashint8extended(n, 7) & 1048575) %% %(sdas)s AS place
-    FROM generate_series(1, %(jobs)s) AS n
+    FROM generate_series(%(first)s, %(last)s) AS n
 ) j
 JOIN (SELECT id, token_id, model_id, row_number() OVER (ORDER BY id) - 1 AS number FROM sda_sda) s ON s.number = place
 CROSS JOIN LATERAL generate_series(1, 1 + n %% 8) AS d
 ORDER BY begun
 """
+
+
+YEAR = (
+    """
+    INSERT INTO usage_usageday (day, token_id, device_ms, minimum, maximum)
+    SELECT %(end)s - d * interval '1 day', t.id, 1000 * t.id + d, t.id %% 3, 8
+    FROM generate_series(365, 1, -1) AS d CROSS JOIN tokens_token t ORDER BY 1, 2
+    """,
+    """
+    INSERT INTO usage_usagemonth (month, token_id, device_ms, minimum, maximum)
+    SELECT date_trunc('month', day, 'Asia/Seoul'), token_id, sum(device_ms), min(minimum), max(maximum)
+    FROM usage_usageday GROUP BY 1, 2 ORDER BY 1, 2
+    """,
+    """
+    INSERT INTO usage_closedday (day, until, device_ms, minimum, maximum, closed_at)
+    SELECT day, day + interval '1 day', sum(device_ms), min(minimum), 80000, now() FROM usage_usageday GROUP BY 1
+    """,
+    """
+    INSERT INTO usage_closedmonth (month, until, device_ms, minimum, maximum, closed_at)
+    SELECT month, month + interval '1 month', sum(device_ms), min(minimum), 80000, now()
+    FROM usage_usagemonth GROUP BY 1
+    """,
+)
 
 
 def fill_cluster(backends: int, tokens: int) -> None:
@@ -53,13 +77,20 @@ def fill_cluster(backends: int, tokens: int) -> None:
     Sda.objects.bulk_create(sdas, batch_size=2000)
 
 
-def fill_allocations(count: int, begin: datetime) -> None:
-    """Write about so many allocations, spread evenly over a month."""
-    jobs = round(count / 4.5)
-    figures: dict[str, Any] = {"devices": Device.objects.count(), "sdas": Sda.objects.count(), "jobs": jobs}
-    step = LENGTH // timedelta(milliseconds=1) / jobs
+def fill_allocations(first: int, last: int, begin: datetime) -> None:
+    """Write the jobs of these numbers with 4.5 allocations each on average, one every STEP from `begin` on."""
+    figures: dict[str, Any] = {"first": first, "last": last, "begin": begin, "step": STEP}
+    figures |= {"devices": Device.objects.count(), "sdas": Sda.objects.count()}
     with connection.cursor() as cursor:
         cursor.execute(WITHOUT)
-        cursor.execute(ALLOCATIONS, {**figures, "begin": begin, "step": f"{int(step)} milliseconds"})
+        cursor.execute(ALLOCATIONS, figures)
         cursor.execute("SET session_replication_role = origin")
+        cursor.execute("VACUUM ANALYZE")
+
+
+def fill_year(end: datetime) -> None:
+    """Write days and months of a year up to a local midnight, in which every token held something every day."""
+    with connection.cursor() as cursor:
+        for statement in YEAR:
+            cursor.execute(statement, {"end": end})
         cursor.execute("VACUUM ANALYZE")

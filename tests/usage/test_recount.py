@@ -3,15 +3,17 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from tests import make
 from usage.calendar import HOUR
-from usage.models import ClosedHour, UsageHour
+from usage.models import ClosedDay, ClosedHour, ClosedMonth, UsageHour
 from usage.proof import prove
-from usage.services import close_hours, recount_hours, settled_until
+from usage.services import close_hours, recount_hours, roll_up, settled_until
 
 pytestmark = pytest.mark.django_db
 
@@ -64,3 +66,54 @@ def test_weeks_are_counted_in_pieces_that_fit_together() -> None:
     assert set(UsageHour.objects.values_list("device_ms", flat=True)) == {3_600_000}
     assert UsageHour.objects.count() == 16 * 24
     assert prove().differences == []
+
+
+def test_days_and_months_follow_their_hours() -> None:
+    start = settled_until() - timedelta(days=70)
+    _hold(start, start + timedelta(days=65))
+    recount_hours(start, start + timedelta(days=65), actor=make.ACTOR)
+    assert (ClosedDay.objects.count() >= 64, ClosedMonth.objects.count() >= 1) == (True, True)
+    added = start + timedelta(days=20)
+    _hold(added, added + timedelta(hours=30))
+    assert {line.split()[0] for line in prove().differences} == {"hour", "day", "month"}
+    local = timezone.localtime(added)
+    call_command("recount_usage", f"{local:%Y-%m-%dT%H:%M}", (local + timedelta(hours=30)).isoformat())
+    assert prove().differences == []
+
+
+def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> None:
+    late = settled_until() - timedelta(days=3)
+    _hold(late, late + timedelta(days=3))
+    roll_up()
+    early = late - timedelta(days=30)
+    _hold(early, early + timedelta(days=1))
+    recount_hours(early, early + timedelta(days=1), actor=make.ACTOR)
+    hours = list(ClosedHour.objects.order_by("hour").values_list("hour", flat=True))
+    assert hours == [hours[0] + number * HOUR for number in range(len(hours))]
+    days = list(ClosedDay.objects.order_by("day").values_list("day", "until"))
+    assert [end for _start, end in days[:-1]] == [start for start, _end in days[1:]]
+    assert (hours[0], prove().differences) == (early, [])
+
+
+LATE = {
+    "an end in a closed hour": ({"ended_at": timedelta(minutes=90)}, 5_400_000),
+    "a start in a closed hour": ({"started_at": timedelta(minutes=30), "ended_at": timedelta(hours=2)}, 5_400_000),
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
+    changes, device_ms = LATE[case]
+    start = settled_until() - 3 * HOUR
+    _hold(start, db_now())
+    Allocation.objects.update(ended_at=None)
+    roll_up()
+    assert not Event.objects.filter(action="CORRECT_USAGE").exists()
+    Allocation.objects.update(**{name: start + after for name, after in changes.items()})
+    roll_up()
+    assert sum(UsageHour.objects.values_list("device_ms", flat=True)) == device_ms
+    assert prove().differences == []
+    told = Event.objects.get(action="CORRECT_USAGE").request
+    assert (told["deviceMsBefore"], told["deviceMs"]) == (10_800_000, device_ms)
+    roll_up()
+    assert Event.objects.filter(action="CORRECT_USAGE").count() == 1

@@ -16,8 +16,8 @@ from usage.rollups.measure import COLUMNS, Key, Tokens
 SUMS = ", ".join(f"CAST(sum({name}) AS bigint) AS {name}" for name in ("device_ms", "preparing_ms", "reserved_ms"))
 # A period without a row of a token is one in which it held nothing.
 HELD = """
-SELECT token_id, sum(device_ms) AS device_ms, CASE WHEN count(*) < {rows} THEN 0 ELSE min(minimum) END AS minimum,
-    max(maximum) AS maximum
+SELECT token_id, CAST(sum(device_ms) AS bigint) AS device_ms,
+    CASE WHEN count(*) < {rows} THEN 0 ELSE min(minimum) END AS minimum, max(maximum) AS maximum
 FROM {table} WHERE {within} GROUP BY token_id
 """
 HELD_IN_ALL = """
@@ -33,9 +33,10 @@ def held_by_token(pieces: Sequence[Piece], tokens: Tokens = None) -> dict[int, H
     """Tell how many devices each token held at once; one that held nothing is absent."""
     closed, edges = _apart(pieces)
     span = sum(_span(piece) for piece in pieces)
-    found = {pk: (ms, low, high) for pk, ms, low, high in _fetch(*held_statement(closed, tokens))} if closed else {}
+    rows = _fetch(*held_statement(closed, tokens)) if closed else []
     if not edges:
-        return {pk: Held(low, high, ms, span) for pk, (ms, low, high) in found.items()}
+        return {pk: Held(low, high, ms, span) for pk, ms, low, high in rows}
+    found = {pk: (ms, low, high) for pk, ms, low, high in rows}
     measured = [measure.held_by_token(edge.start, edge.end, tokens) for edge in edges]
     everybody = found.keys() | {pk for part in measured for pk in part}
     return {pk: _joined(found.get(pk), bool(closed), [part.get(pk) for part in measured], span) for pk in everybody}
@@ -80,6 +81,8 @@ def times_by(pieces: Sequence[Piece], fields: Sequence[str], tokens: Tokens = No
 def held_statement(pieces: Sequence[Piece], tokens: Tokens = None) -> tuple[str, list[Any]]:
     """Give the statement, with its values, for what each token held in pieces that are all closed."""
     parts, given = _parts(HELD, "usage", pieces, tokens)
+    if len(pieces) == 1:
+        return parts, given
     return HELD_IN_ALL.format(pieces=len(pieces), parts=parts), given
 
 
