@@ -96,24 +96,28 @@ def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> No
 
 
 LATE = {
-    "an end in a closed hour": ({"ended_at": timedelta(minutes=90)}, 5_400_000),
-    "a start in a closed hour": ({"started_at": timedelta(minutes=30), "ended_at": timedelta(hours=2)}, 5_400_000),
+    "an end in a closed hour": (None, 90, (7_200_000, 1_800_000), 5_400_000),
+    "another allocation that began in one": (30, 120, (10_800_000, 16_200_000), 16_200_000),
 }
 
 
 @pytest.mark.parametrize("case", LATE)
 def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
-    changes, device_ms = LATE[case]
+    begun, ended, told, altogether = LATE[case]
     start = settled_until() - 3 * HOUR
     _hold(start, db_now())
     Allocation.objects.update(ended_at=None)
     roll_up()
     assert not Event.objects.filter(action="CORRECT_USAGE").exists()
-    Allocation.objects.update(**{name: start + after for name, after in changes.items()})
+    until = start + timedelta(minutes=ended)
+    if begun is None:
+        Allocation.objects.update(ended_at=until)
+    else:
+        _hold(start + timedelta(minutes=begun), until)
     roll_up()
-    assert sum(UsageHour.objects.values_list("device_ms", flat=True)) == device_ms
+    assert sum(UsageHour.objects.values_list("device_ms", flat=True)) == altogether
     assert prove().differences == []
-    told = Event.objects.get(action="CORRECT_USAGE").request
-    assert (told["deviceMsBefore"], told["deviceMs"]) == (10_800_000, device_ms)
+    event = Event.objects.get(action="CORRECT_USAGE").request
+    assert (event["deviceMsBefore"], event["deviceMs"]) == told
     roll_up()
     assert Event.objects.filter(action="CORRECT_USAGE").count() == 1

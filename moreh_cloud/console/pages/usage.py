@@ -23,7 +23,7 @@ from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Message
 from tokens.models import Token
 from usage.calendar import Unit, bounds
-from usage.capacity import total_devices
+from usage.capacity import capacity_ms
 from usage.metering import HOUR_MS
 from usage.series import device_ms_between
 
@@ -124,7 +124,7 @@ def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
         "stays": [_stay(row) for row in jobs] if jobs else [],
         "everybody": everybody,
         "average": found.total_ms / over.ms,
-        "devices": total_devices(),
+        "devices": capacity_ms(over.start, over.end) / over.ms,
         "pages": shown,
         "unit": UNITS[unit_for(over.start, over.end)],
         "most": queries.MOST_ALLOCATIONS,

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from backends.models import Device
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.queries import usage as queries
 from tests import make
@@ -59,11 +60,12 @@ def test_the_table_is_exact_and_adds_up() -> None:
     ]
 
 
-def test_percentages_are_of_all_devices() -> None:
+def test_percentages_are_of_the_devices_there_were() -> None:
     world()
+    Device.objects.update(created_at=None)
     shown = re.sub(r"\s+", " ", read(client_of(Role.READ_ONLY)).content.decode())
     assert "1.50 <small>devices · 38 %</small>" in shown
-    assert "Percentages are of the 4 devices there are now." in shown
+    assert "Percentages are of the 4.00 devices there were, averaged over the range." in shown
     assert "From 2024-03-11 18:30:00 until 2024-03-11 20:30:00, counted to the millisecond." in shown
 
 
