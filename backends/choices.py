@@ -4,6 +4,14 @@ from django.utils.translation import gettext_lazy as _
 DEFAULT_GROUP = 0
 
 
+class SchedulingPolicy(models.TextChoices):
+    """How a group's queue is served; the values are those of scheduler.policy.snapshot.Policy."""
+
+    STRICT = "strict", _("strict: the head of the queue blocks those behind it")
+    BACKFILL = "backfill", _("backfill: jobs behind may pass when they do not delay a guarded head")
+    FAIR = "fair", _("fair: within a priority, who used least lately goes first")
+
+
 class BackendType(models.TextChoices):
     UCX = "UCX", "UCX"
 

@@ -1,10 +1,11 @@
 """Gunicorn: threads in one or more processes, and the product's own log lines instead of gunicorn's."""
 
-import gc
 import os
 from typing import Any
 
 from django.conf import settings
+
+from moreh_cloud.lib.memory import settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moreh_cloud.settings")
 
@@ -25,11 +26,7 @@ logconfig_dict["loggers"] = {
 
 def post_worker_init(worker: Any) -> None:
     """Settle memory; end the live streams when the worker is to end: it waits for every answer that is not complete."""
-    # A list of 20,000 objects sets off hundreds of collections, which look at all that was loaded again and again:
-    # half of its time. What was loaded stays anyway.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 50)
+    settle()
     from moreh_cloud.console.live.views import watcher  # Django is set up only now
 
     watcher.serve_while(lambda: worker.alive)

@@ -8,10 +8,18 @@ from celery import Celery
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
+from moreh_cloud.lib.memory import settle
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moreh_cloud.settings")
 app = Celery("moreh_cloud")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_ready.connect
+def settle_down(**_more: object) -> None:
+    """All that a worker needs is loaded."""
+    settle()
 
 
 @worker_ready.connect

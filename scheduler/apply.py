@@ -1,30 +1,19 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
-from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
-from backends.choices import DeviceStatus, OrderVerb
-from backends.models import Device
-from backends.services.devices import move_devices
-from backends.services.orders import NewOrder, give_orders
-from moreh_cloud.events.actor import SYSTEM
-from moreh_cloud.events.services import NewEvent, record_all
-from moreh_cloud.lib.bell import tell_on_commit
-from moreh_cloud.lib.bulk import insert_rows, reserve_ids
 from moreh_cloud.lib.clock import db_now
-from scheduler.choices import JobStatus, WorkerState
+from scheduler.claim import begin_as_planned
 from scheduler.errors import LeaseLost
-from scheduler.models import WAITING, Allocation, Job, Queue, Worker
+from scheduler.grants import begin_jobs, still_possible
+from scheduler.models import Queue
 from scheduler.policy.reasons import Decision, Placed, Waits
+from scheduler.policy.snapshot import Policy, Request, Snapshot
+from scheduler.telling import give_notice, line_up, tell_why
 
-BATCH = 500
-CHUNK = 5000  # ids in one statement; SQLite takes at most 32,766
+BATCH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,121 +31,31 @@ class Lease:
         Queue.objects.filter(pk=self.group_id).update(lease_until=db_now() + settings.MOREH_TICK_LEASE)
 
 
-class Waiting(NamedTuple):
-    """What must be known of a job that begins."""
-
-    pk: int
-    sda_id: int
-    token_id: int
-    attempt: int
-
-
-class Grant(NamedTuple):
-    """A job with the very devices it gets: (backend id, device id, index), by backend."""
-
-    job: Waiting
-    devices: tuple[tuple[int, int, int], ...]
-
-
-def apply(lease: Lease, decisions: Sequence[Decision]) -> None:
-    """Write decisions, a small batch first so that a lone job does not wait. Raises LeaseLost."""
+def apply(lease: Lease, snapshot: Snapshot, decisions: Sequence[Decision]) -> None:
+    """Write what was decided on a snapshot, a small batch first so that a lone job does not wait. Raises LeaseLost."""
+    asked = {request.id: request for request in snapshot.queue}
     placed = [decision for decision in decisions if isinstance(decision, Placed)]
     for batch in (placed[:1], *(placed[i : i + BATCH] for i in range(1, len(placed), BATCH))):
         if batch:
-            _apply_batch(lease, batch)
-    _tell_why(lease, [decision for decision in decisions if isinstance(decision, Waits)])
+            _apply_batch(lease, batch, asked)
+    waits = [decision for decision in decisions if isinstance(decision, Waits)]
+    if waits:
+        _tell(lease, waits, fair=snapshot.rules.policy is Policy.FAIR)
 
 
 @transaction.atomic
-def _apply_batch(lease: Lease, batch: Sequence[Placed]) -> None:
+def _apply_batch(lease: Lease, batch: Sequence[Placed], asked: Mapping[int, Request]) -> None:
     lease.check()
-    waiting = Job.objects.select_for_update().filter(WAITING, pk__in=[placed.request_id for placed in batch])
-    jobs = {row[0]: Waiting(*row) for row in waiting.order_by("pk").values_list(*Waiting._fields)}
-    idle = _idle_devices({node for placed in batch for node, _mask in placed.devices})
-    begin_jobs([grant for placed in batch if (grant := _grant(placed, jobs, idle))])
-
-
-def _idle_devices(backend_ids: set[int]) -> dict[tuple[int, int], int]:
-    """Lock the free devices of some nodes and give their ids by (backend id, index)."""
-    idle = Device.objects.select_for_update().filter(backend__in=backend_ids, status=DeviceStatus.IDLE)
-    return {(node, index): pk for pk, node, index in idle.order_by("pk").values_list("pk", "backend_id", "index")}
-
-
-def _grant(placed: Placed, jobs: dict[int, Waiting], idle: dict[tuple[int, int], int]) -> Grant | None:
-    """Give the job its devices if it still waits and all of them are still free."""
-    wanted = [(node, index) for node, mask in placed.devices for index in range(mask.bit_length()) if mask >> index & 1]
-    job = jobs.get(placed.request_id)
-    if job is None or not all(place in idle for place in wanted):
-        return None
-    return Grant(job, tuple((node, idle[node, index], index) for node, index in wanted))
-
-
-def begin_jobs(grants: Sequence[Grant], *, reserved: bool = False) -> None:
-    """Make waiting jobs SUBMITTED on their devices, with their workers' START orders and events.
-
-    The caller has locked jobs and devices. The devices of a reserved SDA are held (and billed) already.
-    """
-    now = db_now()
-    if not reserved:
-        _allocate(grants, now)
-    ids = [grant.job.pk for grant in grants]
-    Job.objects.filter(pk__in=ids).update(
-        status=JobStatus.SUBMITTED, submitted_at=now, revision=F("revision") + 1, pending_reason=""
-    )
-    _order_starts(grants)
-    record_all(
-        (
-            NewEvent("SUBMIT_JOB", f"job/{grant.job.pk}", grant.job.token_id, {"devices": len(grant.devices)})
-            for grant in grants
-        ),
-        actor=SYSTEM,
-    )
-    tell_on_commit("job", ids)
-
-
-def _allocate(grants: Sequence[Grant], now: datetime) -> None:
-    move_devices((device for grant in grants for _node, device, _index in grant.devices), DeviceStatus.PREPARING)
-    rows = (
-        (job.pk, job.sda_id, job.token_id, device, now) for job, devices in grants for _node, device, _index in devices
-    )
-    insert_rows(Allocation, ("job_id", "sda_id", "token_id", "device_id", "started_at"), rows)
-
-
-def _order_starts(grants: Sequence[Grant]) -> None:
-    """Make the workers of jobs that begin, one on each of their nodes, and order the agents to start them."""
-    parts = [(grant.job, *part) for grant in grants for part in _by_backend(grant)]
-    ids = reserve_ids(Worker, len(parts))
-    state = WorkerState.STARTING.value
-    rows = (
-        (pk, job.pk, job.attempt, backend_id, indexes, state, "", "")
-        for pk, (job, backend_id, indexes) in zip(ids, parts, strict=True)
-    )
-    insert_rows(Worker, ("id", "job_id", "attempt", "backend_id", "devices", "state", "address", "error"), rows)
-    give_orders(
-        NewOrder(backend_id, OrderVerb.START, pk, indexes)
-        for pk, (_job, backend_id, indexes) in zip(ids, parts, strict=True)
-    )
-
-
-def _by_backend(grant: Grant) -> Iterable[tuple[int, list[int]]]:
-    for backend_id, devices in groupby(grant.devices, key=itemgetter(0)):
-        yield backend_id, [index for _node, _device, index in devices]
+    if not begin_as_planned(batch, asked):
+        begin_jobs(still_possible(batch))
 
 
 @transaction.atomic
-def _tell_why(lease: Lease, waits: Sequence[Waits]) -> None:
-    """Store why jobs wait, touching only those whose reason or number has changed."""
-    if not waits:
-        return
+def _tell(lease: Lease, waits: Sequence[Waits], *, fair: bool) -> None:
+    """Store why jobs wait and in which order, and give notice to those whose devices are wanted."""
     lease.check()
-    rows = Job.objects.filter(WAITING, group=lease.group_id)
-    said_before = {pk: said for pk, *said in rows.values_list("pk", "pending_reason", "pending_available")}
-    news: dict[tuple[str, int], list[int]] = {}
+    tell_why(lease.group_id, waits)
+    line_up(lease.group_id, [wait.request_id for wait in waits], fair=fair)
     for wait in waits:
-        said = (str(wait.reason), 0 if wait.blocker else wait.available)
-        if said_before.get(wait.request_id, [*said]) != [*said]:
-            news.setdefault(said, []).append(wait.request_id)
-    for (reason, available), ids in news.items():
-        for start in range(0, len(ids), CHUNK):
-            changed = Job.objects.filter(WAITING, pk__in=ids[start : start + CHUNK])
-            changed.update(pending_reason=reason, pending_available=available)
+        if wait.victims:
+            give_notice(wait.victims, wanted_by=wait.request_id)

@@ -32,6 +32,7 @@ class Cause(models.TextChoices):
     CLIENT_LOST = "CLIENT_LOST", _("client lost")
     NODE_LOST = "NODE_LOST", _("node lost")
     WORKER_ERROR = "WORKER_ERROR", _("worker error")
+    TIME_LIMIT = "TIME_LIMIT", _("its time limit was over")
     PREPARATION_TIMED_OUT = "PREPARATION_TIMED_OUT", _("preparation timed out")
     POWERED_OFF = "POWERED_OFF", _("node powered off")
     EXIT_CODE = "EXIT_CODE", _("the program failed")

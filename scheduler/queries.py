@@ -4,7 +4,19 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Case, CharField, F, Q, QuerySet, Subquery, Value, When, Window
+from django.db.models import (
+    Case,
+    CharField,
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+    Window,
+)
 from django.db.models.functions import RowNumber
 
 from backends.choices import BackendStatus, DeviceStatus
@@ -13,16 +25,16 @@ from backends.queries import grace_start, heard
 from moreh_cloud.answers.watching import count_rows
 from scheduler.choices import HOLDING, LIVE, OVER, JobStatus, Use, WorkerState
 from scheduler.models import WAITING, Allocation, Job, Worker
-from scheduler.policy.reasons import BLOCKING
 from sda.models import Sda
 from tokens.models import Token
 
 OPEN = Q(ended_at__isnull=True)
 MAX_ID = 2**63 - 1
-HEAD = Q(place=1) | Q(pending_reason__in=BLOCKING)
-QUEUE_ORDER = ("-priority", "requested_at", "pk")
+QUEUE_ORDER = ("-priority", "turn", "requested_at", "pk")
 RANK = Window(
-    RowNumber(), partition_by=[F("group")], order_by=[F("priority").desc(), F("requested_at").asc(), F("pk").asc()]
+    RowNumber(),
+    partition_by=[F("group")],
+    order_by=[F("priority").desc(), F("turn").asc(), F("requested_at").asc(), F("pk").asc()],
 )
 
 
@@ -54,7 +66,7 @@ def count_history() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a waiting job stands in its group's queue, from 1, and who holds it back; 0: it no longer waits."""
+    """Where a waiting job stands in its group's queue, from 1 (0: it no longer waits), and who blocks there."""
 
     number: int = 0
     head: int = 0
@@ -84,20 +96,16 @@ def places_of(waiting: Sequence[Job]) -> dict[int, Place]:
 
 
 def places_among(group_ids: Collection[int], job_ids: Collection[int]) -> dict[int, Place]:
-    """Give the places of those of some jobs that wait in these groups; reads only them and who is in front."""
-    if not job_ids:
-        return {}
-    return _places(Job.objects.filter(WAITING, group__in=group_ids), Q(pk__in=job_ids) | HEAD)
+    """Give the places of those of some jobs that wait in these groups; reads only them."""
+    return _places(Job.objects.filter(WAITING, group__in=group_ids), job_ids) if job_ids else {}
 
 
-def _places(waiting: QuerySet[Job], shown: Q | None = None) -> dict[int, Place]:
+def _places(waiting: QuerySet[Job], shown: Collection[int] | None = None) -> dict[int, Place]:
     ranked = waiting.order_by().annotate(place=RANK)
-    chosen = ranked if shown is None else ranked.filter(shown)
-    rows = list(chosen.values_list("pk", "group_id", "place", "pending_reason"))
-    # Before anybody has looked at the queue, its first job is the best that can be said.
-    front = sorted((reason not in BLOCKING, place, group_id, pk) for pk, group_id, place, reason in rows)
-    first = {group_id: pk for _later, _place, group_id, pk in reversed(front)}
-    return {pk: Place(place, first[group_id]) for pk, group_id, place, _reason in rows}
+    # A condition that names the rank, by OR, is asked of the rows after they are ranked; nobody has place 0.
+    chosen = ranked if shown is None else ranked.filter(Q(pk__in=shown) | Q(place=0))
+    rows = chosen.values_list("pk", "place", "group__queue__head")
+    return {pk: Place(place, head or 0) for pk, place, head in rows}
 
 
 def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:
@@ -176,6 +184,19 @@ def stuck_jobs(now: datetime) -> list[int]:
         return []
     late = Job.objects.filter(status=JobStatus.SUBMITTED, submitted_at__lt=cutoff)
     return list(late.order_by("pk").values_list("pk", flat=True))
+
+
+def leaving_jobs(now: datetime) -> list[int]:
+    """Give the jobs whose notice of preemption is over."""
+    leaving = Job.objects.filter(leaves_at__lte=now, status__in=HOLDING)
+    return list(leaving.order_by("pk").values_list("pk", flat=True))
+
+
+def overdue_jobs(now: datetime) -> list[int]:
+    """Give the jobs that have held devices for longer than their time limit."""
+    end = ExpressionWrapper(F("submitted_at") + F("time_limit"), DateTimeField())
+    limited = Job.objects.filter(status__in=HOLDING, time_limit__isnull=False).annotate(end=end)
+    return list(limited.filter(end__lte=now).order_by("pk").values_list("pk", flat=True))
 
 
 def uncleaned_devices(now: datetime) -> QuerySet[Device]:

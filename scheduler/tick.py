@@ -21,7 +21,8 @@ def tick(group_id: int) -> None:
     try:
         while True:
             start_reserved(lease)
-            apply(lease, plan(load(group_id)))
+            snapshot = load(group_id)
+            apply(lease, snapshot, plan(snapshot))
             if _release(lease):
                 return
     except LeaseLost:

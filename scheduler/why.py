@@ -12,7 +12,10 @@ WORDS: Mapping[str, Message] = {
     Reason.BLOCKED_BY_HEAD: _("Job #%(head)s is in front of it and needs devices first."),
     Reason.NOT_ENOUGH_DEVICES: _("It needs %(needed)s devices; free: %(available)s."),
     Reason.NO_SINGLE_NODE: _("It needs %(needed)s devices on one node; free on the best one: %(available)s."),
-    Reason.OVER_TOKEN_LIMIT: _("Its token may hold %(available)s devices at once."),
+    Reason.OVER_TOKEN_LIMIT: _("Its token may hold %(available)s devices at once; with it: %(needed)s."),
+    Reason.OVER_GROUP_LIMIT: _(
+        "One of its token's groups may hold %(available)s devices at once; with it: %(needed)s."
+    ),
     Reason.SDA_BUSY: _("Its SDA already runs as many jobs as it may."),
     Reason.NO_ACTIVE_BACKEND: _("No node of its group is in service."),
     Reason.GROUP_DRAINING: _("Its group takes no new jobs."),
@@ -21,8 +24,8 @@ WORDS: Mapping[str, Message] = {
 
 
 def why_it_waits(job: Job, head: int | None) -> str:
-    """Say why a waiting job waits; `head` is the first job of its queue."""
-    return in_words(job.pending_reason, job.num_devices, job.pending_available, head)
+    """Say why a waiting job waits; `head` is the job that blocks its queue."""
+    return in_words(job.pending_reason, job.pending_needed, job.pending_available, head)
 
 
 def in_words(reason: str, needed: int, available: int, head: int | None) -> str:

@@ -6,10 +6,17 @@ from backends.queries import lost_backends
 from backends.services.agents import quarantine
 from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.lib.clock import db_now
-from scheduler.choices import Cause, JobStatus
+from scheduler.choices import HOLDING, Cause, JobStatus
 from scheduler.models import WAITING, Job
-from scheduler.queries import abandoned_jobs, powered_off_backends, stuck_jobs, uncleaned_devices
-from scheduler.services.jobs import end_job
+from scheduler.queries import (
+    abandoned_jobs,
+    leaving_jobs,
+    overdue_jobs,
+    powered_off_backends,
+    stuck_jobs,
+    uncleaned_devices,
+)
+from scheduler.services.jobs import end_job, preempt_job
 from scheduler.services.workers import lose_backend, power_down_backend
 from scheduler.tick import tick
 
@@ -29,6 +36,10 @@ def sweep() -> None:
         power_down_backend(backend_id)
     for job_id in abandoned_jobs(now):
         end_job(job_id, JobStatus.FAILED, cause=Cause.CLIENT_LOST, actor=SYSTEM)
+    for job_id in overdue_jobs(now):
+        end_job(job_id, JobStatus.FAILED, cause=Cause.TIME_LIMIT, actor=SYSTEM, only=HOLDING)
+    for job_id in leaving_jobs(now):
+        preempt_job(job_id)
     for job_id in stuck_jobs(now):
         end_job(job_id, JobStatus.FAILED, cause=Cause.PREPARATION_TIMED_OUT, actor=SYSTEM, only=[JobStatus.SUBMITTED])
     _quarantine_uncleaned(list(uncleaned_devices(now)))

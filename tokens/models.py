@@ -14,6 +14,12 @@ class TokenGroup(Tombstoned):
     name = models.CharField(_("name"), max_length=128)
     description = models.CharField(_("description"), max_length=512, blank=True)
     index = models.IntegerField(_("index"), default=0, help_text=_("Place in lists; lower comes first."))
+    max_devices = models.PositiveIntegerField(
+        _("max devices"),
+        null=True,
+        blank=True,
+        help_text=_("Devices that its tokens may hold at once, all together; empty: no limit."),
+    )
 
     class Meta:
         verbose_name = _("user group")
@@ -44,6 +50,9 @@ class Token(Tombstoned):
         _("max duplicates"),
         default=1,
         help_text=_("Jobs at once on one SDA: 1 = one, 0 = no limit. Other than 1 only with one SDA."),
+    )
+    max_devices = models.PositiveIntegerField(
+        _("max devices"), null=True, blank=True, help_text=_("Devices that it may hold at once; empty: no limit.")
     )
     access_level = models.CharField(_("access level"), max_length=16, choices=AccessLevel, default=AccessLevel.USER)
     env = models.JSONField(_("environment"), default=dict, blank=True, help_text=_("Variables for its workers."))

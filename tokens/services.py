@@ -22,7 +22,7 @@ VARIABLE = re.compile(r"[^\s=\x00-\x1f\x7f]{1,128}")
 def create_token(*, description: str, actor: Actor, groups: Iterable[TokenGroup] = (), **fields: Any) -> Token:
     """Make a token with a new secret value.
 
-    `fields` may be priority, max_sda_count, max_duplicates, access_level, env. Raises InvalidParameter.
+    `fields` may be priority, max_sda_count, max_duplicates, max_devices, access_level, env. Raises InvalidParameter.
     """
     value = new_secret()
     token = Token(description=description, value=value, value_digest=digest(value), **fields)
@@ -42,7 +42,10 @@ def create_token(*, description: str, actor: Actor, groups: Iterable[TokenGroup]
 
 @transaction.atomic
 def update_token(token: Token, *, actor: Actor, **fields: Any) -> Token:
-    """Change description, priority, max_sda_count, max_duplicates, access_level or env. Raises InvalidParameter."""
+    """Change description, priority, max_sda_count, max_duplicates, max_devices, access_level or env.
+
+    Raises InvalidParameter.
+    """
     locked: Token = _lock(token)
     for name, value in fields.items():
         setattr(locked, name, value)
@@ -80,11 +83,9 @@ def delete_token(token: Token, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def create_token_group(
-    *, name: str, actor: Actor, description: str = "", index: int = 0, tokens: Iterable[Token] = ()
-) -> TokenGroup:
-    """Make a user group. Raises Duplicate."""
-    group = TokenGroup(name=name, description=description, index=index)
+def create_token_group(*, name: str, actor: Actor, tokens: Iterable[Token] = (), **fields: Any) -> TokenGroup:
+    """Make a user group; `fields` may be description, index, max_devices. Raises Duplicate."""
+    group = TokenGroup(name=name, **fields)
     _save_group(group)
     group.tokens.set(tokens)
     record("CREATE_USER_GROUP", actor=actor, subject=f"usergroup/{group.pk}", name=name)
@@ -95,7 +96,7 @@ def create_token_group(
 def update_token_group(
     group: TokenGroup, *, actor: Actor, tokens: Iterable[Token] | None = None, **fields: Any
 ) -> TokenGroup:
-    """Change name, description, index or the tokens of a user group. Raises Duplicate."""
+    """Change name, description, index, max_devices or the tokens of a user group. Raises Duplicate."""
     hold(group)
     for name, value in fields.items():
         setattr(group, name, value)

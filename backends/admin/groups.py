@@ -26,10 +26,14 @@ class DeleteGroupForm(ConfirmForm):
 
 @admin.register(BackendGroup)
 class BackendGroupAdmin(ServiceAdmin):
-    list_display = ("name", "description", "index", "combine", "shown_backends")
-    list_filter = (Tombstones, "combine")
+    list_display = ("name", "description", "index", "combine", "policy", "preempt", "draining", "shown_backends")
+    list_filter = (Tombstones, "policy", "combine", "draining")
     search_fields = ("name", "description")
-    fields = ("name", "description", "index", "combine")
+    fieldsets = (
+        (None, {"fields": ("name", "description", "index")}),
+        (_("Scheduling"), {"fields": ("combine", "policy", "guard_s", "draining")}),
+        (_("Preemption"), {"fields": ("preempt", ("min_run_s", "notice_s"))}),
+    )
     wire_names = {"label": "name"}
     actions = ("delete",)
     actions_detail = ("delete",)

@@ -39,7 +39,7 @@ class Order(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    backend = models.ForeignKey(Backend, models.CASCADE, related_name="orders", db_index=False)
+    backend = models.ForeignKey(Backend, models.CASCADE, related_name="orders", db_index=False, db_constraint=False)
     verb = models.CharField(_("verb"), max_length=8, choices=OrderVerb)
     ref = models.BigIntegerField(_("worker"), null=True, blank=True)
     devices = models.JSONField(_("devices"), default=list)

@@ -3,7 +3,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from backends.choices import DEFAULT_GROUP, BackendStatus, BackendType, DeviceStatus, Why
+from backends.choices import DEFAULT_GROUP, BackendStatus, BackendType, DeviceStatus, SchedulingPolicy, Why
 from moreh_cloud.lib.tombstone import LIVE, Tombstoned
 
 MAX_DEVICES = 32  # a node's devices fit one bit mask with room to spare
@@ -17,6 +17,26 @@ class BackendGroup(Tombstoned):
     index = models.IntegerField(_("index"), default=0, help_text=_("Place in lists; lower comes first."))
     combine = models.BooleanField(
         _("combine"), default=True, help_text=_("May one job span several backends of this group?")
+    )
+    policy = models.CharField(
+        _("scheduling policy"), max_length=16, choices=SchedulingPolicy, default=SchedulingPolicy.STRICT
+    )
+    guard_s = models.PositiveIntegerField(
+        _("guard time (s)"),
+        default=3600,
+        help_text=_("Backfill: when the head of the queue has waited longer, nobody passes it any more."),
+    )
+    preempt = models.BooleanField(
+        _("preemption"), default=False, help_text=_("May jobs of higher priority take devices from lower ones?")
+    )
+    min_run_s = models.PositiveIntegerField(
+        _("minimum run time (s)"), default=600, help_text=_("Nothing is taken from a job that has run for less.")
+    )
+    notice_s = models.PositiveIntegerField(
+        _("notice (s)"), default=60, help_text=_("How long before its devices are taken a job is told.")
+    )
+    draining = models.BooleanField(
+        _("draining"), default=False, help_text=_("Running jobs go on, and nothing new starts.")
     )
 
     class Meta:

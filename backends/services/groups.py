@@ -16,7 +16,7 @@ from moreh_cloud.lib.tombstone import hold
 
 @transaction.atomic
 def create_backend_group(*, name: str, actor: Actor, backends: Iterable[Backend] = (), **fields: Any) -> BackendGroup:
-    """Make a backend group; `fields` may be description, index, combine. Raises Duplicate."""
+    """Make a backend group; `fields` may be any column, as for `update_backend_group`. Raises Duplicate."""
     group = BackendGroup(name=name, **fields)
     _save(group)
     record("CREATE_BACKEND_GROUP", actor=actor, subject=f"backendgroup/{group.pk}", name=name, **fields)
@@ -29,7 +29,9 @@ def create_backend_group(*, name: str, actor: Actor, backends: Iterable[Backend]
 def update_backend_group(
     group: BackendGroup, *, actor: Actor, backends: Iterable[Backend] | None = None, **fields: Any
 ) -> BackendGroup:
-    """Change name, description, index, combine, or exactly which backends are in it. Raises Duplicate.
+    """Change name, description, index, combine, the rules of scheduling, or exactly which backends are in it.
+
+    Raises Duplicate.
 
     Backends that are no longer named go to the default group.
     """

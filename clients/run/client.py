@@ -45,6 +45,7 @@ class Request:
     process_name: str = ""
     framework: str = ""
     client_version: str = __version__
+    time_limit_s: int = 0
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -226,6 +227,7 @@ class JobClient:
                 process_name=asked.process_name,
                 framework=asked.framework,
                 client_version=asked.client_version,
+                time_limit_s=asked.time_limit_s,
             )
         )
 

@@ -31,6 +31,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
     token_file: Annotated[Path | None, typer.Option(help="Else MOREH_TOKEN or /etc/moreh/token.")] = None,
     sda: Annotated[int, typer.Option(help="Id of the SDA; 0: the current one.")] = 0,
     framework: Annotated[str, typer.Option(help="Shown to the operators.")] = "",
+    time_limit: Annotated[
+        int, typer.Option(min=0, help="Seconds after which the job ends; short jobs may start sooner. 0: none.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Progress as JSON lines.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
@@ -44,7 +47,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     except TokenMissing as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from error
-    request = Request(sda_id=sda, process_name=Path(command[0]).name, framework=framework)
+    name = Path(command[0]).name
+    request = Request(sda_id=sda, process_name=name, framework=framework, time_limit_s=time_limit)
     raise typer.Exit(asyncio.run(_run(Server.from_env(server), token, request, command, _say(as_json))))
 
 

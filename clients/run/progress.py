@@ -1,6 +1,7 @@
 """What a person reads while a job waits and runs."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from protocol.v1 import jobs_pb2 as pb
 
@@ -13,7 +14,7 @@ def describe(update: pb.JobUpdate) -> str:
         case "submitted":
             return f"preparing: {', '.join(_host(host.host, host.device_indexes) for host in update.submitted.hosts)}"
         case "running":
-            return f"ready: {', '.join(_host(w.host, w.device_indexes) for w in update.running.workers)}"
+            return _running(update.running)
         case "ended":
             return _ended(update.ended)
     return "requesting…"
@@ -28,6 +29,13 @@ def _waiting(waiting: pb.Waiting) -> str:
     if waiting.reason:
         parts.append(waiting.reason)
     return f"waiting: {', '.join(parts)}" if parts else "waiting"
+
+
+def _running(running: pb.Running) -> str:
+    if running.HasField("preempted_at_ms"):
+        at = datetime.fromtimestamp(running.preempted_at_ms / 1000, UTC)
+        return f"its devices go to a more important job at {at:%H:%M:%S} UTC; it will wait and run again"
+    return f"ready: {', '.join(_host(w.host, w.device_indexes) for w in running.workers)}"
 
 
 def _ended(ended: pb.Ended) -> str:

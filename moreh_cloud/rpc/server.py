@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from backends.services.agents import show_presence
+from moreh_cloud.lib.memory import settle
 from moreh_cloud.lib.rpc import in_own_thread
 from moreh_cloud.rpc.errors import Errors, ShuttingDown
 from moreh_cloud.rpc.loops import RECONNECT, end, every, hear_news
@@ -102,6 +103,7 @@ async def serve() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     manager = SdaManager(f"{settings.MOREH_GRPC_HOST}:{settings.MOREH_GRPC_PORT}")
     await manager.start()
+    settle()
     log.info("grpc_serving", host=settings.MOREH_GRPC_HOST, port=manager.port, tls=bool(settings.MOREH_GRPC_CERT))
     await stop.wait()
     log.info("grpc_stopping")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protocol/v1/jobs.proto\x12\x13moreh.sdamanager.v1\"\x8b\x02\n\rClientMessage\x12)\n\x04open\x18\x01 \x01(\x0b\x32\x19.moreh.sdamanager.v1.OpenH\x00\x12-\n\x06resume\x18\x02 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.ResumeH\x00\x12\x33\n\theartbeat\x18\x03 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.HeartbeatH\x00\x12\x31\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x1d.moreh.sdamanager.v1.FinishedH\x00\x12-\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.CancelH\x00\x42\t\n\x07message\"x\n\x04Open\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06sda_id\x18\x02 \x01(\x03\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x14\n\x0cprocess_name\x18\x04 \x01(\t\x12\x11\n\tframework\x18\x05 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x06 \x01(\t\",\n\x06Resume\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x12\n\nresume_key\x18\x02 \x01(\t\"I\n\tHeartbeat\x12/\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1e.moreh.sdamanager.v1.DeviceUse\x12\x0b\n\x03pid\x18\x02 \x01(\x03\"^\n\tDeviceUse\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x17\n\x0fused_memory_mib\x18\x03 \x01(\x04\x12\x1b\n\x13utilization_percent\x18\x04 \x01(\x02\"\x1d\n\x08\x46inished\x12\x11\n\texit_code\x18\x01 \x01(\x05\"\x08\n\x06\x43\x61ncel\"\xd0\x02\n\tJobUpdate\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x12\n\nresume_key\x18\x04 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x05 \x01(\r\x12\x10\n\x08grace_ms\x18\x06 \x01(\r\x12/\n\x07waiting\x18\x07 \x01(\x0b\x32\x1c.moreh.sdamanager.v1.WaitingH\x00\x12\x33\n\tsubmitted\x18\x08 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.SubmittedH\x00\x12/\n\x07running\x18\t \x01(\x0b\x32\x1c.moreh.sdamanager.v1.RunningH\x00\x12+\n\x05\x65nded\x18\n \x01(\x0b\x32\x1a.moreh.sdamanager.v1.EndedH\x00\x42\x07\n\x05state\"\x9b\x01\n\x07Waiting\x12\r\n\x05place\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06needed\x18\x03 \x01(\r\x12\x11\n\tavailable\x18\x04 \x01(\r\x12\x16\n\x0e\x62locker_job_id\x18\x05 \x01(\x03\x12\x1f\n\x12\x65stimated_start_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_estimated_start_ms\"<\n\tSubmitted\x12/\n\x05hosts\x18\x01 \x03(\x0b\x32 .moreh.sdamanager.v1.HostDevices\"3\n\x0bHostDevices\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x02 \x03(\r\">\n\x07Running\x12\x33\n\x07workers\x18\x01 \x03(\x0b\x32\".moreh.sdamanager.v1.WorkerAddress\"F\n\rWorkerAddress\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x03 \x03(\r\"7\n\x05\x45nded\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2U\n\x04Jobs\x12M\n\x03Run\x12\".moreh.sdamanager.v1.ClientMessage\x1a\x1e.moreh.sdamanager.v1.JobUpdate(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protocol/v1/jobs.proto\x12\x13moreh.sdamanager.v1\"\x8b\x02\n\rClientMessage\x12)\n\x04open\x18\x01 \x01(\x0b\x32\x19.moreh.sdamanager.v1.OpenH\x00\x12-\n\x06resume\x18\x02 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.ResumeH\x00\x12\x33\n\theartbeat\x18\x03 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.HeartbeatH\x00\x12\x31\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x1d.moreh.sdamanager.v1.FinishedH\x00\x12-\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.CancelH\x00\x42\t\n\x07message\"\x8e\x01\n\x04Open\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06sda_id\x18\x02 \x01(\x03\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x14\n\x0cprocess_name\x18\x04 \x01(\t\x12\x11\n\tframework\x18\x05 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x06 \x01(\t\x12\x14\n\x0ctime_limit_s\x18\x07 \x01(\r\",\n\x06Resume\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x12\n\nresume_key\x18\x02 \x01(\t\"I\n\tHeartbeat\x12/\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1e.moreh.sdamanager.v1.DeviceUse\x12\x0b\n\x03pid\x18\x02 \x01(\x03\"^\n\tDeviceUse\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x17\n\x0fused_memory_mib\x18\x03 \x01(\x04\x12\x1b\n\x13utilization_percent\x18\x04 \x01(\x02\"\x1d\n\x08\x46inished\x12\x11\n\texit_code\x18\x01 \x01(\x05\"\x08\n\x06\x43\x61ncel\"\xd0\x02\n\tJobUpdate\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x12\n\nresume_key\x18\x04 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x05 \x01(\r\x12\x10\n\x08grace_ms\x18\x06 \x01(\r\x12/\n\x07waiting\x18\x07 \x01(\x0b\x32\x1c.moreh.sdamanager.v1.WaitingH\x00\x12\x33\n\tsubmitted\x18\x08 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.SubmittedH\x00\x12/\n\x07running\x18\t \x01(\x0b\x32\x1c.moreh.sdamanager.v1.RunningH\x00\x12+\n\x05\x65nded\x18\n \x01(\x0b\x32\x1a.moreh.sdamanager.v1.EndedH\x00\x42\x07\n\x05state\"\x9b\x01\n\x07Waiting\x12\r\n\x05place\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06needed\x18\x03 \x01(\r\x12\x11\n\tavailable\x18\x04 \x01(\r\x12\x16\n\x0e\x62locker_job_id\x18\x05 \x01(\x03\x12\x1f\n\x12\x65stimated_start_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_estimated_start_ms\"<\n\tSubmitted\x12/\n\x05hosts\x18\x01 \x03(\x0b\x32 .moreh.sdamanager.v1.HostDevices\"3\n\x0bHostDevices\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x02 \x03(\r\"p\n\x07Running\x12\x33\n\x07workers\x18\x01 \x03(\x0b\x32\".moreh.sdamanager.v1.WorkerAddress\x12\x1c\n\x0fpreempted_at_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x12\n\x10_preempted_at_ms\"F\n\rWorkerAddress\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x03 \x03(\r\"7\n\x05\x45nded\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2U\n\x04Jobs\x12M\n\x03Run\x12\".moreh.sdamanager.v1.ClientMessage\x1a\x1e.moreh.sdamanager.v1.JobUpdate(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,32 +33,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLIENTMESSAGE']._serialized_start=48
   _globals['_CLIENTMESSAGE']._serialized_end=315
-  _globals['_OPEN']._serialized_start=317
-  _globals['_OPEN']._serialized_end=437
-  _globals['_RESUME']._serialized_start=439
-  _globals['_RESUME']._serialized_end=483
-  _globals['_HEARTBEAT']._serialized_start=485
-  _globals['_HEARTBEAT']._serialized_end=558
-  _globals['_DEVICEUSE']._serialized_start=560
-  _globals['_DEVICEUSE']._serialized_end=654
-  _globals['_FINISHED']._serialized_start=656
-  _globals['_FINISHED']._serialized_end=685
-  _globals['_CANCEL']._serialized_start=687
-  _globals['_CANCEL']._serialized_end=695
-  _globals['_JOBUPDATE']._serialized_start=698
-  _globals['_JOBUPDATE']._serialized_end=1034
-  _globals['_WAITING']._serialized_start=1037
-  _globals['_WAITING']._serialized_end=1192
-  _globals['_SUBMITTED']._serialized_start=1194
-  _globals['_SUBMITTED']._serialized_end=1254
-  _globals['_HOSTDEVICES']._serialized_start=1256
-  _globals['_HOSTDEVICES']._serialized_end=1307
-  _globals['_RUNNING']._serialized_start=1309
-  _globals['_RUNNING']._serialized_end=1371
-  _globals['_WORKERADDRESS']._serialized_start=1373
-  _globals['_WORKERADDRESS']._serialized_end=1443
-  _globals['_ENDED']._serialized_start=1445
-  _globals['_ENDED']._serialized_end=1500
-  _globals['_JOBS']._serialized_start=1502
-  _globals['_JOBS']._serialized_end=1587
+  _globals['_OPEN']._serialized_start=318
+  _globals['_OPEN']._serialized_end=460
+  _globals['_RESUME']._serialized_start=462
+  _globals['_RESUME']._serialized_end=506
+  _globals['_HEARTBEAT']._serialized_start=508
+  _globals['_HEARTBEAT']._serialized_end=581
+  _globals['_DEVICEUSE']._serialized_start=583
+  _globals['_DEVICEUSE']._serialized_end=677
+  _globals['_FINISHED']._serialized_start=679
+  _globals['_FINISHED']._serialized_end=708
+  _globals['_CANCEL']._serialized_start=710
+  _globals['_CANCEL']._serialized_end=718
+  _globals['_JOBUPDATE']._serialized_start=721
+  _globals['_JOBUPDATE']._serialized_end=1057
+  _globals['_WAITING']._serialized_start=1060
+  _globals['_WAITING']._serialized_end=1215
+  _globals['_SUBMITTED']._serialized_start=1217
+  _globals['_SUBMITTED']._serialized_end=1277
+  _globals['_HOSTDEVICES']._serialized_start=1279
+  _globals['_HOSTDEVICES']._serialized_end=1330
+  _globals['_RUNNING']._serialized_start=1332
+  _globals['_RUNNING']._serialized_end=1444
+  _globals['_WORKERADDRESS']._serialized_start=1446
+  _globals['_WORKERADDRESS']._serialized_end=1516
+  _globals['_ENDED']._serialized_start=1518
+  _globals['_ENDED']._serialized_end=1573
+  _globals['_JOBS']._serialized_start=1575
+  _globals['_JOBS']._serialized_end=1660
 # @@protoc_insertion_point(module_scope)

@@ -68,6 +68,7 @@ class Open(_message.Message):
     PROCESS_NAME_FIELD_NUMBER: _builtins.int
     FRAMEWORK_FIELD_NUMBER: _builtins.int
     CLIENT_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_LIMIT_S_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID made by the client."""
     sda_id: _builtins.int
@@ -78,6 +79,8 @@ class Open(_message.Message):
     framework: _builtins.str
     """"pytorch 2.1" and the like; may be empty."""
     client_version: _builtins.str
+    time_limit_s: _builtins.int
+    """How long it will hold its devices at most, seconds; then it fails with TIME_LIMIT. 0: nobody knows."""
     def __init__(
         self,
         *,
@@ -87,10 +90,11 @@ class Open(_message.Message):
         process_name: _builtins.str = ...,
         framework: _builtins.str = ...,
         client_version: _builtins.str = ...,
+        time_limit_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_version", b"client_version", "framework", b"framework", "pid", b"pid", "process_name", b"process_name", "request_id", b"request_id", "sda_id", b"sda_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_version", b"client_version", "framework", b"framework", "pid", b"pid", "process_name", b"process_name", "request_id", b"request_id", "sda_id", b"sda_id", "time_limit_s", b"time_limit_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,18 +368,24 @@ class Running(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WORKERS_FIELD_NUMBER: _builtins.int
+    PREEMPTED_AT_MS_FIELD_NUMBER: _builtins.int
+    preempted_at_ms: _builtins.int
+    """When its devices will be taken for a more important job, milliseconds since 1970 UTC; it then waits again."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerAddress]: ...
     def __init__(
         self,
         *,
         workers: _abc.Iterable[Global___WorkerAddress] | None = ...,
+        preempted_at_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preempted_at_ms", b"_preempted_at_ms", "preempted_at_ms", b"preempted_at_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preempted_at_ms", b"_preempted_at_ms", "preempted_at_ms", b"preempted_at_ms", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__preempted_at_ms: _TypeAlias = _typing.Literal["preempted_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__preempted_at_ms: _TypeAlias = _typing.Literal["_preempted_at_ms", b"_preempted_at_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preempted_at_ms) -> _WhichOneofReturnType__preempted_at_ms | None: ...
 
 Global___Running: _TypeAlias = Running  # noqa: Y015
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -29,9 +29,8 @@ from moreh_cloud.lib.admin import (
 from scheduler.admin.picture import picture, place
 from scheduler.admin.tones import JOB, WORKER
 from scheduler.choices import LIVE, OVER, Cause, JobStatus
-from scheduler.models import WAITING, Job, Worker
-from scheduler.policy.reasons import BLOCKING
-from scheduler.queries import QUEUE_ORDER, like
+from scheduler.models import Job, Worker
+from scheduler.queries import like
 from scheduler.services.jobs import cancel_job, set_job_priority
 from scheduler.why import why_it_waits
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
@@ -134,10 +133,8 @@ class JobAdmin(GrowingAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        blocking = Job.objects.filter(WAITING, group=OuterRef("group"), pending_reason__in=BLOCKING)
-        first = blocking.order_by(*QUEUE_ORDER).values("pk")[:1]
         jobs: QuerySet[Job] = super().get_queryset(request).select_related("token", "sda__model", "group")
-        return jobs.annotate(head=Subquery(first))
+        return jobs.annotate(head=F("group__queue__head"))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str

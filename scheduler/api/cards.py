@@ -19,7 +19,7 @@ NOWHERE = json.dumps({"device_info": []})
 FIELDS = (
     *("pk", "token_id", "sda_id", "priority", "status", "cause", "detail", "pid", "process_name", "framework"),
     *("version", "requested_at", "started_at", "ended_at", "referer_protocol", "referer_ip", "num_devices"),
-    *("pending_reason", "pending_available"),
+    *("pending_reason", "pending_needed", "pending_available"),
 )
 
 
@@ -43,7 +43,7 @@ def _device_info(jobs: list[int]) -> dict[int, str]:
 
 def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, place: Place) -> Card:
     pk, token, sda, priority, status, cause, detail, pid, process, framework, version, *rest = row
-    requested_at, started_at, ended_at, protocol, ip, num_devices, reason, available = rest
+    requested_at, started_at, ended_at, protocol, ip, num_devices, reason, needed, available = rest
     waits = status == JobStatus.WAITING
     return {
         "id": pk,
@@ -64,7 +64,7 @@ def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, pl
         "deviceCount": num_devices,
         "deviceInfo": device_info,
         "queuePosition": (place.number or None) if waits else None,
-        "pendingReason": in_words(reason, num_devices, available, place.head) if waits else None,
+        "pendingReason": in_words(reason, needed, available, place.head) if waits else None,
         "pendingCode": (reason or None) if waits else None,
         "estimatedStart": None,  # unknown: a job says nothing of how long it will run
     }

@@ -71,6 +71,15 @@ class FreeDevices:
             return None
         return self._take_on_several(count)
 
+    def on(self, node_id: int) -> int:
+        """Give the mask of a node's free devices."""
+        return self._masks[self._positions[node_id]]
+
+    def hold(self, node_id: int, devices: int) -> None:
+        """Take exactly the devices in the mask, which are free."""
+        position = self._positions[node_id]
+        self._change(position, self._masks[position] & ~devices)
+
     def give_back(self, node_id: int, devices: int) -> None:
         """Make the devices in the mask free again."""
         position = self._positions[node_id]

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ class Reason(StrEnum):
     NOT_ENOUGH_DEVICES = "NOT_ENOUGH_DEVICES"  # its devices; free ones left
     NO_SINGLE_NODE = "NO_SINGLE_NODE"  # its devices; free ones on the best node
     OVER_TOKEN_LIMIT = "OVER_TOKEN_LIMIT"  # noqa: S105  # devices with this job; the limit of its token
+    OVER_GROUP_LIMIT = "OVER_GROUP_LIMIT"  # devices with this job; the limit of one of its token's groups
     SDA_BUSY = "SDA_BUSY"  # one more job on its SDA; none allowed now
     NO_ACTIVE_BACKEND = "NO_ACTIVE_BACKEND"  # its devices; none
     GROUP_DRAINING = "GROUP_DRAINING"  # its devices; none for new jobs
@@ -29,16 +31,22 @@ class Placed:
     request_id: int
     devices: tuple[tuple[int, int], ...]
 
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Give each device as (node id, index)."""
+        for node, mask in self.devices:
+            yield from ((node, index) for index in range(mask.bit_length()) if mask >> index & 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """The job waits, and why, in numbers."""
+    """The job waits, and why, in numbers; `victims` are the jobs that shall give their devices back for it."""
 
     request_id: int
     reason: Reason
     needed: int
     available: int
     blocker: int | None = None
+    victims: tuple[int, ...] = ()
 
 
 Decision = Placed | Waits

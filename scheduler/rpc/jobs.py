@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -156,6 +157,7 @@ def _ask(opened: pb.Open) -> Ask:
         process_name=opened.process_name,
         framework=opened.framework,
         version=opened.client_version,
+        time_limit=timedelta(seconds=opened.time_limit_s) if opened.time_limit_s else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from moreh_cloud.lib.clock import to_ms
 from protocol.v1 import jobs_pb2 as pb
 from scheduler.choices import HOLDING, JobStatus
 from scheduler.models import Job, Worker
@@ -37,6 +38,8 @@ def _update(job: Job, workers: Iterable[Worker], place: Place) -> pb.JobUpdate:
             pb.WorkerAddress(host=worker.backend.name, address=worker.address, device_indexes=worker.devices)
             for worker in workers
         )
+        if job.leaves_at:
+            update.running.preempted_at_ms = to_ms(job.leaves_at)
         update.running.SetInParent()
     else:
         update.ended.CopyFrom(pb.Ended(status=job.status, reason=job.cause, detail=job.detail))
@@ -47,7 +50,7 @@ def _waiting(job: Job, place: Place) -> pb.Waiting:
     return pb.Waiting(
         place=place.number,
         reason=job.pending_reason,
-        needed=1 if job.pending_reason == Reason.SDA_BUSY else job.num_devices,
+        needed=job.pending_needed or job.num_devices,
         available=job.pending_available,
         blocker_job_id=place.head if job.pending_reason == Reason.BLOCKED_BY_HEAD else 0,
     )

@@ -1,16 +1,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from backends.choices import DeviceStatus, OrderVerb
+from backends.choices import DeviceStatus, OrderVerb, SchedulingPolicy
+from backends.models import BackendGroup
 from backends.services.devices import move_devices
 from backends.services.orders import NewOrder, give_orders, withdraw_orders
-from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.actor import SYSTEM, Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.bell import tell_on_commit
 from moreh_cloud.lib.clock import db_now
@@ -19,12 +20,15 @@ from scheduler.choices import HOLDING, LIVE, Cause, JobStatus, WorkerState
 from scheduler.errors import JobFinished, JobNotWaiting
 from scheduler.models import WAITING, Allocation, Job, Worker
 from scheduler.queries import OPEN, billed_as
+from scheduler.sharing import add_use
 from scheduler.signals import queue_changed
+from scheduler.telling import LAST_TURN
 from sda.models import Sda
 from sda.queries import backend_group_of, get_sda
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 from tokens.models import Token
 
+LONGEST = timedelta(days=3650)
 NOTE_SIGNS = """
     UPDATE scheduler_job AS job
     SET client_seen_at = %s, used_memory = new.used_memory, utilization = new.utilization,
@@ -44,6 +48,7 @@ class Ask:
     process_name: str = ""
     framework: str = ""
     version: str = ""
+    time_limit: timedelta | None = None
 
 
 def resume_key(job: Job) -> str:
@@ -87,6 +92,8 @@ def _check(ask: Ask) -> None:
         raise InvalidParameter(_("A request id of 1 to 64 characters is needed."), parameter="request_id")
     if not 0 <= ask.pid < 2**31:
         raise InvalidParameter(_("A pid is a number from 0 to 2147483647."), parameter="pid")
+    if ask.time_limit is not None and not timedelta(seconds=1) <= ask.time_limit <= LONGEST:
+        raise InvalidParameter(_("A time limit is 1 second to 10 years."), parameter="time_limit")
     for name in ("request_id", "process_name", "framework", "version"):
         if "\0" in getattr(ask, name):
             raise InvalidParameter(_("A text must not contain the character NUL."), parameter=name)
@@ -94,16 +101,19 @@ def _check(ask: Ask) -> None:
 
 def _new_job(token: Token, sda: Sda, ask: Ask, actor: Actor) -> Job:
     now = db_now()
+    group = BackendGroup.objects.get(pk=backend_group_of(sda))
     return Job.objects.create(
         token=token,
         sda=sda,
-        group_id=backend_group_of(sda),
+        group=group,
+        turn=LAST_TURN if group.policy == SchedulingPolicy.FAIR else 0,
         num_devices=sda.model.num_devices,
         priority=token.priority,
         pid=ask.pid,
         process_name=ask.process_name[:255],
         framework=ask.framework[:64],
         version=ask.version[:64],
+        time_limit=ask.time_limit,
         referer_protocol=actor.protocol,
         referer_ip=actor.ip_address,
         request_id=ask.request_id,
@@ -139,6 +149,7 @@ def end_job(
         ended_at=now,
         revision=F("revision") + 1,
         pending_reason="",
+        leaves_at=None,
     )
     if job.status in HOLDING:
         _leave(job, now)
@@ -155,6 +166,8 @@ def _leave(job: Job, now: datetime) -> None:
     held = Allocation.objects.filter(OPEN, job=job)
     devices = list(held.values_list("device_id", flat=True))
     held.update(ended_at=now, **billed_as(job))
+    if devices and job.submitted_at and job.group.policy == SchedulingPolicy.FAIR:
+        add_use(job.token_id, len(devices), job.submitted_at, now)
     if not devices:
         reservation = Allocation.objects.filter(OPEN, sda=job.sda_id, job__isnull=True)
         devices = list(reservation.values_list("device_id", flat=True))
@@ -169,6 +182,35 @@ def stop_workers(workers: QuerySet[Worker]) -> None:
     withdraw_orders(ids, OrderVerb.START)
     Worker.objects.filter(pk__in=ids).update(state=WorkerState.STOPPING)
     give_orders(NewOrder(worker.backend_id, OrderVerb.STOP, worker.pk, worker.devices) for worker in rows)
+
+
+@transaction.atomic
+def preempt_job(job_id: int) -> bool:
+    """Take a job's devices back and put it into the queue again, as its next attempt, when its notice is over.
+
+    Give whether it was done: a job whose devices nobody waits for any more keeps them, and hears of it.
+    """
+    job = Job.objects.select_for_update().filter(pk=job_id, status__in=HOLDING, leaves_at__lte=db_now()).first()
+    if job is None:
+        return False
+    if not Job.objects.filter(WAITING, pk=job.leaves_for).exists():
+        Job.objects.filter(pk=job.pk).update(leaves_at=None, leaves_for=0, revision=F("revision") + 1)
+        record("KEEP_JOB", actor=SYSTEM, subject=f"job/{job.pk}", token_id=job.token_id)
+        tell_on_commit("job", [job.pk])
+        return False
+    _leave(job, db_now())
+    Job.objects.filter(pk=job.pk).update(
+        status=JobStatus.WAITING,
+        attempt=F("attempt") + 1,
+        revision=F("revision") + 1,
+        submitted_at=None,
+        started_at=None,
+        leaves_at=None,
+    )
+    record("PREEMPT_JOB", actor=SYSTEM, subject=f"job/{job.pk}", token_id=job.token_id, wanted_by=job.leaves_for)
+    tell_on_commit("job", [job.pk])
+    queue_changed.send(Job, group_id=job.group_id)
+    return True
 
 
 @transaction.atomic

@@ -210,12 +210,13 @@ def test_the_default_group_is_not_deleted(browser: Client) -> None:
 
 
 def test_a_group_is_made_changed_and_deleted(browser: Client) -> None:
-    data = {"name": "spare", "description": "", "index": 3, "combine": "on"}
+    times = {"guard_s": 600, "min_run_s": 300, "notice_s": 30}
+    data = {"name": "spare", "description": "", "index": 3, "combine": "on", "policy": "strict", **times}
     browser.post(address(BackendGroup, "add"), data)
     group = BackendGroup.objects.get(name="spare")
-    browser.post(address(BackendGroup, "change", group.pk), {**data, "index": 4})
+    browser.post(address(BackendGroup, "change", group.pk), {**data, "index": 4, "policy": "backfill"})
     group.refresh_from_db()
-    assert (group.index, last_event()[0]) == (4, "UPDATE_BACKEND_GROUP")
+    assert (group.index, group.policy, group.guard_s, last_event()[0]) == (4, "backfill", 600, "UPDATE_BACKEND_GROUP")
     on_page(browser, group, "delete")
     assert not BackendGroup.objects.live().filter(pk=group.pk).exists()
     assert last_event()[0] == "DELETE_BACKEND_GROUP"

@@ -54,7 +54,7 @@ HEADERS = {
     "alerts.Alert": "id,level,category,subject,content,times,raised,state,acknowledged_by",
     "backends.Backend": "id,name,group,status,power,devices,address,seen,agent_version,ip,port,description,"
     "device_count,device_model,bmc_ip,bmc_port",
-    "backends.BackendGroup": "id,name,description,index,combine,backends,members",
+    "backends.BackendGroup": "id,name,description,index,combine,policy,preempt,draining,backends,members",
     "backends.Device": "id,name,backend,model,total_memory,status,temperature,use,since",
     "bulk.BulkAction": "id,number,verb,noun,actor,state,progress,asked,ended",
     "events.Event": "id,at,action,subject,actor,token_id,referer_protocol,referer_ip,request,response",
@@ -63,7 +63,7 @@ HEADERS = {
     "sda.SdaModel": "id,name,num_devices,open,groups,sdas,tokens,description",
     "sda.SdaModelGroup": "id,name,description,index,backend_group,models",
     "tokens.Token": "id,groups,priority,masked,description,max_sda_count,max_duplicates,access_level",
-    "tokens.TokenGroup": "id,name,description,index,tokens,members",
+    "tokens.TokenGroup": "id,name,description,index,max_devices,tokens,members",
 }
 
 

@@ -79,7 +79,7 @@ def test_the_page_says_in_numbers_why_a_job_waits(browser: Client) -> None:
 
 def test_every_reason_has_its_words() -> None:
     assert set(WORDS) == set(Reason)
-    job = Job(num_devices=4, pending_reason=Reason.NOT_ENOUGH_DEVICES, pending_available=2)
+    job = Job(pending_reason=Reason.NOT_ENOUGH_DEVICES, pending_needed=4, pending_available=2)
     assert why_it_waits(job, None) == "It needs 4 devices; free: 2."
     job.pending_reason = Reason.BLOCKED_BY_HEAD
     assert why_it_waits(job, 12) == "Job #12 is in front of it and needs devices first."

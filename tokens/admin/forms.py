@@ -61,7 +61,16 @@ class TokenForm(RowForm):
 
     class Meta:
         model = Token
-        fields = ("description", "priority", "max_sda_count", "max_duplicates", "access_level", "env", "groups")
+        fields = (
+            "description",
+            "priority",
+            "max_sda_count",
+            "max_duplicates",
+            "max_devices",
+            "access_level",
+            "env",
+            "groups",
+        )
         help_texts = {
             "groups": _("What the token may use comes from the memberships of these groups."),
             "access_level": _("What the client may see and do beyond its own jobs."),

@@ -37,11 +37,11 @@ class DeleteTokenGroupForm(ConfirmForm):
 
 @admin.register(TokenGroup)
 class TokenGroupAdmin(ServiceAdmin):
-    list_display = ("name", "description", "index", "shown_tokens")
+    list_display = ("name", "description", "index", "max_devices", "shown_tokens")
     list_filter = (Tombstones,)
     search_fields = ("name", "description")
     search_help_text = _("Name or description")
-    fields = ("name", "description", "index")
+    fields = ("name", "description", "index", "max_devices")
     wire_names = {"label": "name"}
     actions = ("delete",)
     actions_detail = ("delete",)

@@ -93,7 +93,10 @@ class TokenAdmin(ServiceAdmin):
         own = ("description", "groups") if obj is None else ("description", "shown_value", "groups")
         return (
             (None, {"fields": own}),
-            (_("Limits"), {"fields": (("priority", "access_level"), ("max_sda_count", "max_duplicates"))}),
+            (
+                _("Limits"),
+                {"fields": (("priority", "access_level"), ("max_sda_count", "max_duplicates"), "max_devices")},
+            ),
             (_("Workers"), {"fields": ("env",)}),
         )
 

@@ -22,7 +22,7 @@ PAGE = 100
 PHASES: Mapping[str, Sequence[JobStatus]] = {"": LIVE, "waiting": (JobStatus.WAITING,), "running": HOLDING}
 COLUMNS = (
     *("id", "status", "priority", "num_devices", "process_name", "framework", "version", "group_id", "token_id"),
-    *("requested_at", "submitted_at", "started_at", "pending_reason", "pending_available"),
+    *("requested_at", "submitted_at", "started_at", "pending_reason", "pending_needed", "pending_available"),
 )
 Counts = Mapping[tuple[int, str], tuple[int, int]]
 """Jobs and the devices they ask for or hold, by group and status."""
@@ -117,7 +117,7 @@ def explain(rows: list[dict[str, Any]], free: Mapping[int, int], now: datetime) 
     for row in waiting:
         place = places.get(row["id"], Place())
         row["place"] = place.number
-        row["why"] = in_words(row["pending_reason"], row["num_devices"], row["pending_available"], place.head)
+        row["why"] = in_words(row["pending_reason"], row["pending_needed"], row["pending_available"], place.head)
         row["missing"] = _missing(row, free.get(row["group_id"], 0))
 
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from moreh_cloud.console.live import views
-from moreh_cloud.console.live.topics import read_pulse
-from moreh_cloud.console.live.watcher import Watcher
-
 
 @pytest.fixture
 def own_watcher(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the thread behind live pages end before its database is emptied."""
+    # Named on the command line, a folder's conftest is read before there are settings.
+    from moreh_cloud.console.live import views
+    from moreh_cloud.console.live.topics import read_pulse
+    from moreh_cloud.console.live.watcher import Watcher
+
     fresh = Watcher(read_pulse, 8)
     monkeypatch.setattr(views, "watcher", fresh)
     yield

@@ -28,6 +28,7 @@ __all__ = ["chromium"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),
+    pytest.mark.only_sqlite,  # what a browser makes of a page does not depend on the database that filled it
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("static_files"),
 ]

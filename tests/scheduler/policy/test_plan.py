@@ -206,6 +206,7 @@ def test_the_reasons_on_the_wire() -> None:
         "NOT_ENOUGH_DEVICES",
         "NO_SINGLE_NODE",
         "OVER_TOKEN_LIMIT",
+        "OVER_GROUP_LIMIT",
         "SDA_BUSY",
         "NO_ACTIVE_BACKEND",
         "GROUP_DRAINING",

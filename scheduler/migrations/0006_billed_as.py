@@ -27,7 +27,7 @@ def note(apps: Apps, _schema: BaseDatabaseSchemaEditor) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         ("backends", "0001_initial"),
-        ("scheduler", "0003_allocation_span"),
+        ("scheduler", "0005_cheap_grants"),
         ("sda", "0001_initial"),
     ]
 

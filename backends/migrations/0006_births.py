@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backends", "0003_weak_unknown"),
+        ("backends", "0005_cheap_orders"),
     ]
 
     operations = [

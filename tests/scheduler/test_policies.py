@@ -1,0 +1,261 @@
+"""Policies, limits, time limits and preemption, from rows to rows."""
+
+from datetime import timedelta
+from math import log
+from typing import Any
+
+import pytest
+
+from backends.choices import DeviceStatus, SchedulingPolicy
+from backends.models import BackendGroup
+from backends.services.groups import create_backend_group, update_backend_group
+from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.errors import InvalidParameter
+from scheduler.apply import apply
+from scheduler.choices import Cause, JobStatus
+from scheduler.load import load
+from scheduler.models import Allocation, Job, Queue, Share
+from scheduler.policy.plan import plan
+from scheduler.policy.reasons import Reason
+from scheduler.policy.snapshot import Policy
+from scheduler.queries import places, queue
+from scheduler.services.jobs import cancel_job, finish_job
+from scheduler.sharing import spent, weight
+from scheduler.tick import acquire, tick
+from scheduler.work import sweep
+from tests import make
+from tokens.models import Token
+from tokens.services import create_token_group, update_token, update_token_group
+
+pytestmark = pytest.mark.django_db
+
+
+def rule(**fields: Any) -> BackendGroup:
+    return update_backend_group(make.default_group(), actor=make.ACTOR, **fields)
+
+
+def told(job: Job) -> tuple[str, str, int, int]:
+    job.refresh_from_db()
+    return job.status, job.pending_reason, job.pending_needed, job.pending_available
+
+
+def run(job: Job) -> Job:
+    tick(job.group_id)
+    for node in {a.device.backend for a in Allocation.objects.filter(job=job).select_related("device__backend")}:
+        make.answer(node, "START")
+    job.refresh_from_db()
+    assert job.status == JobStatus.RUNNING
+    return job
+
+
+def test_the_names_of_the_policies_agree() -> None:
+    assert {choice.value for choice in SchedulingPolicy} == {policy.value for policy in Policy}
+
+
+def test_backfill_lets_a_small_job_pass_until_the_head_is_guarded() -> None:
+    make.ready_backend(4)
+    rule(policy="backfill", guard_s=600)
+    run(make.job(num_devices=2))
+    head, small = make.job(num_devices=4), make.job(num_devices=1)
+    tick(head.group_id)
+    assert told(head) == ("WAITING", Reason.NOT_ENOUGH_DEVICES, 4, 2)
+    assert told(small)[0] == JobStatus.SUBMITTED
+    Job.objects.filter(pk=head.pk).update(requested_at=db_now() - timedelta(seconds=601))
+    late = make.job(num_devices=1)
+    tick(head.group_id)
+    assert told(late) == ("WAITING", Reason.BLOCKED_BY_HEAD, 1, 0)
+    assert Queue.objects.get(pk=head.group_id).head == head.pk
+    assert {pk: (p.number, p.head) for pk, p in places().items()} == {head.pk: (1, head.pk), late.pk: (2, head.pk)}
+
+
+def test_backfill_with_time_limits_lets_only_those_pass_who_are_over_in_time() -> None:
+    make.ready_backend(4)
+    rule(policy="backfill", guard_s=10_000)
+    run(make.job(num_devices=2, time_limit=timedelta(seconds=100)))
+    head = make.job(num_devices=4)
+    late = make.job(num_devices=1, time_limit=timedelta(seconds=200))
+    short = make.job(num_devices=1, time_limit=timedelta(seconds=50))
+    tick(head.group_id)
+    assert [told(job)[:2] for job in (head, late, short)] == [
+        ("WAITING", Reason.NOT_ENOUGH_DEVICES),
+        ("WAITING", Reason.BLOCKED_BY_HEAD),
+        ("SUBMITTED", ""),
+    ]
+
+
+def test_a_job_past_its_time_limit_fails_and_says_so() -> None:
+    make.ready_backend(1)
+    job = run(make.job(time_limit=timedelta(seconds=60)))
+    sweep()
+    assert told(job)[0] == JobStatus.RUNNING
+    Job.objects.filter(pk=job.pk).update(submitted_at=db_now() - timedelta(seconds=60))
+    sweep()
+    job.refresh_from_db()
+    assert (job.status, job.cause) == (JobStatus.FAILED, Cause.TIME_LIMIT)
+    assert not Allocation.objects.filter(job=job, ended_at=None).exists()
+
+
+def test_fair_serves_first_who_used_least_and_the_queue_shows_that_order() -> None:
+    node = make.ready_backend(1)
+    rule(policy="fair")
+    much, little = make.sda(max_duplicates=0), make.sda(max_duplicates=0)
+    Share.objects.create(token=much.token, device_ms=9_000_000, at=db_now())
+    holder = run(make.job())
+    first, second = make.job(much), make.job(little)
+    tick(first.group_id)
+    assert [job.pk for job in queue()] == [holder.pk, second.pk, first.pk]
+    assert (places()[second.pk].number, places()[first.pk].number) == (1, 2)
+    finish_job(holder, exit_code=0, actor=make.ACTOR)
+    make.answer(node)
+    tick(first.group_id)
+    assert (told(first)[0], told(second)[0]) == (JobStatus.WAITING, JobStatus.SUBMITTED)
+    rule(policy="strict")
+    tick(first.group_id)
+    assert Job.objects.get(pk=first.pk).turn == 0
+
+
+def test_a_fair_group_remembers_what_was_used_and_forgets_half_of_it_in_a_half_life() -> None:
+    make.ready_backend(2)
+    rule(policy="fair")
+    job = run(make.job(num_devices=2))
+    now = db_now()
+    Job.objects.filter(pk=job.pk).update(submitted_at=now - timedelta(minutes=10))
+    finish_job(job, exit_code=0, actor=make.ACTOR)
+    share = Share.objects.get(token=job.token_id)
+    day = timedelta(days=1)
+    assert share.device_ms == pytest.approx(2 * 600_000, rel=0.01)  # a little less: the first minutes count less
+    assert spent([job.token_id], share.at + day) == {job.token_id: pytest.approx(share.device_ms / 2)}
+    assert weight(now - 100 * day, now, now, day) == pytest.approx(86_400_000 / log(2))
+
+
+def test_what_a_token_holds_now_counts_as_use() -> None:
+    make.ready_backend(2)
+    job = run(make.job(num_devices=2))
+    Allocation.objects.filter(job=job).update(started_at=db_now() - timedelta(seconds=100))
+    assert spent([job.token_id], db_now()) == {job.token_id: pytest.approx(200_000, rel=0.01)}
+
+
+def test_a_token_over_its_limit_waits_with_numbers_and_blocks_nobody() -> None:
+    make.ready_backend(8)
+    accelerator = make.sda(2, max_duplicates=0)
+    update_token(accelerator.token, actor=make.ACTOR, max_devices=3)
+    first, over, other = make.job(accelerator), make.job(accelerator), make.job()
+    tick(first.group_id)
+    assert told(first)[0] == JobStatus.SUBMITTED
+    assert told(over) == ("WAITING", Reason.OVER_TOKEN_LIMIT, 4, 3)
+    assert told(other)[0] == JobStatus.SUBMITTED
+
+
+def test_a_group_of_tokens_shares_one_limit_over_all_backend_groups() -> None:
+    make.ready_backend(4)
+    here, there = make.job(num_devices=2), make.job(num_devices=2)
+    other = create_backend_group(name="other", actor=make.ACTOR)
+    make.ready_backend(4, group=other)
+    Job.objects.filter(pk=there.pk).update(group=other)
+    group = create_token_group(name="team", actor=make.ACTOR, tokens=[here.token, there.token])
+    update_token_group(group, actor=make.ACTOR, max_devices=3)
+    tick(here.group_id)
+    tick(other.pk)
+    assert told(here)[0] == JobStatus.SUBMITTED
+    assert told(there) == ("WAITING", Reason.OVER_GROUP_LIMIT, 4, 3)
+    cancel_job(here, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    tick(other.pk)
+    assert told(there)[0] == JobStatus.SUBMITTED
+
+
+def test_a_draining_group_goes_on_and_starts_nothing() -> None:
+    make.ready_backend(2)
+    running = run(make.job())
+    rule(draining=True)
+    job = make.job()
+    tick(job.group_id)
+    assert told(job) == ("WAITING", Reason.GROUP_DRAINING, 1, 0)
+    assert told(running)[0] == JobStatus.RUNNING
+    rule(draining=False)
+    tick(job.group_id)
+    assert told(job)[0] == JobStatus.SUBMITTED
+
+
+@pytest.fixture
+def pressed() -> tuple[Job, Job]:
+    """A running job of priority 0 and one of priority 5 that wants its devices."""
+    make.ready_backend(2)
+    rule(preempt=True, min_run_s=0, notice_s=60)
+    low = run(make.job(num_devices=2))
+    return low, make.job(make.sda(2, owner=make.token(priority=5)))
+
+
+def test_preemption_gives_notice_first_then_takes_and_queues_again(pressed: tuple[Job, Job]) -> None:
+    low, high = pressed
+    tick(high.group_id)
+    assert told(high) == ("WAITING", Reason.NOT_ENOUGH_DEVICES, 2, 0)
+    low.refresh_from_db()
+    assert (low.status, low.leaves_for) == (JobStatus.RUNNING, high.pk)
+    assert low.leaves_at is not None
+    assert timedelta(seconds=55) < low.leaves_at - db_now() <= timedelta(seconds=60)
+    sweep()
+    assert told(low)[0] == JobStatus.RUNNING
+    Job.objects.filter(pk=low.pk).update(leaves_at=db_now())
+    sweep()
+    low.refresh_from_db()
+    assert (low.status, low.attempt) == (JobStatus.WAITING, 2)
+    assert [low.leaves_at, low.submitted_at, low.started_at] == [None] * 3
+    assert Allocation.objects.filter(job=low, ended_at=None).count() == 0
+    node = Allocation.objects.filter(job=low)[0].device.backend
+    assert set(make.statuses(node)) == {DeviceStatus.CLEANING}
+    make.answer(node)
+    tick(high.group_id)
+    assert told(high)[0] == JobStatus.SUBMITTED
+    assert told(low)[:2] == ("WAITING", Reason.NOT_ENOUGH_DEVICES)
+    actions = list(Event.objects.filter(subject=f"job/{low.pk}").order_by("id").values_list("action", flat=True))
+    assert actions == ["CREATE_JOB", "SUBMIT_JOB", "START_JOB", "NOTICE_JOB", "PREEMPT_JOB"]
+
+
+def test_a_job_keeps_its_devices_when_nobody_waits_for_them_any_more(pressed: tuple[Job, Job]) -> None:
+    low, high = pressed
+    tick(high.group_id)
+    cancel_job(high, cause=Cause.BY_USER, actor=make.ACTOR)
+    Job.objects.filter(pk=low.pk).update(leaves_at=db_now())
+    sweep()
+    low.refresh_from_db()
+    assert (low.status, low.attempt) == (JobStatus.RUNNING, 1)
+    assert low.leaves_at is None
+    assert Allocation.objects.filter(job=low, ended_at=None).count() == 2
+
+
+def test_nobody_is_told_within_their_minimum_run_time_or_twice(pressed: tuple[Job, Job]) -> None:
+    low, high = pressed
+    rule(min_run_s=600)
+    tick(high.group_id)
+    low.refresh_from_db()
+    assert low.leaves_at is None
+    rule(min_run_s=0)
+    tick(high.group_id)
+    low.refresh_from_db()
+    first = low.leaves_at
+    tick(high.group_id)
+    low.refresh_from_db()
+    assert low.leaves_at == first
+    assert Event.objects.filter(action="NOTICE_JOB").count() == 1
+
+
+def test_a_time_limit_out_of_range_is_refused_by_name() -> None:
+    for wrong in (timedelta(0), timedelta(days=4000)):
+        with pytest.raises(InvalidParameter) as refused:
+            make.job(time_limit=wrong)
+        assert refused.value.details == {"parameter": "time_limit"}
+
+
+def test_limits_are_locked_again_when_the_plan_is_written() -> None:
+    """What another group's tick gave a token since the snapshot counts."""
+    make.ready_backend(4)
+    accelerator = make.sda(2, max_duplicates=0)
+    job = make.job(accelerator)
+    snapshot = load(job.group_id)
+    Token.objects.filter(pk=accelerator.token_id).update(max_devices=1)
+    lease = acquire(job.group_id)
+    assert lease is not None
+    apply(lease, snapshot, plan(snapshot))
+    assert told(job)[0] == JobStatus.WAITING
+    assert Allocation.objects.count() == 0
