@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from backends.services.groups import create_backend_group
 from moreh_cloud.console.queries import usage
@@ -157,6 +158,8 @@ def test_the_jobs_of_a_token_add_up_to_it() -> None:
 @pytest.mark.parametrize("by", By)
 def test_the_queries_do_not_grow_with_the_rows(by: By, django_assert_num_queries: Any) -> None:
     queries = {By.TOKEN: 9, By.GROUP: 9, By.BACKENDS: 8, By.MODELS: 8, By.DEVICES: 7}[by]
+    if connection.vendor == "postgresql" and by in usage.FIELDS:
+        queries += 1  # there the clock is read by a query
     for _ in range(2):
         world()
         cut = over()
