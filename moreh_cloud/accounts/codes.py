@@ -69,7 +69,7 @@ def squares(text: str) -> tuple[int, str]:
 
 
 def _totp(secret: str) -> TOTP:
-    return TOTP(base64.b32decode(secret), DIGITS, SHA1(), STEP)  # noqa: S303  # nosec B303 - what apps speak
+    return TOTP(base64.b32decode(secret), DIGITS, SHA1(), STEP)  # noqa: S303 - what apps speak  # nosec B303
 
 
 def _grouped(code: str) -> str:
