@@ -65,7 +65,7 @@ class HistoryView(OperatorView):
 
 @extend_schema(tags=["scheduler"])
 class OutlookView(Operators):
-    @reads(shapes.OutlookSerializer, shapes.OutlookQuery, many=False, listed=shapes.RemedySerializer)
+    @reads(shapes.OutlookSerializer, shapes.OutlookQuery, many=False, listed=shapes.RemedySerializer, refuses=(404,))
     def list(self, _request: Request) -> Response:
         """Say what would become of a job if it were submitted now: would it run, when, what would have to change."""
         trial = _trial(self.given(shapes.OutlookQuery))

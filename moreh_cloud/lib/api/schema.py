@@ -38,12 +38,20 @@ def envelope(shape: Shape | None) -> serializers.Serializer[Any]:
 
 
 def reads(
-    shape: Shape, parameters: type[Parameters] | None = None, *, many: bool = True, listed: Shape | None = None
+    shape: Shape,
+    parameters: type[Parameters] | None = None,
+    *,
+    many: bool = True,
+    listed: Shape | None = None,
+    refuses: tuple[int, ...] = (),
 ) -> Callable[[V], V]:
-    """Describe a GET: a list of this shape (or one, unless `many`, with a list of the shape `listed` in it)."""
+    """Describe a GET: a list of this shape (or one, unless `many`, with a list of the shape `listed` in it).
+
+    `refuses` are statuses beyond those of every GET.
+    """
     described = extend_schema(
         parameters=[parameters] if parameters else [],
-        responses={200: shape(many=many), **failures(400, 401, 403, 503)},
+        responses={200: shape(many=many), **failures(*sorted({400, 401, 403, 503, *refuses}))},
     )
 
     def describe(method: V) -> V:

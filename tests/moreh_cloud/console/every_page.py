@@ -99,7 +99,7 @@ class Visit:
 def untranslated(text: str) -> bool:
     """Tell whether a text is English although there is a Korean one for it, in our catalogue or in a library's."""
     with translation.override("ko"):
-        return translation.gettext(text) != text
+        return any(map(str.isalpha, text)) and translation.gettext(text) != text
 
 
 def window(browser: Browser, view: View) -> tuple[BrowserContext, Visit]:
