@@ -3,6 +3,7 @@
 Each takes a job's devices on one node that has them all, the lowest indexes first; only where none has, on several.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
@@ -23,7 +24,7 @@ class Placement(StrEnum):
     RANDOM = "random"  # any node, or any nodes
 
 
-class _Scanning(FreeDevices):
+class _Scanning(FreeDevices, ABC):
     """Looks at every node for every job, in an order of its own."""
 
     def take(self, count: int, *, combine: bool) -> Places | None:
@@ -36,8 +37,9 @@ class _Scanning(FreeDevices):
             return None
         return tuple(self._take_from(nodes, count))
 
+    @abstractmethod
     def _in_order(self) -> Iterable[int]:
-        raise NotImplementedError
+        """Give the positions of all nodes in the order in which they are tried."""
 
     def _take_from(self, nodes: Iterable[int], count: int) -> Iterable[tuple[int, int]]:
         for position in nodes:
