@@ -255,7 +255,7 @@ def test_a_text_is_looked_for_in_so_many_of_the_newest_and_the_page_says_since_w
 def test_the_bound_of_a_text_is_found_in_the_index_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
     node = make.ready_backend(1)
     for minutes in range(30):
-        past_job(node, minutes_ago=minutes)
+        past_job(node, minutes_ago=60 * minutes)
     monkeypatch.setattr(reads, "SEARCHED", 10)
     bounded, since = reads.searched(reads.Past(text="train"))
     assert since is not None
