@@ -59,8 +59,11 @@ class Book:
 
     def accept(self, order: pb.Order) -> None:
         """Remember an order before it is acknowledged. The environment it carries is not written down."""
-        worker = order.start.worker_id if order.HasField("start") else 0
-        self._write({"order": order.order_id, "starts": worker})
+        self._write({"order": order.order_id, "starts": 0})
+
+    def begin(self, order_id: str, worker_id: int) -> None:
+        """Remember that a START is carried out from now on: it is never begun a second time."""
+        self._write({"order": order_id, "starts": worker_id})
 
     def settle(self, result: pb.Result) -> None:
         """Remember what came of an order."""
@@ -81,7 +84,7 @@ class Book:
             self._write({"gone": worker_id})
 
     def interrupted_starts(self) -> dict[str, int]:
-        """Find the START orders, with their workers, that an earlier start of the agent left without a result."""
+        """Find the START orders, with their workers, that were begun and have no result."""
         return {order: worker for order, worker in self.starts.items() if worker and self.results[order] is None}
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ from protocol.v1 import agents_pb2 as pb
 Send = Callable[[pb.AgentMessage], None]
 Work = Callable[[], Coroutine[Any, Any, None]]
 
+CUT_SHORT = "the agent ended before the worker was ready"
+
 
 class Orders:
     """The orders of one agent. `send` takes the answers; while nobody listens they wait in the book."""
@@ -30,11 +32,13 @@ class Orders:
 
     async def resume(self) -> None:
         """After a start of the agent: take over what still runs, and settle the starts that its death cut short."""
-        await self._runner.adopt(self._book.workers.values(), self._book.instance_id)
+        begun = self._book.interrupted_starts()
+        await self._runner.adopt(self._book.workers.values(), begun.values(), self._book.instance_id)
         for worker_id in [worker for worker in self._book.workers if worker not in self._runner.workers]:
             self._book.forget(worker_id)
-        for order_id, worker_id in self._book.interrupted_starts().items():
-            self._book.settle(self._what_became_of(order_id, worker_id))
+        for order_id, worker_id in begun.items():
+            if (result := self._what_became_of(order_id, worker_id)) is not None:
+                self._book.settle(result)
 
     def workers(self) -> list[Worker]:
         """List all that run or start."""
@@ -112,7 +116,7 @@ class Orders:
     async def _do(self, order: pb.Order, result: pb.Result) -> None:
         match order.WhichOneof("verb"):
             case "start":
-                result.address = await self._start(order.start)
+                result.address = await self._start(order.order_id, order.start)
             case "stop":
                 await self._stop(order.stop.worker_id)
             case "clean":
@@ -122,9 +126,13 @@ class Orders:
             case _:
                 raise WorkerError("this agent does not know such an order")
 
-    async def _start(self, start: pb.StartWorker) -> str:
+    async def _start(self, order_id: str, start: pb.StartWorker) -> str:
         if refusal := self._refusal(start):
             raise WorkerError(refusal)
+        if order_id not in self._book.interrupted_starts():
+            self._book.begin(order_id, start.worker_id)
+        elif start.worker_id not in self._runner.workers:
+            raise WorkerError(CUT_SHORT)
         worker = await self._runner.start(start)
         self._book.keep(Kept(worker.worker_id, worker.job_id, worker.devices, worker.address, worker.pid))
         return worker.address
@@ -136,7 +144,8 @@ class Orders:
         if missing := wanted - self._health.present:
             return f"there is no device {min(missing)}"
         for other in self._runner.workers.values():
-            if other.worker_id == start.worker_id or wanted & set(other.devices):
+            half_started = other.worker_id == start.worker_id and not other.address
+            if not half_started and (other.worker_id == start.worker_id or wanted & set(other.devices)):
                 return f"worker {other.worker_id} is on device {other.devices[0] if other.devices else '-'} already"
         return ""
 
@@ -161,7 +170,9 @@ class Orders:
             raise WorkerError(f"there is no device {min(missing)}")
         await self._runner.clean(wanted)
 
-    def _what_became_of(self, order_id: str, worker_id: int) -> pb.Result:
-        if worker := self._runner.workers.get(worker_id):
-            return pb.Result(order_id=order_id, ok=True, address=worker.address)
-        return pb.Result(order_id=order_id, error="the agent ended before the worker was ready")
+    def _what_became_of(self, order_id: str, worker_id: int) -> pb.Result | None:
+        """Tell how a start ended that the agent's death cut short; None while its process goes on."""
+        worker = self._runner.workers.get(worker_id)
+        if worker is None:
+            return pb.Result(order_id=order_id, error=CUT_SHORT)
+        return pb.Result(order_id=order_id, ok=True, address=worker.address) if worker.address else None

@@ -1,5 +1,6 @@
 """What the kernel knows of processes and of the host."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,20 +14,36 @@ Question = Callable[[], bool]
 def marked(mark: str) -> dict[int, int]:
     """Find the living processes whose environment carries an agent's mark: pid → worker id."""
     found = {}
-    for folder in PROC.iterdir():
-        if folder.name.isdigit() and (worker := _worker_of(folder, mark)) is not None:
-            found[int(folder.name)] = worker
+    for pid in [int(folder.name) for folder in PROC.iterdir() if folder.name.isdigit()]:
+        given = environment(pid)
+        if given.get(MARK) == mark:
+            found[pid] = int(given.get(WORKER, 0))
     return found
 
 
-def _worker_of(folder: Path, mark: str) -> int | None:
+def environment(pid: int) -> dict[str, str]:
+    """Read the variables that a process was started with; none of one that is gone, or somebody else's."""
     try:
-        variables = dict(line.split(b"=", 1) for line in (folder / "environ").read_bytes().split(b"\0") if b"=" in line)
-    except OSError:  # gone, or somebody else's
-        return None
-    if variables.get(MARK.encode()) != mark.encode():
-        return None
-    return int(variables.get(WORKER.encode(), b"0"))
+        lines = (PROC / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def age(pid: int) -> int:
+    """Give how long ago a process was started, in ticks of the kernel, on a scale that fits only comparison."""
+    try:
+        return -int((PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[19])
+    except OSError:
+        return 0
+
+
+def leads_a_session(pid: int) -> bool:
+    """Tell whether a living process is the first of its session."""
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 class Host:

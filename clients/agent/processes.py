@@ -20,6 +20,7 @@ READY_WITHIN = 60.0  # seconds from start to the first accepted connection
 STOP_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
 GONE_WITHIN = 5.0  # seconds after SIGKILL; a process that stays is stuck in its driver
 LOOK_EVERY = 0.05  # seconds
+JOB, PORT, DEVICES = "MOREH_JOB_ID", "MOREH_WORKER_PORT", "MOREH_DEVICES"
 
 
 class ProcessRunner:
@@ -38,29 +39,46 @@ class ProcessRunner:
         self._host = host
         self._stopping: set[int] = set()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._ports: dict[int, int] = {}  # of those that start
         self._watches: dict[int, int] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def adopt(self, kept: Iterable[Kept], mark: str) -> None:
+    async def adopt(self, kept: Iterable[Kept], begun: Iterable[int], mark: str) -> None:
         """Watch the workers that still live; kill every other process that carries the installation's mark."""
         self._mark = mark
         ours = proc.marked(self._mark)
-        for old in kept:
-            if ours.get(old.pid) == old.worker_id:
-                worker = Worker(old.worker_id, old.job_id, old.devices, old.address, old.pid)
-                self.workers[old.worker_id] = worker
-                self._watch(worker)
+        running = [Worker(old.worker_id, old.job_id, old.devices, old.address, old.pid) for old in kept]
+        wanted = {*begun}
+        candidates = [pid for pid, worker_id in ours.items() if worker_id in wanted]
+        half_started = [self._recognise(pid) for pid in sorted(candidates, key=proc.age)]  # the oldest wins
+        for worker in [*filter(None, half_started), *running]:
+            if ours.get(worker.pid) == worker.worker_id:
+                self.workers[worker.worker_id] = worker
+        for worker in self.workers.values():
+            self._watch(worker)
         await self._kill(pid for pid, worker_id in ours.items() if worker_id not in self.workers)
+
+    def _recognise(self, pid: int) -> Worker | None:
+        """Make out which worker a process leads, by the environment that it was started with."""
+        given = proc.environment(pid)
+        if not proc.leads_a_session(pid) or JOB not in given:
+            return None
+        worker_id, devices = int(given[proc.WORKER]), given[DEVICES].split(",")
+        self._ports[worker_id] = int(given[PORT])
+        return Worker(worker_id, int(given[JOB]), tuple(int(index) for index in devices if index), pid=pid)
 
     async def start(self, order: pb.StartWorker) -> Worker:
         """Start the process and wait until its port accepts connections. Raises WorkerError."""
-        port = _free_port(self._host)
-        worker, child = self._spawn(order, port)
-        self._watch(worker)
+        if order.worker_id not in self.workers:
+            self._ports[order.worker_id] = _free_port(self._host)
+            self._watch(self._spawn(order, self._ports[order.worker_id]))
+        worker, port = self.workers[order.worker_id], self._ports.pop(order.worker_id)
+        child = self._children.get(order.worker_id)
         deadline = time.monotonic() + READY_WITHIN
         while not await _answers(self._host, port):
             if order.worker_id not in self.workers:
-                raise WorkerError(f"worker {order.worker_id} ended before it was ready, exit code {child.returncode}")
+                code = f", exit code {child.returncode}" if child else ""
+                raise WorkerError(f"worker {order.worker_id} ended before it was ready{code}")
             if time.monotonic() > deadline:
                 await self.stop(order.worker_id)
                 raise WorkerError(f"worker {order.worker_id} was not ready within {READY_WITHIN:.0f} s")
@@ -94,7 +112,7 @@ class ProcessRunner:
             os.close(descriptor)
         self._watches.clear()
 
-    def _spawn(self, order: pb.StartWorker, port: int) -> tuple[Worker, subprocess.Popen[bytes]]:
+    def _spawn(self, order: pb.StartWorker, port: int) -> Worker:
         command = shlex.split(order.version.worker_command or self._command)
         with (self._folder / f"worker-{order.worker_id}.log").open("ab") as log:
             try:
@@ -111,7 +129,7 @@ class ProcessRunner:
                 raise WorkerError(f"worker {order.worker_id} cannot be started: {error}") from error
         worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), pid=child.pid)
         self._children[order.worker_id], self.workers[order.worker_id] = child, worker
-        return worker, child
+        return worker
 
     def _environment(self, order: pb.StartWorker, port: int) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
@@ -121,9 +139,9 @@ class ProcessRunner:
             **order.env,
             proc.MARK: self._mark,
             proc.WORKER: str(order.worker_id),
-            "MOREH_JOB_ID": str(order.job_id),
-            "MOREH_WORKER_PORT": str(port),
-            "MOREH_DEVICES": devices,
+            JOB: str(order.job_id),
+            PORT: str(port),
+            DEVICES: devices,
             "ROCR_VISIBLE_DEVICES": devices,
             "CUDA_VISIBLE_DEVICES": devices,
         }

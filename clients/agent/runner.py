@@ -32,11 +32,15 @@ class Runner(Protocol):
     workers: dict[int, Worker]
     lost: Lost
 
-    async def adopt(self, kept: Iterable[Kept], mark: str) -> None:
-        """Take over what earlier agents of this installation (`mark`) left running; stop what they half started."""
+    async def adopt(self, kept: Iterable[Kept], begun: Iterable[int], mark: str) -> None:
+        """Take over what earlier agents of this installation (`mark`) left running; stop all else of theirs.
+
+        Of the workers that were `begun` only, those that go on become workers without an address: `start` waits for
+        them.
+        """
 
     async def start(self, order: pb.StartWorker) -> Worker:
-        """Start a worker and wait until it answers. Raises WorkerError."""
+        """Start a worker, unless it was adopted half started, and wait until it answers. Raises WorkerError."""
 
     async def stop(self, worker_id: int) -> None:
         """Stop a worker, if there is one, and wait until it is gone. Raises WorkerError."""
@@ -57,7 +61,7 @@ class FakeRunner:
         self._host = host
         self._doors: dict[int, asyncio.Server] = {}
 
-    async def adopt(self, kept: Iterable[Kept], mark: str) -> None:
+    async def adopt(self, kept: Iterable[Kept], begun: Iterable[int], mark: str) -> None:
         """Find none of them: they ended with the agent that had them."""
 
     async def start(self, order: pb.StartWorker) -> Worker:

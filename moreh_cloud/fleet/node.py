@@ -20,7 +20,7 @@ logger = logging.getLogger("fleet")
 class StandingRunner(FakeRunner):
     """Workers that stand up again when the simulation is started again, as if they had never been away."""
 
-    async def adopt(self, kept: "list[Kept]", mark: str) -> None:  # type: ignore[override]  # noqa: ARG002
+    async def adopt(self, kept: "list[Kept]", begun: "list[int]", mark: str) -> None:  # type: ignore[override]  # noqa: ARG002
         """Open the doors of all workers of the last simulation."""
         for worker in list(kept):
             await self.start(

@@ -125,14 +125,45 @@ def test_a_worker_outlives_its_agent_and_is_taken_over(folder: Path) -> None:
     asyncio.run(tell())
 
 
-def test_a_worker_half_started_is_killed_by_the_next_agent(folder: Path) -> None:
+SLOW_START = "p = subprocess.Popen(['sleep', '60'], start_new_session=True); time.sleep(1.5); p.kill()"
+
+
+def test_a_worker_half_started_is_waited_for_by_the_next_agent(folder: Path) -> None:
+    async def tell() -> None:
+        async with world(folder) as (node, served):
+            order = served.order(start(5, 50, (1, 3), env={"BEFORE": SLOW_START}))
+            await served.reported(lambda report: list(report.worker_ids) == [5])
+            while len(node.ours()) < 2:  # the worker, and one that it has started
+                await asyncio.sleep(0.02)
+            [leader, _] = sorted(node.ours(), key=lambda pid: -proc.age(pid))
+            children = node.runner._children
+            await node.agent.abandon()
+            served.expect((5, 50))
+            await node.boot()
+            [half_started] = (await served.hello(2)).workers
+            assert (half_started.worker_id, half_started.job_id, half_started.address) == (5, 50, "")
+            assert list(half_started.device_indexes) == [1, 3]
+            result = await served.result(served.order(order))
+            assert (result.ok, result.error) == (True, "")
+            assert (await environment_of(result.address))["MOREH_WORKER_ID"] == "5"
+            assert [worker.pid for worker in node.agent.workers()] == [leader]
+            assert list(node.ours()) == [leader]
+            assert (await served.result(served.order(stop(5)))).ok
+            assert node.ours() == {}
+            children.pop(5).wait()
+
+    asyncio.run(tell())
+
+
+def test_a_worker_half_started_that_ends_without_an_agent_is_not_started_again(folder: Path) -> None:
     async def tell() -> None:
         async with world(folder) as (node, served):
             order = served.order(start(5, 50, env={"BEFORE": "time.sleep(60)"}))
             await served.reported(lambda report: list(report.worker_ids) == [5])
-            assert list(node.ours().values()) == [5]
+            [pid] = node.ours()
             children = node.runner._children
             await node.agent.abandon()
+            os.kill(pid, signal.SIGKILL)
             await node.boot()
             assert node.ours() == {}
             await served.hello(2)
