@@ -32,6 +32,7 @@ hypothesis.settings.register_profile(
     "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
 hypothesis.settings.load_profile("busy")
+WITH_ROWS = {"db", "transactional_db", "site"}  # fixtures; a site is a whole installation in processes
 STOPPING = pytest.StashKey[ExitStack]()
 RESTORE = pytest.StashKey[Callable[[], None]]()
 
@@ -64,11 +65,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests of what only the other database has; they count as deselected, not as skipped."""
-    other = "sqlite" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "postgresql"
-    gone = [item for item in items if item.get_closest_marker(f"only_{other}")]
-    config.hook.pytest_deselected(items=gone)
+    """Leave out tests of what only the other database has; they count as deselected, not as skipped.
+
+    Those that ask for no database run once, on the first.
+    """
+    second = os.environ.get("DATABASE_URL", "").startswith("postgres")
+    other = "sqlite" if second else "postgresql"
+    gone = {item for item in items if item.get_closest_marker(f"only_{other}") or (second and not _asks_for_rows(item))}
+    config.hook.pytest_deselected(items=[*gone])
     items[:] = [item for item in items if item not in gone]
+
+
+def _asks_for_rows(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("django_db") or WITH_ROWS.intersection(getattr(item, "fixturenames", ())))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.django_db(transaction=True),
+    pytest.mark.only_sqlite,  # what a browser makes of a page does not depend on the database that filled it
     pytest.mark.usefixtures("static_files", "own_watcher"),
 ]
 
