@@ -40,8 +40,9 @@ LISTS = {
     "sda.SdaModelGroup": 7,
     "tokens.Token": 15 if POSTGRESQL else 13,  # there the clock is a query
     "tokens.TokenGroup": 5,
+    "usage.ClosedDay": 4,
     "usage.ClosedHour": 4,
-    "usage.UsageHour": 4,
+    "usage.ClosedMonth": 4,
 }
 
 
