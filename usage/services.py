@@ -82,7 +82,7 @@ def recount_hours(start: datetime, end: datetime, *, actor: Actor) -> int:
     have no gap.
     """
     reach = HOURS.reach()
-    first = min(floor_hour(start), reach[1]) if reach else floor_hour(start)
+    first = floor_hour(min(start, reach[1] if reach else first_start() or start))
     last = min(max(ceil_hour(end), reach[0]) if reach else ceil_hour(end), settled_until())
     known = min(max(first, reach[0]), last) if reach else first
     for chunk in (*reversed(_chunks(first, known)), *_chunks(known, last)):
