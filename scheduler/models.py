@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -5,11 +7,13 @@ from django.utils.translation import gettext_lazy as _
 from backends.models import Backend, BackendGroup, Device
 from scheduler.choices import HOLDING, LIVE, OVER, Cause, JobStatus, WorkerState
 from scheduler.policy.reasons import Reason
-from sda.models import Sda
+from sda.models import Sda, SdaModel
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 from tokens.models import Token
 
 WAITING = Q(status=JobStatus.WAITING)
+# Noted from rows that were locked or are never removed: to look them up again would cost every job that ends.
+NOTED: Any = {"null": True, "related_name": "+", "db_index": False, "db_constraint": False}
 
 
 class Queue(models.Model):
@@ -121,7 +125,11 @@ class Job(models.Model):
 
 
 class Allocation(models.Model):
-    """One device, held from when to when, by a job or by a reserved SDA. The only source of usage."""
+    """One device, held from when to when, by a job or by a reserved SDA. The only source of usage.
+
+    What it is billed as stays true later: a reservation notes it as it begins, a job's allocation as it ends, because
+    until then its SDA keeps its model and its job its group.
+    """
 
     job = models.ForeignKey(Job, models.PROTECT, related_name="allocations", null=True, verbose_name=_("job"))
     # Copied from the job, and neither is ever deleted: that the database looks both up costs a tenth of a tick.
@@ -130,7 +138,10 @@ class Allocation(models.Model):
     )
     token = models.ForeignKey(Token, models.PROTECT, db_index=False, db_constraint=False, verbose_name=_("token"))
     device = models.ForeignKey(Device, models.PROTECT, related_name="allocations", db_index=False)
+    sda_model = models.ForeignKey(SdaModel, models.PROTECT, **NOTED, verbose_name=_("SDA model"))
+    group = models.ForeignKey(BackendGroup, models.PROTECT, **NOTED, verbose_name=_("backend group"))
     started_at = models.DateTimeField(_("from"))
+    ready_at = models.DateTimeField(_("ready"), null=True, help_text=_("When its job's program could begin."))
     ended_at = models.DateTimeField(_("until"), null=True)
 
     class Meta:

@@ -1,6 +1,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db.models import (
@@ -11,6 +12,7 @@ from django.db.models import (
     F,
     Q,
     QuerySet,
+    Subquery,
     Value,
     When,
     Window,
@@ -23,6 +25,7 @@ from backends.queries import grace_start, heard
 from moreh_cloud.answers.watching import count_rows
 from scheduler.choices import HOLDING, LIVE, OVER, JobStatus, Use, WorkerState
 from scheduler.models import WAITING, Allocation, Job, Worker
+from sda.models import Sda
 from tokens.models import Token
 
 OPEN = Q(ended_at__isnull=True)
@@ -113,6 +116,12 @@ def _places(waiting: QuerySet[Job], shown: Collection[int] | None = None) -> dic
 def held_by_jobs(job_ids: Iterable[int]) -> QuerySet[Allocation]:
     """Give every allocation, live or ended, of some jobs, with its device and node."""
     return Allocation.objects.filter(job__in=list(job_ids)).select_related("device__backend").order_by("device_id")
+
+
+def billed_as(job: Job) -> dict[str, Any]:
+    """Give what the allocations of a job note as they end, so that usage never asks what has changed since."""
+    model = Sda.objects.filter(pk=job.sda_id).values("model")[:1]
+    return {"ready_at": job.started_at, "sda_model": Subquery(model), "group": job.group_id}
 
 
 def holders(backend_ids: Iterable[int]) -> QuerySet[Allocation]:

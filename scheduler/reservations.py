@@ -50,9 +50,8 @@ def _hold(sda: Sda, count: int, world: Snapshot) -> None:
         raise NotEnoughDevices(needed=count, missing=missing)
     now = db_now()
     move_devices([device.pk for device in devices], DeviceStatus.PREPARING)
-    Allocation.objects.bulk_create(
-        Allocation(sda=sda, token_id=sda.token_id, device=device, started_at=now) for device in devices
-    )
+    billed = {"token_id": sda.token_id, "sda_model_id": sda.model_id, "group_id": backend_group_of(sda)}
+    Allocation.objects.bulk_create(Allocation(sda=sda, device=device, started_at=now, **billed) for device in devices)
 
 
 def _choose(sda: Sda, count: int, world: Snapshot) -> list[int]:

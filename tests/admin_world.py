@@ -21,7 +21,7 @@ from scheduler.models import Queue
 from sda.services.models import create_membership, create_sda_model_group
 from tests import make
 from tokens.services import create_token_group
-from usage.models import ClosedHour, UsageHour
+from usage.models import ClosedDay, ClosedHour, ClosedMonth
 
 BMC_PASSWORD = "bmc-password-7431"
 BMC_USER = "bmc-user-7431"
@@ -74,8 +74,10 @@ def _once() -> None:
     create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
     raise_alert(Category.GPU_ERROR, subject=f"backend/{number}", content="A GPU fell off the bus.")
     hour = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
-    UsageHour.objects.create(hour=hour, token=token, device_ms=3_600_000, minimum=1, maximum=1)
-    ClosedHour.objects.create(hour=hour, device_ms=3_600_000, minimum=1, maximum=1, closed_at=hour)
+    held = {"until": hour + timedelta(hours=1), "device_ms": 3_600_000, "minimum": 1, "maximum": 1, "closed_at": hour}
+    ClosedHour.objects.create(hour=hour, starts=1, ends=1, **held)
+    ClosedDay.objects.create(day=hour, **held)
+    ClosedMonth.objects.create(month=hour, **held)
     Queue.objects.get_or_create(group=make.default_group())
     every = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)[0]
     PeriodicTask.objects.create(name=f"task {number}", task="scheduler.tasks.sweep", interval=every)

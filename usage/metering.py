@@ -23,6 +23,40 @@ class Interval(Generic[K]):
 
 
 @dataclass(frozen=True, slots=True)
+class Stay(Generic[K]):
+    """One device held for `key` until `end_ms`: by a job that is prepared until `ready_ms`, or `reserved`.
+
+    None means not yet.
+    """
+
+    key: K
+    start_ms: int
+    ready_ms: int | None
+    end_ms: int | None
+    reserved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Device-milliseconds, and what of them was preparing or reserved; the rest is processing."""
+
+    device_ms: int = 0
+    preparing_ms: int = 0
+    reserved_ms: int = 0
+
+    @property
+    def processing_ms(self) -> int:
+        return self.device_ms - self.preparing_ms - self.reserved_ms
+
+    def __add__(self, other: "Times") -> "Times":
+        return Times(
+            self.device_ms + other.device_ms,
+            self.preparing_ms + other.preparing_ms,
+            self.reserved_ms + other.reserved_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """How many devices were held at once over a range of `span_ms`."""
 
@@ -62,6 +96,37 @@ def device_ms(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> d
     for key, start, end, devices in clip(intervals, start_ms, end_ms):
         sums[key] += (end - start) * devices
     return dict(sums)
+
+
+def times(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[K, Times]:
+    """Sum the times of each key within a range; a key that held nothing is absent."""
+    sums: defaultdict[K, Times] = defaultdict(Times)
+    for stay in stays:
+        start = max(stay.start_ms, start_ms)
+        end = end_ms if stay.end_ms is None else min(stay.end_ms, end_ms)
+        if start < end:
+            sums[stay.key] += _time(stay, start, end)
+    return dict(sums)
+
+
+def times_by_hour(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Times]:
+    """Sum the times of each (start of an hour in ms since the epoch, key) of a range that begins with an hour."""
+    sums: defaultdict[tuple[int, K], Times] = defaultdict(Times)
+    for stay in stays:
+        first = max(stay.start_ms, start_ms)
+        last = end_ms if stay.end_ms is None else min(stay.end_ms, end_ms)
+        for hour in range(first - first % HOUR_MS, last, HOUR_MS):
+            start, end = max(first, hour), min(last, hour + HOUR_MS)
+            if start < end:
+                sums[hour, stay.key] += _time(stay, start, end)
+    return dict(sums)
+
+
+def _time(stay: Stay[K], start: int, end: int) -> Times:
+    if stay.reserved:
+        return Times(end - start, 0, end - start)
+    ready = end if stay.ready_ms is None else min(max(stay.ready_ms, start), end)
+    return Times(end - start, ready - start, 0)
 
 
 def held_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Held]:

@@ -1,37 +1,143 @@
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from backends.models import BackendGroup
+from sda.models import SdaModel
 from tokens.models import Token
 
+# The allocations that these rows are made from have the constraints, and what they name leaves tombstones; to check
+# every row again would cost more than to make it.
+SUMMED: Any = {"db_index": False, "db_constraint": False, "related_name": "+"}
 
-class UsageHour(models.Model):
-    """What one token held within one closed hour (UTC)."""
 
-    hour = models.DateTimeField(_("hour"))
-    token = models.ForeignKey(Token, models.PROTECT, db_index=False, verbose_name=_("token"))
+class Held(models.Model):
+    """How many devices were held at once, and for how long."""
+
     device_ms = models.BigIntegerField(_("device-milliseconds"))
     minimum = models.PositiveIntegerField(_("minimum"), help_text=_("Devices held at once, at the least."))
     maximum = models.PositiveIntegerField(_("maximum"), help_text=_("Devices held at once, at the most."))
 
     class Meta:
+        abstract = True
+
+
+class Usage(Held):
+    """What one token held within one closed hour, day or month."""
+
+    token = models.ForeignKey(Token, models.PROTECT, **SUMMED, verbose_name=_("token"))
+
+    class Meta:
+        abstract = True
+
+
+class UsageHour(Usage):
+    """What one token held within one closed hour (UTC)."""
+
+    pk = models.CompositePrimaryKey("hour", "token_id")
+    hour = models.DateTimeField(_("hour"))
+
+    class Meta:
         verbose_name = _("hourly usage")
         verbose_name_plural = _("hourly usage")
         ordering = ("-hour", "token_id")
-        constraints = (models.UniqueConstraint(fields=["hour", "token"], name="usagehour_once"),)
-        indexes = (models.Index(fields=["token", "hour"], name="usagehour_token"),)
 
     def __str__(self) -> str:
         return f"{self.hour} token {self.token_id}"
 
 
-class ClosedHour(models.Model):
-    """An hour whose roll-up is done, with what all tokens held together; the next one to close follows the latest."""
+class UsageDay(Usage):
+    """What one token held within one closed day of the installation's time zone."""
+
+    pk = models.CompositePrimaryKey("day", "token_id")
+    day = models.DateTimeField(_("day"))
+
+    class Meta:
+        verbose_name = _("daily usage")
+        verbose_name_plural = _("daily usage")
+        ordering = ("-day", "token_id")
+
+    def __str__(self) -> str:
+        return f"{self.day} token {self.token_id}"
+
+
+class UsageMonth(Usage):
+    """What one token held within one closed month of the installation's time zone."""
+
+    pk = models.CompositePrimaryKey("month", "token_id")
+    month = models.DateTimeField(_("month"))
+
+    class Meta:
+        verbose_name = _("monthly usage")
+        verbose_name_plural = _("monthly usage")
+        ordering = ("-month", "token_id")
+
+    def __str__(self) -> str:
+        return f"{self.month} token {self.token_id}"
+
+
+class Detail(models.Model):
+    """What of it was which: by SDA model, backend group and device model.
+
+    What is neither preparing nor reserved is processing.
+    """
+
+    token = models.ForeignKey(Token, models.PROTECT, **SUMMED, verbose_name=_("token"))
+    sda_model = models.ForeignKey(SdaModel, models.PROTECT, **SUMMED, verbose_name=_("SDA model"))
+    group = models.ForeignKey(BackendGroup, models.PROTECT, **SUMMED, verbose_name=_("backend group"))
+    device_model = models.CharField(_("device model"), max_length=64, blank=True)
+    device_ms = models.BigIntegerField(_("device-milliseconds"))
+    preparing_ms = models.BigIntegerField(_("preparing (ms)"))
+    reserved_ms = models.BigIntegerField(_("reserved (ms)"))
+
+    class Meta:
+        abstract = True
+
+
+KIND = ("token_id", "sda_model_id", "group_id", "device_model")
+
+
+class DetailHour(Detail):
+    pk = models.CompositePrimaryKey("hour", *KIND)
+    hour = models.DateTimeField(_("hour"))
+
+    def __str__(self) -> str:
+        return f"{self.hour} token {self.token_id} model {self.sda_model_id}"
+
+
+class DetailDay(Detail):
+    pk = models.CompositePrimaryKey("day", *KIND)
+    day = models.DateTimeField(_("day"))
+
+    def __str__(self) -> str:
+        return f"{self.day} token {self.token_id} model {self.sda_model_id}"
+
+
+class DetailMonth(Detail):
+    pk = models.CompositePrimaryKey("month", *KIND)
+    month = models.DateTimeField(_("month"))
+
+    def __str__(self) -> str:
+        return f"{self.month} token {self.token_id} model {self.sda_model_id}"
+
+
+class Closed(Held):
+    """A period whose roll-up is done, with what all tokens held together; the next one to close begins at its end."""
+
+    until = models.DateTimeField(_("until"))
+    closed_at = models.DateTimeField(_("closed"))
+
+    class Meta:
+        abstract = True
+
+
+class ClosedHour(Closed):
+    """An hour (UTC); how many allocations began and ended in it shows whether one came late."""
 
     hour = models.DateTimeField(_("hour"), primary_key=True)
-    device_ms = models.BigIntegerField(_("device-milliseconds"))
-    minimum = models.PositiveIntegerField(_("minimum"), help_text=_("Devices held at once, at the least."))
-    maximum = models.PositiveIntegerField(_("maximum"), help_text=_("Devices held at once, at the most."))
-    closed_at = models.DateTimeField(_("closed"))
+    starts = models.PositiveIntegerField(_("allocations that began"))
+    ends = models.PositiveIntegerField(_("allocations that ended"))
 
     class Meta:
         verbose_name = _("closed hour")
@@ -40,3 +146,31 @@ class ClosedHour(models.Model):
 
     def __str__(self) -> str:
         return str(self.hour)
+
+
+class ClosedDay(Closed):
+    """A day of the installation's time zone: 23, 24 or 25 hours."""
+
+    day = models.DateTimeField(_("day"), primary_key=True)
+
+    class Meta:
+        verbose_name = _("closed day")
+        verbose_name_plural = _("closed days")
+        ordering = ("-day",)
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class ClosedMonth(Closed):
+    """A month of the installation's time zone."""
+
+    month = models.DateTimeField(_("month"), primary_key=True)
+
+    class Meta:
+        verbose_name = _("closed month")
+        verbose_name_plural = _("closed months")
+        ordering = ("-month",)
+
+    def __str__(self) -> str:
+        return str(self.month)

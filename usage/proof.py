@@ -1,19 +1,25 @@
 """The proof that usage adds up: everything recomputed from the allocations, every difference named."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models import Sum
 
 from moreh_cloud.lib.clock import db_now, to_ms
-from scheduler.choices import OVER
-from scheduler.models import Allocation, Job
-from usage.metering import Held
-from usage.models import ClosedHour, UsageHour
-from usage.queries import HOUR, first_start, last_closed, measured_hours, overlapping, usage_of
+from scheduler.models import Allocation
+from usage.intervals import intervals, stays
+from usage.laws import broken_laws
+from usage.metering import HOUR_MS, Held, Interval, Times, held, held_by_hour, times, times_by_hour
+from usage.models import UsageHour
+from usage.queries import first_start, usage_of
+from usage.rollups.grains import DAYS, HOURS, MONTHS, Grain, Period
 
-VALUES = ("device_ms", "minimum", "maximum")
+CHUNK = timedelta(days=1)  # hours that are in memory at once
+Figures = tuple[int, int, int]
+Book = Mapping[tuple[datetime, str], Figures]
 
 
 @dataclass(slots=True)
@@ -22,72 +28,114 @@ class Proof:
 
     allocations: int = 0
     hours: int = 0
+    days: int = 0
+    months: int = 0
     device_ms: int = 0
     device_ms_since: int = 0
     differences: list[str] = field(default_factory=list)
 
 
 def prove() -> Proof:
-    """Recompute every closed hour from the intervals and check the laws of allocations."""
-    proof = Proof(allocations=Allocation.objects.count(), hours=ClosedHour.objects.count())
+    """Recompute every closed hour, day and month from the intervals and check the laws of allocations."""
+    hours, days, months = (grain.closed._default_manager.count() for grain in (HOURS, DAYS, MONTHS))
+    proof = Proof(Allocation.objects.count(), hours, days, months)
     proof.device_ms = UsageHour.objects.aggregate(total=Sum("device_ms"))["total"] or 0
-    for check in (_hours, _overlaps, _gangs, _open_ends):
-        proof.differences.extend(check())
+    proof.differences = [*_rolled_up(), *broken_laws()]
     proof.device_ms_since = _since_the_last_hour()
     return proof
 
 
 def _since_the_last_hour() -> int:
     """Measure the device-milliseconds that no closed hour holds yet."""
-    last = last_closed()
-    start = last.hour + HOUR if last else first_start()
+    reach = HOURS.reach()
+    start = reach[1] if reach else first_start()
     return usage_of(start, db_now()).total.device_ms if start else 0
 
 
-def _hours() -> Iterator[str]:
-    """What each token held in each hour, and all together, is what the allocations say."""
-    start, last = first_start(), last_closed()
-    tokens, totals = measured_hours(start, last.hour + HOUR) if start and last else ({}, {})
-    rows = UsageHour.objects.values_list("hour", "token_id", *VALUES)
-    stored = {(to_ms(hour), f"token {token}"): values for hour, token, *values in rows}
-    stored |= {(to_ms(hour), "total"): values for hour, *values in ClosedHour.objects.values_list("hour", *VALUES)}
-    expected = {(ms, f"token {token}"): _values(held) for (ms, token), held in tokens.items()}
-    expected |= {(ms, "total"): _values(held) for ms, held in totals.items()}
-    for key in sorted(expected.keys() | stored.keys()):
-        there, true = stored.get(key, [0, 0, 0]), expected.get(key, [0, 0, 0])
-        if there != true:
-            at = datetime.fromtimestamp(key[0] / 1000, UTC)
-            yield f"hour {at:%Y-%m-%dT%H}Z {key[1]}: stored {_said(there)}, is {_said(true)}"
+def _rolled_up() -> Iterator[str]:
+    """What each token held in each closed period, as a whole, by kind and in all, is what the allocations say."""
+    for grain in (HOURS, DAYS, MONTHS):
+        for period in _chunks() if grain == HOURS else grain.periods(*(grain.reach() or (db_now(), db_now()))):
+            yield from _differences(grain, _stored(grain, period), _true(grain, period))
 
 
-def _values(held: Held) -> list[int]:
-    return [held.device_ms, held.minimum, held.maximum]
+def _chunks() -> Iterator[Period]:
+    """Cut the time from the first allocation, or row, to the last closed hour."""
+    reach, first = HOURS.reach(), first_start()
+    row = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
+    at = min((hour for hour in (reach and reach[0], row) if hour), default=None)
+    end = max((hour for hour in (reach and reach[1], _after_the_last_row()) if hour), default=None)
+    while at and end and first and at < end:
+        yield at, min(at + CHUNK, end)
+        at += CHUNK
 
 
-def _said(values: list[int]) -> str:
-    return "{} ms, {} to {} at once".format(*values)
+def _after_the_last_row() -> datetime | None:
+    row = UsageHour.objects.order_by("-hour").values_list("hour", flat=True).first()
+    return row + timedelta(hours=1) if row else None
 
 
-def _overlaps() -> Iterator[str]:
-    """No device is in two allocations at any instant."""
-    for allocation in overlapping()[:100]:
-        yield f"device {allocation.device_id}: allocation {allocation.pk} begins before the one before has ended"
+def _differences(grain: Grain, stored: Book, true: Book) -> Iterator[str]:
+    for key in sorted(stored.keys() | true.keys()):
+        there, wanted = stored.get(key, (0, 0, 0)), true.get(key, (0, 0, 0))
+        if there != wanted:
+            at, whose = key
+            say = _kind_said if " as " in whose else _held_said
+            yield f"{grain.name} {at:%Y-%m-%dT%H:%M}Z {whose}: stored {say(there)}, is {say(wanted)}"
 
 
-def _gangs() -> Iterator[str]:
-    """A job that got devices got all of them, in each of its attempts."""
-    own = Allocation.objects.filter(job__isnull=False)
-    attempts = own.order_by().values_list("job_id", "started_at", "job__num_devices").annotate(got=Count("pk"))
-    for job, at, wanted, got in attempts.exclude(got=F("job__num_devices"))[:100]:
-        yield f"job {job}: {got} allocations at {at.isoformat()} for {wanted} devices"
-    now = own.filter(job=OuterRef("pk"), started_at=OuterRef("submitted_at"))
-    for job in Job.objects.filter(~Exists(now), submitted_at__isnull=False, sda__reserved=False).order_by("pk")[:100]:
-        yield f"job {job.pk}: no allocations for {job.num_devices} devices"
+def _held_said(figures: Figures) -> str:
+    return "{} ms, {} to {} at once".format(*figures)
 
 
-def _open_ends() -> Iterator[str]:
-    """The allocations of a job end with it, to the millisecond; those of an attempt that was preempted, before."""
-    last = Q(started_at=F("job__submitted_at")) & ~Q(ended_at=F("job__ended_at"))
-    late = Q(ended_at__isnull=True) | Q(ended_at__gt=F("job__ended_at")) | last
-    for allocation in Allocation.objects.filter(late, job__status__in=OVER)[:100]:
-        yield f"job {allocation.job_id}: allocation {allocation.pk} did not end with it"
+def _kind_said(figures: Figures) -> str:
+    return "{} ms, {} of them preparing, {} reserved".format(*figures)
+
+
+def _stored(grain: Grain, period: Period) -> Book:
+    rows = grain.within(grain.closed._default_manager.all(), *period)
+    book = {(at, "in all"): (ms, low, high) for at, ms, low, high in rows.values_list(grain.name, *HELD)}
+    rows = grain.within(grain.usage._default_manager.all(), *period).values_list(grain.name, "token_id", *HELD)
+    book |= {(at, f"token {pk}"): (ms, low, high) for at, pk, ms, low, high in rows}
+    rows = grain.within(grain.detail._default_manager.all(), *period).values_list(grain.name, *KIND, *TIMES)
+    return book | {(at, _kind(kind)): (ms, preparing, kept) for at, *kind, ms, preparing, kept in rows}
+
+
+HELD = ("device_ms", "minimum", "maximum")
+TIMES = ("device_ms", "preparing_ms", "reserved_ms")
+KIND = ("token_id", "sda_model_id", "group_id", "device_model")
+
+
+def _kind(kind: Any) -> str:
+    return "token {} as SDA model {}, backend group {}, {}".format(*kind)
+
+
+def _true(grain: Grain, period: Period) -> Book:
+    """Measure by the plain arithmetic, whatever the roll-up was made with."""
+    span = to_ms(period[0]), to_ms(period[1])
+    found = list(intervals(*period))
+    everybody = [Interval(0, one.start_ms, one.end_ms, one.devices) for one in found]
+    kinds = stays(*period)
+    if grain == HOURS:
+        book = {(_hour(ms, period), f"token {pk}"): _held(at) for (ms, pk), at in held_by_hour(found, *span).items()}
+        book |= {(_hour(ms, period), "in all"): _held(at) for (ms, _), at in held_by_hour(everybody, *span).items()}
+        by_hour = times_by_hour(kinds, *span)
+        return book | {(_hour(ms, period), _kind(kind)): _times(one) for (ms, kind), one in by_hour.items()}
+    tokens: defaultdict[int, list[Interval[int]]] = defaultdict(list)
+    for one in found:
+        tokens[one.key].append(one)
+    book = {(period[0], f"token {pk}"): _held(held(mine, *span)) for pk, mine in tokens.items()}
+    book[period[0], "in all"] = _held(held(everybody, *span))
+    return book | {(period[0], _kind(kind)): _times(one) for kind, one in times(kinds, *span).items()}
+
+
+def _hour(ms: int, period: Period) -> datetime:
+    return period[0] + timedelta(hours=(ms - to_ms(period[0])) // HOUR_MS)
+
+
+def _held(found: Held) -> Figures:
+    return found.device_ms, found.minimum, found.maximum
+
+
+def _times(found: Times) -> Figures:
+    return found.device_ms, found.preparing_ms, found.reserved_ms

@@ -1,21 +1,22 @@
+"""Usage over any range, exact to the millisecond; every range is [start, end), and is cut to now."""
+
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
+from typing import NamedTuple
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum, Window
-from django.db.models.functions import Lag
-
-from backends.models import Device
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.models import Allocation
 from tokens.models import Token
-from usage.metering import NOTHING, Held, Interval, device_ms, held, held_by_hour, percentage
-from usage.models import ClosedHour, UsageHour
+from usage.capacity import capacity_ms, total_devices
+from usage.metering import NOTHING, Held, Times
+from usage.models import ClosedHour
+from usage.rollups import reading
+from usage.rollups.cover import cover, cover_between
+from usage.rollups.measure import Key, Tokens
 
-HOUR = timedelta(hours=1)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any allocation
 
 
@@ -29,112 +30,67 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Usage over a range: of all tokens together, of each, and the devices there are."""
+    """Usage over a range: of all tokens together, of each, the devices there are, and the device-time there was."""
 
     total: Held
     tokens: list[TokenUsage]
     total_devices: int
+    capacity_ms: int
 
     def percent(self, devices: int | Fraction) -> Fraction:
-        """Express a number of devices in percent of all devices."""
-        return percentage(devices, self.total_devices)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What was held in a part of a range: by all tokens, or by the one that counts, and by each."""
-
-    total: Held = NOTHING
-    tokens: Mapping[int, Held] = field(default_factory=dict)
-
-    def of(self, token: int) -> Held:
-        """Give what a token held; one that is not here held nothing all the time."""
-        return self.tokens.get(token, Held(0, 0, 0, self.total.span_ms))
+        """Express a number of devices in percent of those there were, averaged over the range; 0 of none."""
+        return Fraction(100 * devices * self.total.span_ms, self.capacity_ms) if self.capacity_ms else Fraction(0)
 
 
 def usage_of(start: datetime, end: datetime, token: Token | None = None) -> UsageReport:
-    """Measure a range, cut to now: closed hours by their roll-up, the rest by the allocations; exactly the same."""
+    """Measure a range, of one token or of all."""
     end = min(end, db_now())
-    parts = list(_parts(start, end, token)) if start < end else []
-    pks = sorted({pk for part in parts for pk in part.tokens})
-    names = Token.objects.in_bulk(pks)
-    rows = [TokenUsage(names[pk], sum((part.of(pk) for part in parts), NOTHING)) for pk in pks]
-    return UsageReport(sum((part.total for part in parts), NOTHING), rows, total_devices())
-
-
-def _parts(start: datetime, end: datetime, token: Token | None) -> Iterator[Part]:
-    inside = closed_hours(start, end)
-    first, last = inside.aggregate(first=Min("hour"), last=Max("hour")).values()
-    if first is None:
-        yield _measured(start, end, token)
-        return
-    yield _measured(start, first, token)
-    yield _rolled_up(first, last + HOUR, token)
-    yield _measured(last + HOUR, end, token)
-
-
-def _measured(start: datetime, end: datetime, token: Token | None) -> Part:
-    """Measure a part by the allocations themselves."""
     if start >= end:
-        return Part()
-    span = to_ms(start), to_ms(end)
-    found = list(intervals(start, end, token))
-    by_token: defaultdict[int, list[Interval[int]]] = defaultdict(list)
-    for interval in found:
-        by_token[interval.key].append(interval)
-    return Part(held(found, *span), {pk: held(mine, *span) for pk, mine in by_token.items()})
+        return UsageReport(NOTHING, [], total_devices(), 0)
+    pieces = cover(start, end)
+    by_token = reading.held_by_token(pieces, [token.pk] if token else None)
+    nothing = Held(0, 0, 0, to_ms(end) - to_ms(start))
+    total = by_token.get(token.pk, nothing) if token else reading.held_by_all(pieces)
+    names = {token.pk: token} if token else Token.objects.in_bulk(by_token)
+    rows = [TokenUsage(names[pk], by_token[pk]) for pk in sorted(by_token)]
+    return UsageReport(total, rows, total_devices(), capacity_ms(start, end))
 
 
-def _rolled_up(start: datetime, end: datetime, token: Token | None) -> Part:
-    """Put a part together from closed hours; an hour without a row of a token is one in which it held nothing."""
-    span, hours = to_ms(end) - to_ms(start), (end - start) // HOUR
-    sums = (Sum("device_ms"), Min("minimum"), Max("maximum"), Count("hour"))
-    rows = usage_hours(token).filter(hour__gte=start, hour__lt=end).order_by().values_list("token_id").annotate(*sums)
-    tokens = {pk: Held(low if n == hours else 0, high, ms, span) for pk, ms, low, high, n in rows}
-    if token:
-        return Part(tokens.get(token.pk, Held(0, 0, 0, span)), tokens)
-    ms, low, high, _hours = closed_hours(start, end).aggregate(*sums).values()
-    return Part(Held(low, high, ms, span), tokens)
+def usage_by(start: datetime, end: datetime, fields: Sequence[str], tokens: Tokens = None) -> dict[Key, Times]:
+    """Sum device-time by some fields of Kind (token, sda_model, group, device_model), of some tokens or of all.
+
+    What held nothing is absent.
+    """
+    end = min(end, db_now())
+    return reading.times_by(cover(start, end), fields, tokens) if start < end else {}
 
 
-def closed_hours(start: datetime, end: datetime) -> QuerySet[ClosedHour]:
-    """Give the closed hours that lie within a range; they follow each other without a gap."""
-    return ClosedHour.objects.filter(hour__gte=start, hour__lte=end - HOUR).order_by()
+class Billed(NamedTuple):
+    """What a price is set for: a token's use of an SDA model on a device model."""
+
+    token: int
+    sda_model: int
+    device_model: str
 
 
-def intervals(
-    start: datetime, end: datetime, token: Token | None = None, *, tokens: Sequence[int] | None = None
-) -> Iterator[Interval[int]]:
-    """Give what was held in a range, by token id, of one token, some or all; open allocations have no end."""
-    inside = Q(started_at__lt=end) & (Q(ended_at__isnull=True) | Q(ended_at__gt=start))
-    whose: dict[str, Any] = {"token": token} if token else {"token__in": tokens} if tokens is not None else {}
-    chosen = Allocation.objects.filter(inside, **whose).order_by()
-    for pk, begun, ended in chosen.values_list("token_id", "started_at", "ended_at").iterator(chunk_size=5000):
-        yield Interval(pk, to_ms(begun), to_ms(ended) if ended else None)
+def device_ms_billed(start: datetime, end: datetime, tokens: Tokens = None) -> dict[Billed, int]:
+    """Sum the device-milliseconds by what prices are set for, of some tokens (ids) or of all; nothing is absent."""
+    return {Billed(*key): found.device_ms for key, found in usage_by(start, end, Billed._fields, tokens).items()}
 
 
 def device_ms_of(tokens: Sequence[int], *starts: datetime) -> dict[int, tuple[int, ...]]:
-    """Sum the device-milliseconds of some tokens up to now, since each of these full hours and, last, altogether.
+    """Sum the device-milliseconds of some tokens up to now, since each of these times and, last, altogether.
 
-    Three queries: closed hours from their roll-ups, what is not closed yet from the allocations. Tokens that held
-    nothing are absent.
+    Tokens that held nothing are absent.
     """
-    last, now = last_closed(), db_now()
-    unclosed = last.hour + HOUR if last else EARLIEST
-    since = {f"since_{number}": Sum("device_ms", filter=Q(hour__gte=start)) for number, start in enumerate(starts)}
-    rolled = UsageHour.objects.filter(token__in=tokens, hour__lt=unclosed).order_by()
-    sums_of = rolled.values("token").annotate(**since, altogether=Sum("device_ms"))
-    rows = sums_of.values_list("token", *since, "altogether")
-    found = {pk: [int(ms or 0) for ms in sums] for pk, *sums in rows}
-    held_ms = list(intervals(unclosed, now, tokens=tokens))
-    for place, start in enumerate((*starts, unclosed)):
-        for pk, ms in device_ms(held_ms, to_ms(max(start, unclosed)), to_ms(now)).items():
-            found.setdefault(pk, [0] * (len(starts) + 1))[place] += ms
-    return {pk: tuple(sums) for pk, sums in found.items()}
-
-
-def total_devices() -> int:
-    return Device.objects.filter(backend__deleted_at__isnull=True).count()
+    since = (*starts, EARLIEST)
+    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(since))
+    bounds = [*sorted(since), db_now()]
+    for start, pieces in zip(bounds, cover_between(bounds), strict=False):
+        for (pk,), found in reading.times_by(pieces, ["token"], tokens).items():
+            for place, begin in enumerate(since):
+                sums[pk][place] += found.device_ms if begin <= start else 0
+    return {pk: tuple(found) for pk, found in sums.items()}
 
 
 def first_start() -> datetime | None:
@@ -144,25 +100,3 @@ def first_start() -> datetime | None:
 
 def last_closed() -> ClosedHour | None:
     return ClosedHour.objects.order_by("-hour").first()
-
-
-def usage_hours(token: Token | None = None) -> QuerySet[UsageHour]:
-    hours = UsageHour.objects.select_related("token")
-    return hours.filter(token=token) if token else hours
-
-
-def overlapping() -> QuerySet[Allocation]:
-    """Give allocations of a device that begin before the one before has ended. There can be none."""
-    order = [F("started_at").asc(), F("pk").asc()]
-    before = Allocation.objects.annotate(
-        earlier=Window(Lag("pk"), partition_by=[F("device")], order_by=order),
-        free_from=Window(Lag("ended_at"), partition_by=[F("device")], order_by=order),
-    )
-    return before.filter(Q(earlier__isnull=False) & (Q(free_from__isnull=True) | Q(started_at__lt=F("free_from"))))
-
-
-def measured_hours(start: datetime, end: datetime) -> tuple[dict[tuple[int, int], Held], dict[int, Held]]:
-    """Measure by the allocations what each (hour in ms, token) of a range held, and each hour in all."""
-    found, span = list(intervals(start, end)), (to_ms(start), to_ms(end))
-    everyone = (Interval(0, one.start_ms, one.end_ms, one.devices) for one in found)
-    return held_by_hour(found, *span), {ms: total for (ms, _), total in held_by_hour(everyone, *span).items()}

@@ -1,102 +1,190 @@
-from collections.abc import Iterator, Mapping
+"""Roll-ups are closed once, in the order of time, and counted again where history was added or came late."""
+
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import Count
+from django.db.models.functions import TruncHour
+from django.utils import timezone
 
-from moreh_cloud.events.actor import Actor
+from moreh_cloud.events.actor import SYSTEM, Actor
 from moreh_cloud.events.services import record
-from moreh_cloud.lib.clock import db_now, to_ms
+from moreh_cloud.lib.clock import db_now
+from scheduler.models import Allocation
+from usage.calendar import HOUR, ceil_hour, floor_hour
 from usage.metering import NOTHING, Held
-from usage.models import ClosedHour, UsageHour
-from usage.queries import HOUR, first_start, last_closed, measured_hours
+from usage.models import ClosedHour
+from usage.queries import first_start
+from usage.rollups.grains import DAYS, HOURS, MONTHS, Grain, Period
+from usage.rollups.hours import hours_of, write_hours
+from usage.rollups.periods import clear, earlier_periods, next_period, write_period
+from usage.rollups.turn import take_turn
 
-CHUNK = timedelta(days=7)  # hours that are counted again in one transaction
+CHUNK = timedelta(days=7)  # hours that are counted in one transaction
 SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a time of the hour is committed by then
+LOOKED_AT = timedelta(hours=3)  # closed hours that are looked at again by every beat
+LOOKED_AT_HOURLY = timedelta(hours=48)
 
 
-def close_hours() -> int:
-    """Roll up every hour that is over and settled and not closed yet; give how many.
+def roll_up() -> None:
+    """Close all that is over, and correct what came late into a closed hour. Safe to run twice, at once or late."""
+    closed = close_hours()
+    correct_late(LOOKED_AT_HOURLY if closed else LOOKED_AT)
+    close_days_and_months()
 
-    Hours are UTC; safe to run twice, at once or late: an hour is closed by inserting its row.
-    """
+
+def close_hours(until: datetime | None = None) -> int:
+    """Roll up every hour (UTC) that is over (at a time, or now) and settled and not closed yet; give how many."""
     closed = 0
-    latest = settled_until()
-    hour = _next_hour()
-    while hour and hour < latest:
-        closed += close_hour(hour)
-        hour += HOUR
+    while more := _close_next_hours(until):
+        closed += more
     return closed
+
+
+@transaction.atomic
+def _close_next_hours(until: datetime | None) -> int:
+    take_turn()
+    start, last = _next_hour(), settled_until()
+    end = min(start + CHUNK, last, floor_hour(until or last)) if start else None
+    if not (start and end) or start >= end:
+        return 0
+    write_closed_hours(start, end)
+    return (end - start) // HOUR
+
+
+def close_days_and_months() -> None:
+    """Roll up every day, and then every month, of the installation's time zone all of whose hours are closed."""
+    for grain in (DAYS, MONTHS):
+        while _close_next(grain):
+            pass
+
+
+@transaction.atomic
+def _close_next(grain: Grain) -> bool:
+    take_turn()
+    period = next_period(grain, timezone.get_default_timezone())
+    if period:
+        _write_period(grain, *period)
+    return bool(period)
 
 
 def settled_until() -> datetime:
     """Give the start of the first hour that cannot be closed yet."""
-    return _hour(db_now() - SETTLE)
+    return floor_hour(db_now() - SETTLE)
 
 
 def recount_hours(start: datetime, end: datetime, *, actor: Actor) -> int:
     """Roll up every settled hour of a range, closed before or not, after history was added to it; give how many.
 
-    Hours before the range that are not closed yet are counted too: none may lie unclosed before a closed one.
+    Days and months that they lie in follow. Hours between the range and closed ones are counted too: closed hours
+    have no gap.
     """
-    first = min(_hour(start), _next_hour() or _hour(start))
-    last = min(_hour(end - timedelta(milliseconds=1)) + HOUR, settled_until())
-    at = first
-    while at < last:
-        _recount(at, min(at + CHUNK, last), actor)
-        at += CHUNK
+    reach = HOURS.reach()
+    first = floor_hour(min(start, reach[1] if reach else first_start() or start))
+    last = min(max(ceil_hour(end), reach[0]) if reach else ceil_hour(end), settled_until())
+    known = min(max(first, reach[0]), last) if reach else first
+    for chunk in (*reversed(_chunks(first, known)), *_chunks(known, last)):
+        _recount(*chunk, actor)
+    close_days_and_months()
     return max(0, (last - first) // HOUR)
+
+
+def _chunks(start: datetime, end: datetime) -> list[Period]:
+    """Cut a range; those before closed hours are taken from the last on, so that there is never a gap."""
+    count = -(-(end - start) // CHUNK)
+    return [(start + number * CHUNK, min(start + (number + 1) * CHUNK, end)) for number in range(count)]
 
 
 @transaction.atomic
 def _recount(start: datetime, end: datetime, actor: Actor) -> None:
-    """Lock the hours by writing their rows, and only then read what was held in them."""
-    now = db_now()
-    closed = [_closed(start + i * HOUR, NOTHING, now) for i in range((end - start) // HOUR)]
-    _upsert(closed)
-    UsageHour.objects.filter(hour__gte=start, hour__lt=end).delete()
-    tokens, totals = measured_hours(start, end)
-    UsageHour.objects.bulk_create(_rows(tokens), batch_size=2000)
-    _upsert([_closed(row.hour, totals.get(to_ms(row.hour), NOTHING), now) for row in closed])
+    take_turn()
+    _count_again(start, end)
     record("RECOUNT_USAGE", actor=actor, start=start.isoformat(), end=end.isoformat())
 
 
-def _upsert(closed: list[ClosedHour]) -> None:
-    fields = ["device_ms", "minimum", "maximum", "closed_at"]
-    ClosedHour.objects.bulk_create(closed, update_conflicts=True, unique_fields=["hour"], update_fields=fields)
+def _count_again(start: datetime, end: datetime) -> None:
+    """Write hours again, and the days and months that they lie in; the caller's transaction and turn."""
+    clear(HOURS, start, end)
+    write_closed_hours(start, end)
+    for grain in (DAYS, MONTHS):
+        periods = [*earlier_periods(grain, start, timezone.get_default_timezone()), *grain.touching(start, end)]
+        if periods:
+            clear(grain, periods[0][0], periods[-1][1])
+        for period in periods:
+            _write_period(grain, *period)
 
 
-def close_hour(hour: datetime) -> bool:
-    """Store what each token held in one hour; tell False if somebody else has closed it."""
-    tokens, totals = measured_hours(hour, hour + HOUR)
-    try:
-        with transaction.atomic():
-            _closed(hour, totals.get(to_ms(hour), NOTHING), db_now()).save(force_insert=True)
-            UsageHour.objects.bulk_create(_rows(tokens), batch_size=2000)
-    except IntegrityError:
+@transaction.atomic
+def correct_late(back: timedelta) -> bool:
+    """Count closed hours again from the first on in which an allocation began or ended after it was closed.
+
+    Looks at the hours that were closed last; gives whether there was one, and says so in an event.
+    """
+    reach = HOURS.reach()
+    if not reach:
         return False
+    start, end = max(reach[0], reach[1] - back), reach[1]
+    late = _hours_that_differ(start, end)
+    if not late:
+        return False
+    take_turn()
+    before = _device_ms(late[0], end)
+    _count_again(late[0], end)
+    span = {"start": late[0].isoformat(), "end": end.isoformat()}
+    told: dict[str, Any] = {**span, "deviceMsBefore": before, "deviceMs": _device_ms(late[0], end)}
+    record("CORRECT_USAGE", actor=SYSTEM, **told)
     return True
 
 
-def _closed(hour: datetime, held: Held, now: datetime) -> ClosedHour:
-    values = {"device_ms": held.device_ms, "minimum": held.minimum, "maximum": held.maximum}
-    return ClosedHour(hour=hour, closed_at=now, **values)
+def _hours_that_differ(start: datetime, end: datetime) -> list[datetime]:
+    rows = HOURS.within(ClosedHour.objects.all(), start, end).values_list("hour", "starts", "ends")
+    counted = {hour: figures for hour, *figures in rows}
+    starts, ends = _counts("started_at", start, end), _counts("ended_at", start, end)
+    return sorted(hour for hour, figures in counted.items() if figures != [starts[hour], ends[hour]])
 
 
-def _rows(tokens: Mapping[tuple[int, int], Held]) -> Iterator[UsageHour]:
-    for (ms, token), held in tokens.items():
-        hour = datetime.fromtimestamp(ms / 1000, UTC)
-        values = {"device_ms": held.device_ms, "minimum": held.minimum, "maximum": held.maximum}
-        yield UsageHour(hour=hour, token_id=token, **values)
+def _device_ms(start: datetime, end: datetime) -> int:
+    return sum(HOURS.within(ClosedHour.objects.all(), start, end).values_list("device_ms", flat=True))
+
+
+def write_closed_hours(start: datetime, end: datetime) -> None:
+    """Write the rows of hours that have none, with what all held; the caller's transaction and turn."""
+    totals, now = write_hours(start, end), db_now()
+    starts, ends = _counts("started_at", start, end), _counts("ended_at", start, end)
+    ClosedHour.objects.bulk_create(
+        ClosedHour(
+            hour=hour,
+            until=hour + HOUR,
+            starts=starts[hour],
+            ends=ends[hour],
+            closed_at=now,
+            **_values(totals.get(hour, NOTHING)),
+        )
+        for hour in hours_of(start, end)
+    )
+
+
+def _counts(field: str, start: datetime, end: datetime) -> Counter[datetime]:
+    """Count the allocations that began or ended in each hour of a range."""
+    inside = Allocation.objects.filter(**{f"{field}__gte": start, f"{field}__lt": end}).order_by()
+    return Counter(dict(inside.values_list(TruncHour(field, tzinfo=UTC)).annotate(Count("pk"))))
+
+
+def _write_period(grain: Grain, start: datetime, end: datetime) -> None:
+    values = _values(write_period(grain, start, end))
+    grain.closed._default_manager.create(**{grain.name: start}, until=end, closed_at=db_now(), **values)
+
+
+def _values(held: Held) -> dict[str, int]:
+    return {"device_ms": held.device_ms, "minimum": held.minimum, "maximum": held.maximum}
 
 
 def _next_hour() -> datetime | None:
     """Give the first hour that is not closed: after the last closed one, else that of the first allocation."""
-    last = last_closed()
-    if last:
-        return last.hour + HOUR
+    reach = HOURS.reach()
+    if reach:
+        return reach[1]
     start = first_start()
-    return _hour(start) if start else None
-
-
-def _hour(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return floor_hour(start) if start else None

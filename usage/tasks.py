@@ -5,5 +5,5 @@ from usage import services
 
 @shared_task(ignore_result=True)
 def roll_up() -> None:
-    """Close every hour that is over."""
-    services.close_hours()
+    """Close every hour, day and month that is over."""
+    services.roll_up()

@@ -1,5 +1,5 @@
 from backends.models.agents import Agent, EnrolmentKey, ManagerPresence, Order
-from backends.models.nodes import Backend, BackendGroup, Device, Telemetry
+from backends.models.nodes import Backend, BackendGroup, Device, FormerModel, Telemetry
 from backends.models.power import Bmc, PowerAction, PowerAttempt
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Bmc",
     "Device",
     "EnrolmentKey",
+    "FormerModel",
     "ManagerPresence",
     "Order",
     "PowerAction",

@@ -98,6 +98,7 @@ class Device(models.Model):
     )
     cleaner = models.UUIDField(null=True, editable=False, help_text="The order whose answer makes it clean.")
     since = models.DateTimeField(_("since"), null=True, help_text=_("When the status last changed."))
+    created_at = models.DateTimeField(_("created"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("device")
@@ -116,6 +117,22 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return f"{self.backend_id}/{self.index:02}"
+
+
+class FormerModel(models.Model):
+    """What a device was until its node's agent found another in its place."""
+
+    device = models.ForeignKey(Device, models.CASCADE, related_name="former_models", db_index=False)
+    model = models.CharField(_("model"), max_length=64)
+    until = models.DateTimeField(_("until"))
+
+    class Meta:
+        verbose_name = _("former device model")
+        verbose_name_plural = _("former device models")
+        constraints = (models.UniqueConstraint(fields=["device", "until"], name="formermodel_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.model} until {self.until}"
 
 
 class Telemetry(models.Model):

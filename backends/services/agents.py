@@ -9,7 +9,7 @@ from django.db.models import Case, F, Value, When
 
 from backends.choices import BackendStatus, DeviceStatus, Why
 from backends.errors import ClaimedTwice, StaleAgent
-from backends.models import Agent, Backend, Device, ManagerPresence
+from backends.models import Agent, Backend, Device, FormerModel, ManagerPresence
 from backends.services.nodes import add_devices
 from moreh_cloud.alerts.choices import Category, Level
 from moreh_cloud.alerts.services import raise_alert
@@ -95,6 +95,8 @@ def see_devices(backend: Backend, seen: Sequence[SeenDevice]) -> list[int]:
         if row is None:
             add_devices(backend, [device.index], model=device.model, total_memory=device.total_memory)
         elif (row.model, row.total_memory) != (device.model, device.total_memory):
+            if row.model not in ("", device.model):
+                FormerModel.objects.create(device=row, model=row.model, until=db_now())
             Device.objects.filter(pk=row.pk).update(model=device.model, total_memory=device.total_memory)
     return [row.pk for row in known.values()]
 

@@ -64,7 +64,8 @@ def add_devices(backend: Backend, indexes: Iterable[int], *, model: str = "", to
     """Add devices that are SHUTDOWN until the agent says hello."""
     now = db_now()
     Device.objects.bulk_create(
-        Device(backend=backend, index=i, model=model, total_memory=total_memory, since=now) for i in indexes
+        Device(backend=backend, index=i, model=model, total_memory=total_memory, since=now, created_at=now)
+        for i in indexes
     )
 
 

@@ -61,7 +61,7 @@ def fill(backends: int, tokens: int, history: int) -> None:
     insert_rows(
         Telemetry, (*names, "at"), ((device.pk, 1000, 60.5, 70.5, 99.0, 50.0, 300.0, now) for device in devices)
     )
-    _tokens(tokens)
+    fill_tokens(tokens)
     model = make.sda_model()
     owners = Token.objects.values_list("pk", flat=True)
     Sda.objects.bulk_create((Sda(token_id=pk, model=model, current=True) for pk in owners), batch_size=2000)
@@ -73,7 +73,7 @@ def fill(backends: int, tokens: int, history: int) -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
-def _tokens(count: int) -> None:
+def fill_tokens(count: int) -> None:
     from moreh_cloud.lib.crypto import digest, new_secret
 
     values = [new_secret() for _ in range(count)]

@@ -15,8 +15,9 @@ SQLITE = {
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000",
 }
-# A worker that is paused inside a transaction must not hold its locks for ever.
-IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=30s"
+# A worker that is paused inside a transaction must not hold its locks for ever. To compile queries just in time is for
+# reports of minutes; ours are short, and are over before it would be done.
+SESSION = "-c idle_in_transaction_session_timeout=30s -c jit=off"
 MOREH_DB_POOL_SIZE = env.number("MOREH_DB_POOL_SIZE", 10, least=1)
 
 
@@ -30,7 +31,7 @@ def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
     # It tries to connect in ever longer pauses, for five minutes unless told, and callers cannot make it try sooner.
     pool = {"min_size": 0, "max_size": MOREH_DB_POOL_SIZE, "timeout": 5, "reconnect_timeout": 2, "max_idle": 300}
     given = config.get("OPTIONS", {})
-    options = {"connect_timeout": 5, "options": IDLE_IN_TRANSACTION, **given, "pool": pool}
+    options = {"connect_timeout": 5, "options": SESSION, **given, "pool": pool}
     return {**config, "OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
 
 

@@ -9,7 +9,7 @@ from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import HOLDING, LIVE, OVER, Cause, JobStatus, WorkerState
 from scheduler.models import WAITING, Allocation, Job, Worker
-from scheduler.queries import OPEN
+from scheduler.queries import OPEN, billed_as
 from scheduler.reconcile.devices import clean_unattended, send_to_clean
 from scheduler.reconcile.looks import Look
 from scheduler.services.jobs import end_job
@@ -116,7 +116,8 @@ def _leave(job: Job) -> str:
 def _release(job: Job) -> int:
     held = Allocation.objects.filter(OPEN, job=job)
     devices = list(held.values_list("device_id", flat=True))
-    held.update(ended_at=Greatest(F("started_at"), Value(job.ended_at)) if job.ended_at else db_now())
+    end = Greatest(F("started_at"), Value(job.ended_at)) if job.ended_at else db_now()
+    held.update(ended_at=end, **billed_as(job))
     send_to_clean(devices)
     return len(devices)
 

@@ -88,11 +88,9 @@ def _job(past: PastJob, actor: Actor) -> Job:
 
 
 def _allocations(job: Job, past: PastJob) -> list[Allocation]:
-    times = {"started_at": past.started_at, "ended_at": past.ended_at}
-    return [
-        Allocation(job=job, sda_id=job.sda_id, token_id=job.token_id, device_id=device, **times)
-        for device in past.devices
-    ]
+    times = {"started_at": past.started_at, "ready_at": past.started_at, "ended_at": past.ended_at}
+    billed = {"token_id": job.token_id, "sda_model_id": past.sda.model_id, "group_id": job.group_id}
+    return [Allocation(job=job, sda_id=job.sda_id, device_id=device, **billed, **times) for device in past.devices]
 
 
 def _device_ms(past: PastJob) -> int:

@@ -19,7 +19,7 @@ from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from scheduler.choices import HOLDING, LIVE, Cause, JobStatus, WorkerState
 from scheduler.errors import JobFinished, JobNotWaiting
 from scheduler.models import WAITING, Allocation, Job, Worker
-from scheduler.queries import OPEN
+from scheduler.queries import OPEN, billed_as
 from scheduler.sharing import add_use
 from scheduler.signals import queue_changed
 from scheduler.telling import LAST_TURN
@@ -165,7 +165,7 @@ def _leave(job: Job, now: datetime) -> None:
     """Let go of a job's devices: they are held by no one, and not free before their agents say so."""
     held = Allocation.objects.filter(OPEN, job=job)
     devices = list(held.values_list("device_id", flat=True))
-    held.update(ended_at=now)
+    held.update(ended_at=now, **billed_as(job))
     if devices and job.submitted_at and job.group.policy == SchedulingPolicy.FAIR:
         add_use(job.token_id, len(devices), job.submitted_at, now)
     if not devices:

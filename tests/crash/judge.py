@@ -45,9 +45,10 @@ from sda.services.sdas import create_sda
 from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
 from tokens.models import Token
 from tokens.services import create_token, update_token
+from usage.calendar import HOUR
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
-from usage.queries import HOUR, first_start
+from usage.queries import first_start
 from usage.services import settled_until
 from usage.tasks import roll_up
 

@@ -11,20 +11,23 @@ from tests.crash.site import ROOT, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-DAYS = 30
-KILLS = 5
+DAYS = 200
+KILLS = 5  # at most; a fast worker has closed all of it before the last
 
 
 def test_line_22_the_worker_that_closes_hours(site: Site, chance: random.Random) -> None:
     held = site.ask("history", days=DAYS)
+    killed_within = 0
     for _time in range(KILLS):
         before = site.ask("hours")
-        assert before["open"] > 0, "all was closed before the worker could be killed"
+        if before["open"] == 0:
+            break
         site.ask("ring_roll_up")
         site.wait(lambda known=before["closed"]: site.ask("hours")["closed"] > known)  # type: ignore[misc]
         time.sleep(chance.uniform(0, 0.1))
         site.kill_and_start("worker", down=0)
-    assert site.ask("hours")["open"] > 0
+        killed_within += site.ask("hours")["open"] > 0
+    assert killed_within > 0, "all was closed before the worker could be killed"
     site.ask("ring_roll_up")
     site.wait(lambda: site.ask("hours")["open"] == 0)
     assert site.ask("hours")["held"] == held

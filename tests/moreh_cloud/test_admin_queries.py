@@ -38,10 +38,11 @@ LISTS = {
     "sda.Sda": 7,
     "sda.SdaModel": 8,
     "sda.SdaModelGroup": 7,
-    "tokens.Token": 15 if POSTGRESQL else 13,  # there the clock is a query
+    "tokens.Token": 21 if POSTGRESQL else 19,  # there the clock is a query
     "tokens.TokenGroup": 5,
+    "usage.ClosedDay": 4,
     "usage.ClosedHour": 4,
-    "usage.UsageHour": 4,
+    "usage.ClosedMonth": 4,
 }
 
 

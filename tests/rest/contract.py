@@ -54,11 +54,15 @@ PARAMETERS: Mapping[str, str] = {
     "GET membership": "group",
     "POST membership": "parentId*, childId*",
     "DELETE membership": "parentId*, childId*",
-    "GET usage": "starttime*, endtime*, token",
+    "GET usage": "starttime*, endtime*, token, group_by, interval",
     "GET log/sdamanager/event": "token, action, from, to, limit, offset, after",
 }
 PLAIN_GROUP = "id: integer, name: string, description: string, index: integer, combine: boolean"
 GROUP_FIELDS = f"{PLAIN_GROUP}, tokenlist: array"
+TIMES = (
+    "average: number, device_seconds: number, preparing_seconds: number, processing_seconds: number, "
+    "reserved_seconds: number"
+)
 USE = "token: string, min: integer, max: integer, average: number"
 # component of the schema: its fields and their types; `?`: null where there is none
 OBJECTS: Mapping[str, str] = {
@@ -110,7 +114,9 @@ OBJECTS: Mapping[str, str] = {
         "totalMemory: integer, usedMemory: integer, temperature: number?, gpuPower: number?, utilization: number?, "
         "sda: object"
     ),
-    "Usage": "code: string, total_usage: object, usage_list: array",
+    "Usage": "code: string, total_usage: object, usage_list: array, groups: array, intervals: array",
+    "GroupUse": f"id: integer?, name: string, {TIMES}",
+    "IntervalUse": f"start: string, end: string, average_percentage: number, groups: array, {TIMES}",
     "TotalUse": (
         f"{USE}, min_percentage: number, max_percentage: number, average_percentage: number, total_devices: integer"
     ),

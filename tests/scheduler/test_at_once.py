@@ -15,7 +15,7 @@ from scheduler.services.jobs import Ask, finish_job, submit_job
 from scheduler.services.sdas import create_sda
 from scheduler.tick import tick
 from tests import make
-from usage.queries import overlapping
+from usage.laws import overlapping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

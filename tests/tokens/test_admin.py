@@ -18,7 +18,6 @@ from tests.admin_world import address, client_of
 from tokens.models import Token, TokenGroup
 from tokens.services import create_token_group
 from usage.metering import HOUR_MS
-from usage.models import ClosedHour, UsageHour
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 NINE_DAYS_AGO = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=9)
@@ -162,8 +161,8 @@ def test_the_list_shows_sdas_with_their_states_and_the_use(browser: Client) -> N
     job = make.running_job(node)
     token = job.token
     Allocation.objects.filter(job=job).update(started_at=db_now() - timedelta(hours=3))
-    UsageHour.objects.create(hour=NINE_DAYS_AGO, token=token, device_ms=2 * HOUR_MS, minimum=0, maximum=2)
-    ClosedHour.objects.create(hour=NINE_DAYS_AGO, device_ms=2 * HOUR_MS, minimum=0, maximum=2, closed_at=db_now())
+    long_ago = {"started_at": NINE_DAYS_AGO, "ended_at": NINE_DAYS_AGO + timedelta(hours=2)}
+    Allocation.objects.create(sda=job.sda, token=token, device=node.devices.get(index=1), **long_ago)
     row = browser.get(address(Token, "changelist")).context["cl"].result_list[0]
     assert [(one.sda, one.in_use, one.sda.current) for one in row.beside.owned] == [(job.sda, True, True)]
     week, total = row.beside.use[1] / HOUR_MS, row.beside.use[-1] / HOUR_MS

@@ -6,11 +6,13 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from backends.models import Device
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from tests import make
 from tests.api import V2, client, refused
+from tokens.services import create_token_group
 from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +34,7 @@ def held(sda: Any, device: Any, minutes: int, *, after: int = 0) -> None:
 
 def test_usage_is_counted_over_the_range(api: APIClient) -> None:
     one, two = make.backend(4).devices.all()[:2]
+    Device.objects.update(created_at=None)  # they were there before
     first, second = make.sda(), make.sda()
     held(first, one, 30)
     held(second, two, 60)
@@ -99,10 +102,58 @@ def test_usage_costs_the_same_number_of_queries(
     device = make.backend(1).devices.get()
     for number in range(rows):
         held(make.sda(), device, 0, after=number)
-    more = 0
     if closed:
         recount_hours(NOON, NOON + timedelta(hours=1), actor=make.ACTOR)
-        more = 1  # hours of tokens and in all, instead of allocations
     clock = 1 if connection.vendor == "postgresql" else 0  # there the clock is read by a query
-    with django_assert_num_queries(7 + clock + more):  # session, operator, stamps, hours, allocations, tokens, devices
+    with django_assert_num_queries(
+        9 + clock
+    ):  # session, operator, stamps, closed hours, by token, in all, tokens, devices, capacity
         assert len(api.get(URL, HOUR).json()["usage_list"]) == rows
+
+
+def test_usage_is_told_apart_and_adds_up(api: APIClient) -> None:
+    one, two = make.backend(2, device_model="MI250").devices.all()
+    first, second = make.sda(), make.sda()
+    held(first, one, 30)
+    held(second, two, 60)
+    team = create_token_group(name="team", actor=make.ACTOR, tokens=[first.token, second.token])
+    wanted = {
+        "token": [
+            (second.token_id, second.token.description, 3600.0),
+            (first.token_id, first.token.description, 1800.001),
+        ],
+        "sdaModel": [(second.model_id, second.model.name, 3600.0), (first.model_id, first.model.name, 1800.001)],
+        "deviceModel": [(None, "MI250", 5400.001)],
+        "backendGroup": [(0, "default_backend_group", 5400.001)],
+        "tokenGroup": [(team.pk, "team", 5400.001)],
+    }
+    for by, rows in wanted.items():
+        found = api.get(URL, {**HOUR, "group_by": by.upper()}).json()["groups"]
+        assert [(row["id"], row["name"], row["device_seconds"]) for row in found] == rows, by
+        assert sum(row["reserved_seconds"] for row in found) == 5400.001
+    alone = api.get(URL, {**HOUR, "group_by": "token", "token": first.token.value}).json()["groups"]
+    assert [row["id"] for row in alone] == [first.token_id]
+    nobody = api.get(URL, {**HOUR, "group_by": "token", "token": "nobody's"}).json()
+    assert nobody["groups"] == []
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_usage_over_time_is_cut_at_the_local_clocks(api: APIClient, closed: bool) -> None:
+    device = make.backend(1).devices.get()
+    Device.objects.update(created_at=None)
+    sda = make.sda()
+    held(sda, device, 300, after=60)  # 13:00 to 18:00 UTC; midnight in Seoul is at 15:00
+    if closed:
+        recount_hours(NOON - timedelta(days=1), NOON + timedelta(days=2), actor=make.ACTOR)
+    asked = {"starttime": "2026-01-01T12:00:00Z", "endtime": "2026-01-03T00:00:00Z", "interval": "day"}
+    found = api.get(URL, {**asked, "group_by": "token"}).json()["intervals"]
+    assert [(one["start"], one["device_seconds"], one["average"]) for one in found] == [
+        ("2026-01-01T12:00:00.000Z", 7200.0, 7200 / 10_800),
+        ("2026-01-01T15:00:00.000Z", 10_800.001, 10_800_001 / 86_400_000),
+        ("2026-01-02T15:00:00.000Z", 0.0, 0.0),
+    ]
+    assert [[row["device_seconds"] for row in one["groups"]] for one in found] == [[7200.0], [10_800.001], []]
+    assert found[0]["average_percentage"] == 100 * 7200 / 10_800
+    whole = {"starttime": "2026-01-01T15:00:00Z", "endtime": "2026-01-02T15:00:00Z", "interval": "hour"}
+    hours = api.get(URL, whole).json()["intervals"]
+    assert [one["device_seconds"] for one in hours] == [3600.0] * 3 + [0.001] + [0.0] * 20

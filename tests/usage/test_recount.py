@@ -3,15 +3,17 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from tests import make
-from usage.models import ClosedHour, UsageHour
+from usage.calendar import HOUR
+from usage.models import ClosedDay, ClosedHour, ClosedMonth, UsageHour
 from usage.proof import prove
-from usage.queries import HOUR
-from usage.services import close_hours, recount_hours, settled_until
+from usage.services import close_hours, recount_hours, roll_up, settled_until
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +31,7 @@ def test_a_closed_hour_takes_in_what_was_added_and_others_stay() -> None:
     untouched = ClosedHour.objects.get(hour=start + 5 * HOUR).closed_at
     added = start + timedelta(minutes=30)
     _hold(added, added + HOUR)
-    assert len(prove().differences) == 4  # two hours, each of the token and in all
+    assert len(prove().differences) == 6  # two hours, each of the token, of its kind and in all
     assert recount_hours(added, added + HOUR, actor=make.ACTOR) == 2
     assert prove().differences == []
     totals = ClosedHour.objects.order_by("hour").values_list("device_ms", flat=True)
@@ -64,3 +66,58 @@ def test_weeks_are_counted_in_pieces_that_fit_together() -> None:
     assert set(UsageHour.objects.values_list("device_ms", flat=True)) == {3_600_000}
     assert UsageHour.objects.count() == 16 * 24
     assert prove().differences == []
+
+
+def test_days_and_months_follow_their_hours() -> None:
+    start = settled_until() - timedelta(days=70)
+    _hold(start, start + timedelta(days=65))
+    recount_hours(start, start + timedelta(days=65), actor=make.ACTOR)
+    assert (ClosedDay.objects.count() >= 64, ClosedMonth.objects.count() >= 1) == (True, True)
+    added = start + timedelta(days=20)
+    _hold(added, added + timedelta(hours=30))
+    assert {line.split()[0] for line in prove().differences} == {"hour", "day", "month"}
+    local = timezone.localtime(added)
+    call_command("recount_usage", f"{local:%Y-%m-%dT%H:%M}", (local + timedelta(hours=30)).isoformat())
+    assert prove().differences == []
+
+
+def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> None:
+    late = settled_until() - timedelta(days=3)
+    _hold(late, late + timedelta(days=3))
+    roll_up()
+    early = late - timedelta(days=30)
+    _hold(early, early + timedelta(days=1))
+    recount_hours(early, early + timedelta(days=1), actor=make.ACTOR)
+    hours = list(ClosedHour.objects.order_by("hour").values_list("hour", flat=True))
+    assert hours == [hours[0] + number * HOUR for number in range(len(hours))]
+    days = list(ClosedDay.objects.order_by("day").values_list("day", "until"))
+    assert [end for _start, end in days[:-1]] == [start for start, _end in days[1:]]
+    assert (hours[0], prove().differences) == (early, [])
+
+
+LATE = {
+    "an end in a closed hour": (None, 90, (7_200_000, 1_800_000), 5_400_000),
+    "another allocation that began in one": (30, 120, (10_800_000, 16_200_000), 16_200_000),
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
+    begun, ended, told, altogether = LATE[case]
+    start = settled_until() - 3 * HOUR
+    _hold(start, db_now())
+    Allocation.objects.update(ended_at=None)
+    roll_up()
+    assert not Event.objects.filter(action="CORRECT_USAGE").exists()
+    until = start + timedelta(minutes=ended)
+    if begun is None:
+        Allocation.objects.update(ended_at=until)
+    else:
+        _hold(start + timedelta(minutes=begun), until)
+    roll_up()
+    assert sum(UsageHour.objects.values_list("device_ms", flat=True)) == altogether
+    assert prove().differences == []
+    event = Event.objects.get(action="CORRECT_USAGE").request
+    assert (event["deviceMsBefore"], event["deviceMs"]) == told
+    roll_up()
+    assert Event.objects.filter(action="CORRECT_USAGE").count() == 1

@@ -151,5 +151,5 @@ def token_tables(row: Any) -> Iterator[Table]:
     heads = (_("job"), _("status"), _("devices"), _("process"), _("requested"))
     yield Table(_("Live jobs"), heads, jobs, reverse("admin:scheduler_job_changelist") + of_token)
     heads = (_("24 hours"), _("7 days"), _("30 days"), _("altogether"))
-    more = reverse("admin:usage_usagehour_changelist") + of_token
+    more = reverse("console:usage") + of_token
     yield Table(_("Use (device-hours)"), heads, [[hours(ms) for ms in row.beside.use]], more)

@@ -4,8 +4,10 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from moreh_cloud.lib.api.parameters import Parameters, Text
+from moreh_cloud.lib.api.parameters import Parameters, Text, Word
 from moreh_cloud.lib.api.times import At
+from usage.breakdown import GroupBy
+from usage.calendar import Unit
 
 
 class Use(serializers.Serializer[Any]):
@@ -31,6 +33,30 @@ class TotalUse(serializers.Serializer[Any]):
     total_devices = serializers.IntegerField()
 
 
+class TimesUse(serializers.Serializer[Any]):
+    average = serializers.FloatField()
+    device_seconds = serializers.FloatField()
+    preparing_seconds = serializers.FloatField()
+    processing_seconds = serializers.FloatField()
+    reserved_seconds = serializers.FloatField()
+
+
+class GroupUse(TimesUse):
+    """The device-time of one token, SDA model, device model, backend group or user group."""
+
+    id = serializers.IntegerField(allow_null=True)
+    name = serializers.CharField()
+
+
+class IntervalUse(TimesUse):
+    """The device-time of one hour, day or month; the first and the last may be cut by the range."""
+
+    start = serializers.CharField()
+    end = serializers.CharField()
+    average_percentage = serializers.FloatField()
+    groups = GroupUse(many=True, required=False)
+
+
 @extend_schema_serializer(many=False)
 class UsageSerializer(serializers.Serializer[Any]):
     """Usage over a range."""
@@ -38,12 +64,16 @@ class UsageSerializer(serializers.Serializer[Any]):
     code = serializers.ChoiceField(["SUCCESS"])
     total_usage = TotalUse()
     usage_list = Use(many=True)
+    groups = GroupUse(many=True, required=False)
+    intervals = IntervalUse(many=True, required=False)
 
 
 class UsageQuery(Parameters):
     starttime = At()
     endtime = At()
     token = Text(required=False)
+    group_by = Word([by.value for by in GroupBy], required=False)
+    interval = Word([unit.value for unit in Unit], required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a range that ends before it starts."""

@@ -13,17 +13,19 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.gzip import gzip_page
 
-from moreh_cloud.console.calendar import Unit, bounds, unit_for
+from moreh_cloud.console.calendar import unit_for
 from moreh_cloud.console.pages.frame import show
 from moreh_cloud.console.pages.usage_wish import FREE, Wish, read_wish
 from moreh_cloud.console.queries import usage as queries
-from moreh_cloud.console.queries.spans import MILLISECOND, Span, span, sums_between
+from moreh_cloud.console.queries.spans import MILLISECOND, Span
 from moreh_cloud.console.queries.usage import By, Row
-from moreh_cloud.lib.clock import to_ms
+from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Message
 from tokens.models import Token
+from usage.calendar import Unit, bounds
+from usage.capacity import capacity_ms
 from usage.metering import HOUR_MS
-from usage.queries import total_devices
+from usage.series import device_ms_between
 
 PER_PAGE = 50
 SHOWN_TOP = 8
@@ -37,11 +39,15 @@ WAYS: Mapping[By, Message] = {
     By.TOKEN: _("By token"),
     By.GROUP: _("By user group"),
     By.BACKENDS: _("By backend group"),
+    By.MODELS: _("By SDA model"),
+    By.DEVICES: _("By device model"),
 }
 REST_NAMES: Mapping[By, Message] = {
     By.TOKEN: "",
     By.GROUP: _("In no user group"),
-    By.BACKENDS: _("Reserved SDAs, whose backend group is not recorded"),
+    By.BACKENDS: "",
+    By.MODELS: "",
+    By.DEVICES: _("A device model that no agent has told"),
 }
 UNITS: Mapping[Unit, Message] = {
     Unit.HOUR: _("Device-hours by hour"),
@@ -52,8 +58,16 @@ TOPS: Mapping[By, Message] = {
     By.TOKEN: _("Top users"),
     By.GROUP: _("Top user groups"),
     By.BACKENDS: _("Top backend groups"),
+    By.MODELS: _("Top SDA models"),
+    By.DEVICES: _("Top device models"),
 }
-HEADS: Mapping[By, Message] = {By.TOKEN: _("token"), By.GROUP: _("user group"), By.BACKENDS: _("backend group")}
+HEADS: Mapping[By, Message] = {
+    By.TOKEN: _("token"),
+    By.GROUP: _("user group"),
+    By.BACKENDS: _("backend group"),
+    By.MODELS: _("SDA model"),
+    By.DEVICES: _("device model"),
+}
 LABELS = {Unit.HOUR: "%m-%d %H:%M", Unit.DAY: "%m-%d", Unit.MONTH: "%Y-%m"}
 
 
@@ -64,7 +78,7 @@ def page(request: HttpRequest) -> TemplateResponse:
     context = {"wish": wish, "ranges": _ranges(wish), "ways": _ways(wish), "free": wish.named == FREE}
     context |= {"query": wish.query(), "everybody_query": wish.query(token=None, group=None, by=_back(wish))}
     if wish.start and wish.end:
-        context |= _figures(request, wish, span(wish.start, wish.end))
+        context |= _figures(request, wish, Span(wish.start, wish.end))
     return show(request, "console/usage/page.html", _("Usage"), is_fullwidth="1", **context)
 
 
@@ -74,8 +88,8 @@ def chart(request: HttpRequest) -> JsonResponse:
     if not (wish.start and wish.end):
         return JsonResponse({}, status=400)
     unit, zone = unit_for(wish.start, wish.end), timezone.get_default_timezone()
-    cuts = bounds(wish.start, wish.end, unit, zone)
-    sums = sums_between(span(wish.start, wish.end), [to_ms(cut) for cut in cuts], wish.scope)
+    cuts = bounds(wish.start, min(wish.end, db_now()), unit, zone)
+    sums = device_ms_between(cuts, unit, wish.tokens)
     labels = [f"{cut.astimezone(zone):{LABELS[unit]}}" for cut in cuts[:-1]]
     series = {"name": _now("device-hours"), "values": [round(ms / HOUR_MS, 3) for ms in sums]}
     return JsonResponse({"unit": series["name"], "labels": labels, "series": [series] if any(sums) else []})
@@ -95,7 +109,7 @@ def _back(wish: Wish) -> By:
 
 
 def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
-    found = queries.report(over, wish.by, wish.scope)
+    found = queries.report(over, wish.by, wish.tokens)
     shown = Paginator(found.rows, PER_PAGE).get_page(request.GET.get("page"))
     rows, everybody = queries.measured(found, list(shown))
     jobs = _jobs(request, over, wish.token) if wish.token else None
@@ -110,7 +124,7 @@ def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
         "stays": [_stay(row) for row in jobs] if jobs else [],
         "everybody": everybody,
         "average": found.total_ms / over.ms,
-        "devices": total_devices(),
+        "devices": capacity_ms(over.start, over.end) / over.ms,
         "pages": shown,
         "unit": UNITS[unit_for(over.start, over.end)],
         "most": queries.MOST_ALLOCATIONS,
@@ -155,10 +169,15 @@ def _lines(wish: Wish, over: Span, rows: Sequence[Row]) -> list[Line]:
 def _line(wish: Wish, row: Row, average: float) -> Line:
     if row.who is None:
         return Line(REST_NAMES[wish.by], "", False, row, average)
-    return Line(str(row.who), _more(wish, row), row.who.deleted_at is not None, row, average)
+    return Line(str(row.who), _more(wish, row), bool(getattr(row.who, "deleted_at", None)), row, average)
 
 
 def _more(wish: Wish, row: Row) -> str:
+    """Lead to what is behind a row: a token's jobs, a group's tokens, the jobs of a backend group, or the model."""
     if wish.by == By.BACKENDS:
-        return reverse("admin:backends_backendgroup_change", args=[row.key])
+        return f"{wish.history}&group={row.key}"
+    if wish.by == By.MODELS:
+        return reverse("admin:sda_sdamodel_change", args=[row.key])
+    if wish.by == By.DEVICES:
+        return ""
     return wish.query(by=By.TOKEN, **{wish.by: row.key})

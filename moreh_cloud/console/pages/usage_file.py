@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _now
 from moreh_cloud.console.pages.usage import REST_NAMES
 from moreh_cloud.console.pages.usage_wish import Wish, read_wish
 from moreh_cloud.console.queries import usage as queries
-from moreh_cloud.console.queries.spans import MILLISECOND, Span, span
+from moreh_cloud.console.queries.spans import MILLISECOND, Span
 from moreh_cloud.console.queries.usage import REST, Report, Row
 from moreh_cloud.lib import sheets
 from tokens.models import Token
@@ -33,7 +33,7 @@ def file(request: HttpRequest, kind: str) -> HttpResponseBase:
     if not (wish.start and wish.end):
         problems = [str(problem) for errors in wish.form.errors.values() for problem in errors]
         return HttpResponse("\n".join(problems), status=400, content_type="text/plain; charset=utf-8")
-    found = queries.report(span(wish.start, wish.end), wish.by, wish.scope)
+    found = queries.report(Span(wish.start, wish.end), wish.by, wish.tokens)
     rows, everybody = queries.measured(found, found.rows)
     names, lines = (JOB_COLUMNS, _jobs(found, wish.token)) if wish.token else (COLUMNS, _lines(found, rows))
     answer = _csv(names, lines) if kind == "csv" else _json(names, lines, found, everybody)

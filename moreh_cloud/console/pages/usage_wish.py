@@ -6,17 +6,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import Q
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.console.calendar import PRESETS
-from moreh_cloud.console.queries.spans import EVERYBODY
 from moreh_cloud.console.queries.usage import By
 from moreh_cloud.lib.clock import db_now
 from tokens.models import Token, TokenGroup
+from usage.rollups.measure import Tokens
 
 FREE = "free"
 USUAL = "7d"
@@ -70,11 +70,19 @@ class Wish:
     group: TokenGroup | None
 
     @property
-    def scope(self) -> Q:
-        """Narrow rows to the token or user group that was asked for."""
+    def tokens(self) -> Tokens:
+        """Give whose usage is asked for: the token's, those of the user group, or everybody's."""
         if self.token:
-            return Q(token=self.token)
-        return Q(token__groups=self.group) if self.group else EVERYBODY
+            return [self.token.pk]
+        return list(self.group.tokens.order_by("pk").values_list("pk", flat=True)) if self.group else None
+
+    @property
+    def history(self) -> str:
+        """Write the address of the jobs that ran in the range."""
+        times = {"ended_from": self.start, "started_to": self.end}
+        asked: dict[str, Any] = {"token": self.token.pk} if self.token else {}
+        asked |= {name: f"{timezone.localtime(at):%Y-%m-%dT%H:%M:%S}" for name, at in times.items() if at}
+        return f"{reverse('console:history')}?{urlencode(asked)}"
 
     def query(self, **changes: object) -> str:
         """Write an address' query for the same wish with some changes; None leaves a part out."""

@@ -1,15 +1,17 @@
 """The lowest and the highest number of devices held at once: every change of it is looked at, in the database.
 
-Roll-ups cannot tell: an hour's device-time does not say how it was spread. So all allocations of the range are read.
+Roll-ups tell it of each token and of all together, not of groups or models. So all allocations of the range are read.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, Value
+from django.db.models import Expression, F, Value
 
-from moreh_cloud.console.queries.spans import EVERYBODY, Span, overlapping
+from moreh_cloud.console.queries.spans import Span
+from usage.intervals import overlapping
+from usage.rollups.measure import Tokens
 
 Extremes = Mapping[Any, tuple[int, int]]
 # The sum at a time takes in every change of that very time (RANGE is the default), so what ends as another begins is
@@ -26,13 +28,13 @@ SELECT holder, MIN(devices), MAX(devices) FROM level GROUP BY holder
 """
 
 
-def extremes(over: Span, scope: Q = EVERYBODY, key: str = "") -> Extremes:
-    """Give lowest and highest of each holder by a field of Allocation, or under 0 those of all together, in one query.
+def extremes(over: Span, tokens: Tokens = None, key: Expression | F | None = None) -> Extremes:
+    """Give lowest and highest of each holder by a key, or under 0 those of all together, in one query.
 
     Who held nothing is absent.
     """
-    rows = overlapping(over.start, over.end, scope).annotate(everybody=Value(0))
-    base, values = rows.values_list(key or "everybody", "started_at", "ended_at").query.sql_with_params()
+    rows = overlapping(over.start, over.end, tokens).annotate(holder=key or Value(0))
+    base, values = rows.values_list("holder", "started_at", "ended_at").query.sql_with_params()
     start, end = (connection.ops.adapt_datetimefield_value(at) for at in (over.start, over.end))
     with connection.cursor() as cursor:
         cursor.execute(LEVELS.format(rows=base), [*values, start, start, end, start])

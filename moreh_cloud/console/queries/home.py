@@ -12,7 +12,7 @@ from backends.choices import DEFAULT_GROUP
 from backends.models import Agent, Backend, BackendGroup
 from moreh_cloud.alerts.models import OPEN, Alert
 from moreh_cloud.console.queries.levels import pieces_between
-from moreh_cloud.console.queries.spans import floor_hour, overlapping, span, sums_by_token, total_of
+from moreh_cloud.console.queries.spans import Span, sums_by_token, total_of
 from moreh_cloud.console.queries.uses import Tally, count_uses
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import to_ms
@@ -20,6 +20,8 @@ from scheduler.choices import LIVE, OVER, Use
 from scheduler.models import Job
 from sda.models import SdaModel
 from tokens.models import Token
+from usage.calendar import floor_hour
+from usage.intervals import overlapping
 from usage.metering import Held
 from usage.models import ClosedHour
 
@@ -111,7 +113,7 @@ class Week:
 def last_week(now: datetime) -> Week:
     """Measure the week: closed hours, and the open ones from the allocations. A younger installation has no zeros."""
     start = max(week_start(now), min(first_sign() or now, now))
-    over = span(floor_hour(start), now)
+    over = Span(floor_hour(start), now)
     return Week(start, now, total_of(over))
 
 
@@ -137,7 +139,7 @@ class TopToken:
 
 def top_tokens(now: datetime) -> tuple[list[TopToken], int]:
     """Give the tokens with the most device-time since the start of the hour seven days ago, and everybody's (ms)."""
-    sums = sums_by_token(span(week_start(now), now))
+    sums = sums_by_token(Span(week_start(now), now))
     first = sorted((pk for pk in sums if sums[pk]), key=lambda pk: (-sums[pk], pk))[:SHOWN_TOKENS]
     names = Token.objects.only("description", "deleted_at").in_bulk(first)
     most = max(sums.values(), default=0)

@@ -1,7 +1,6 @@
 """The usage page: who held how many devices over a range, exact to the millisecond.
 
-What the rows there are tell exactly: tokens, user groups (as they are now), backend groups (as jobs recorded them).
-Not by SDA model: an SDA may be switched to another one, and what it held before does not say which it had then.
+User groups are those that tokens are in now; a token in several counts in each, and what is counted again is told.
 """
 
 from collections import Counter, defaultdict
@@ -14,14 +13,19 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 
 from backends.models import BackendGroup
 from moreh_cloud.console.queries.extremes import extremes
-from moreh_cloud.console.queries.spans import EVERYBODY, MILLISECOND, Span, overlapping, sums_by_token, timed
+from moreh_cloud.console.queries.spans import Span, timed
+from sda.models import SdaModel
 from tokens.models import Token, TokenGroup
+from usage.intervals import KIND, overlapping
 from usage.metering import Held
+from usage.queries import usage_by
+from usage.rollups import reading
+from usage.rollups.cover import cover
+from usage.rollups.measure import Tokens
 
 MOST_ALLOCATIONS = 200_000
-"""From more than these, lowest and highest are not measured: they need every single allocation of the range."""
-FEW = 200  # rows of one page, not of a file
-REST = -1  # the key of what belongs to none: no user group, or a reserved SDA, whose backend group is not recorded
+"""From more than these, lowest and highest of groups and models are not measured: they need every single one."""
+REST = -1  # the key of tokens that are in no user group
 
 
 class By(StrEnum):
@@ -30,17 +34,19 @@ class By(StrEnum):
     TOKEN = "token"  # noqa: S105
     GROUP = "group"
     BACKENDS = "backends"
+    MODELS = "models"
+    DEVICES = "devices"
 
 
-KEYS = {By.TOKEN: "token", By.GROUP: "token__groups", By.BACKENDS: "job__group"}
-Named = Token | TokenGroup | BackendGroup
+FIELDS = {By.BACKENDS: "group", By.MODELS: "sda_model", By.DEVICES: "device_model"}
+Named = Token | TokenGroup | BackendGroup | SdaModel | str
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """Usage of one holder (None is REST); `held` is None where lowest and highest are not measured."""
 
-    key: int
+    key: int | str
     device_ms: int
     held: Held | None = None
     who: Named | None = None
@@ -55,35 +61,31 @@ class Report:
 
     over: Span
     by: By
-    scope: Q
+    tokens: Tokens
     rows: Sequence[Row]
     total_ms: int
     twice_ms: int = 0
 
 
-def report(over: Span, by: By, scope: Q = EVERYBODY) -> Report:
-    """Sum a range by tokens, user groups or backend groups."""
-    if by == By.BACKENDS:
-        sums = sums_by_backend_group(over, scope)
-        return Report(over, by, scope, _sorted(sums), sum(sums.values()))
-    sums = sums_by_token(over, scope)
-    total = sum(sums.values())
+def report(over: Span, by: By, tokens: Tokens = None) -> Report:
+    """Sum a range by tokens, user groups, backend groups, SDA models or device models, of some tokens or of all."""
+    if by in FIELDS:
+        found = usage_by(over.start, over.end, [FIELDS[by]], tokens)
+        sums = {key: times.device_ms for (key,), times in found.items()}
+        return Report(over, by, tokens, _sorted(sums), sum(sums.values()))
+    held = reading.held_by_token(cover(over.start, over.end), tokens)
+    total = sum(one.device_ms for one in held.values())
     if by == By.TOKEN:
-        return Report(over, by, scope, _sorted(sums), total)
+        rows = [replace(row, held=held[int(row.key)]) for row in _sorted({pk: held[pk].device_ms for pk in held})]
+        return Report(over, by, tokens, rows, total)
     groups: Counter[int] = Counter()
-    for token, theirs in groups_of(sums).items():
-        groups.update(dict.fromkeys(theirs, sums[token]))
-    return Report(over, by, scope, _sorted(groups), total, sum(groups.values()) - total)
+    for token, theirs in groups_of(held).items():
+        groups.update(dict.fromkeys(theirs, held[token].device_ms))
+    return Report(over, by, tokens, _sorted(groups), total, sum(groups.values()) - total)
 
 
-def _sorted(sums: Mapping[int, int]) -> list[Row]:
+def _sorted(sums: Mapping[Any, int]) -> list[Row]:
     return [Row(key, ms) for key, ms in sorted(sums.items(), key=lambda item: (-item[1], item[0])) if ms]
-
-
-def sums_by_backend_group(over: Span, scope: Q = EVERYBODY) -> dict[int, int]:
-    """Sum by the group in whose queue each job was; reserved SDAs, where it is not recorded, are REST's."""
-    rows = timed(over.start, over.end, scope).values_list("job__group").annotate(Sum("time"))
-    return {REST if group is None else group: time // MILLISECOND for group, time in rows}
 
 
 def groups_of(tokens: Collection[int]) -> Mapping[int, Sequence[int]]:
@@ -96,24 +98,23 @@ def groups_of(tokens: Collection[int]) -> Mapping[int, Sequence[int]]:
 
 
 def measured(found: Report, rows: Sequence[Row]) -> tuple[list[Row], Held | None]:
-    """Add lowest and highest to some rows and to everybody's; neither where the range has too many allocations."""
+    """Add lowest and highest to some rows and to everybody's, where roll-ups or not too many allocations tell them."""
     over = found.over
     if not rows:
         return [], Held(0, 0, 0, over.ms)
-    if overlapping(over.start, over.end, found.scope)[: MOST_ALLOCATIONS + 1].count() > MOST_ALLOCATIONS:
+    if found.by == By.TOKEN and (found.tokens is None or len(found.tokens) == 1):
+        alone = rows[0].held if found.tokens else None
+        return list(rows), alone or reading.held_by_all(cover(over.start, over.end))
+    if overlapping(over.start, over.end, found.tokens)[: MOST_ALLOCATIONS + 1].count() > MOST_ALLOCATIONS:
         return list(rows), None
-    theirs = extremes(over, found.scope & _only(found.by, rows), KEYS[found.by])
-    measured_rows = [replace(row, held=_held(theirs.get(_key(row)), row.device_ms, over)) for row in rows]
-    return measured_rows, _held(extremes(over, found.scope).get(0), found.total_ms, over)
+    everybody = _held(extremes(over, found.tokens).get(0), found.total_ms, over)
+    if found.by == By.TOKEN:
+        return list(rows), everybody
+    theirs = extremes(over, found.tokens, F("token__groups") if found.by == By.GROUP else KIND[FIELDS[found.by]])
+    return [replace(row, held=_held(theirs.get(_key(row)), row.device_ms, over)) for row in rows], everybody
 
 
-def _only(by: By, rows: Sequence[Row]) -> Q:
-    """Narrow to the holders of some rows, where they are few of many."""
-    few = by == By.TOKEN and len(rows) <= FEW
-    return Q(token__in=[row.key for row in rows]) if few else EVERYBODY
-
-
-def _key(row: Row) -> int | None:
+def _key(row: Row) -> int | str | None:
     return None if row.key == REST else row.key
 
 
@@ -128,7 +129,10 @@ def named(by: By, rows: Sequence[Row]) -> list[Row]:
         By.TOKEN: Token.objects.only("description", "deleted_at"),
         By.GROUP: TokenGroup.objects.only("name", "deleted_at"),
         By.BACKENDS: BackendGroup.objects.only("name", "deleted_at"),
+        By.MODELS: SdaModel.objects.only("name", "deleted_at"),
     }
+    if by == By.DEVICES:
+        return [replace(row, who=str(row.key) or None) for row in rows]
     known = kinds[by].in_bulk([row.key for row in rows])
     return [replace(row, who=known.get(row.key)) for row in rows]
 

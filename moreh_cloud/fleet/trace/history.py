@@ -60,7 +60,7 @@ def write_history(prefix: str, outcome: Replay, begin: datetime, say: Callable[[
     first_ms, last_ms = outcome.span_ms()
     start, end = begin, begin + timedelta(milliseconds=last_ms - first_ms)
     _require_past(begin, end)
-    group = _cluster(prefix, outcome, begin)
+    group = _cluster(prefix, outcome, begin, end)
     sdas = make_customers(prefix, group, (run.job for run in outcome.runs))
     names = tuple(node.name for node in outcome.nodes)
     place = Place(prefix, to_ms(begin) - first_ms, names, _device_ids(group), sdas)
@@ -79,14 +79,14 @@ def _require_past(begin: datetime, end: datetime) -> None:
 
 
 @transaction.atomic
-def _cluster(prefix: str, outcome: Replay, begin: datetime) -> BackendGroup:
+def _cluster(prefix: str, outcome: Replay, begin: datetime, end: datetime) -> BackendGroup:
     """Make the trace's nodes, or find those of the same import: same nodes, same jobs, same time."""
     seen = sha256(repr((outcome.nodes, outcome.runs)).encode()).hexdigest()[:16]
     mark = f"Trace {seen} from {begin:%Y-%m-%dT%H:%M:%SZ}"
     known: BackendGroup | None = BackendGroup.objects.live().filter(name=prefix).first()
     if known is None:
         group = create_backend_group(name=prefix, description=mark, actor=TRACE)
-        add_past_nodes(_sizes(outcome.nodes), group, actor=TRACE)
+        add_past_nodes(_sizes(outcome.nodes), group, begin, end, actor=TRACE)
         return group
     if known.description != mark:
         raise Duplicate(

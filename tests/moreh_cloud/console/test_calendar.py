@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from moreh_cloud.console.calendar import PRESETS, Unit, bounds, unit_for
+from moreh_cloud.console.calendar import PRESETS, unit_for
+from usage.calendar import Unit, bounds
 
 SEOUL, BERLIN, KOLKATA = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
 NOW = datetime(2024, 3, 31, 16, 20, tzinfo=UTC)  # the first of April, 01:20, in Seoul

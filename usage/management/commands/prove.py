@@ -12,8 +12,9 @@ class Command(BaseCommand):
         proof = prove()
         for difference in proof.differences:
             self.stderr.write(difference)
-        closed = f"{proof.device_ms} device-ms rolled up in {proof.hours} closed hours"
-        seen = f"{proof.allocations} allocations, {closed}, {proof.device_ms_since} device-ms since"
+        closed = f"{proof.hours} closed hours, {proof.days} days and {proof.months} months"
+        rolled_up = f"{proof.device_ms} device-ms rolled up in {closed}"
+        seen = f"{proof.allocations} allocations, {rolled_up}, {proof.device_ms_since} device-ms since"
         if proof.differences:
             raise CommandError(f"{len(proof.differences)} differences in {seen}.")
         self.stdout.write(f"Usage adds up: {seen}.")

@@ -166,7 +166,7 @@ def queries(browser: Client, address: str) -> int:
 
 QUERIES = {
     "/admin/": 5,
-    CARDS: 14,
+    CARDS: 13,
     "/admin/console/home/alerts": 3,
     "/admin/console/home/top": 6,
     "/admin/console/home/devices": 5,

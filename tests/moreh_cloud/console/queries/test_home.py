@@ -11,7 +11,6 @@ from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Agent, Backend, Device, ManagerPresence
 from backends.services.nodes import set_backend_status
 from moreh_cloud.console.queries import home
-from moreh_cloud.console.queries.spans import floor_hour
 from moreh_cloud.console.queries.uses import count_uses
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now, to_ms
@@ -21,8 +20,9 @@ from scheduler.queries import device_use, node_use
 from scheduler.services.jobs import cancel_job
 from tests import make
 from tests.moreh_cloud.console.world import HOUR, MINUTE, hold
+from usage.calendar import floor_hour
 from usage.metering import HOUR_MS, Held
-from usage.services import close_hour
+from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +105,7 @@ def test_the_week_is_averaged_from_closed_hours_and_the_open_one() -> None:
     hold(token, node, now - timedelta(days=8), now - timedelta(days=7) + HOUR, index=0)
     hold(token, node, now - 90 * MINUTE, None, index=1)
     for hours in (168, 167, 1):
-        close_hour(floor_hour(now) - hours * HOUR)
+        recount_hours(floor_hour(now) - hours * HOUR, floor_hour(now) - hours * HOUR + HOUR, actor=make.ACTOR)
     week = home.last_week(now)
     assert week.start == now - timedelta(days=7, minutes=30)
     assert week.device_ms == 90 * 60_000 + 90 * 60_000

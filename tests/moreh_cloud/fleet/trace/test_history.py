@@ -25,9 +25,9 @@ from tests import make
 from tests.scheduler.replay.files import DATA, large_trace
 from tests.scheduler.replay.test_simulate import straight_from_the_file
 from tokens.models import Token
+from usage.laws import overlapping
 from usage.models import UsageHour
 from usage.proof import prove
-from usage.queries import overlapping
 from usage.services import close_hours
 
 pytestmark = pytest.mark.django_db

@@ -24,8 +24,8 @@ from scheduler.work import tick_all
 from tests import make
 from tests.rpc.servers import Server, server
 from tests.scheduler.replay.files import DATA, JOB_COLUMNS, NODE_COLUMNS
+from usage.laws import overlapping
 from usage.proof import prove
-from usage.queries import overlapping
 
 if TYPE_CHECKING:
     from clients.agent import Agent
