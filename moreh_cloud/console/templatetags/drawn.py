@@ -1,7 +1,4 @@
-"""The rows of a list, drawn by the column: unfold's own tag makes all headers anew for every row of a page.
-
-The settings name this library in place of unfold's, whose other tags it keeps.
-"""
+"""The rows of a list, drawn by the column: unfold's own tag makes all headers anew for every row of a page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,8 +19,6 @@ from unfold.templatetags import unfold_list as untyped
 
 unfold_list: Any = untyped
 register = template.Library()
-register.tags.update(unfold_list.register.tags)
-register.filters.update(unfold_list.register.filters)
 
 LINK = SafeString(f'<a href="{{}}" class="{" ".join(unfold_list.LINK_CLASSES)}"{{}}>{{}}</a>')
 MARK = "0123456789"  # in place of a number
@@ -31,7 +26,7 @@ UNBROKEN = (DateField, TimeField, ForeignKey)  # in one line
 Draw = Callable[[Model], str]
 
 
-def result_list(context: Mapping[str, Any], cl: Any) -> dict[str, Any]:
+def drawn_list(context: Mapping[str, Any], cl: Any) -> dict[str, Any]:
     """Give what the template of a list shows: its headers, and each row as the text of its cells."""
     headers = list(unfold_list.result_headers(cl))
     return {
@@ -43,11 +38,11 @@ def result_list(context: Mapping[str, Any], cl: Any) -> dict[str, Any]:
     }
 
 
-@register.tag("unfold_result_list")
-def result_list_tag(parser: template.base.Parser, token: template.base.Token) -> InclusionAdminNode:
+@register.tag("drawn_list")
+def drawn_list_tag(parser: template.base.Parser, token: template.base.Token) -> InclusionAdminNode:
     """Draw the list of a page."""
     node: Any = InclusionAdminNode  # whose stubs are of a later Django
-    return node(parser, token, func=result_list, template_name="change_list_results.html")  # type: ignore[no-any-return]
+    return node(parser, token, func=drawn_list, template_name="drawn_results.html")  # type: ignore[no-any-return]
 
 
 def _rows(cl: Any, headers: list[dict[str, Any]]) -> Iterator[SafeString]:
