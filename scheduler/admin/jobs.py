@@ -12,8 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
+from moreh_cloud.console.templatetags.jobs import expected_start
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import event_table
 from moreh_cloud.lib.admin import (
@@ -26,10 +28,12 @@ from moreh_cloud.lib.admin import (
     confirmed,
     link_to,
 )
+from moreh_cloud.lib.admin.export import without_pages
 from scheduler.admin.picture import picture
 from scheduler.admin.tones import JOB, WORKER
 from scheduler.choices import LIVE, OVER, Cause, JobStatus
 from scheduler.models import Job, Worker
+from scheduler.outlook import estimates
 from scheduler.queries import like
 from scheduler.services.jobs import cancel_job, set_job_priority
 from scheduler.why import why_it_waits
@@ -83,8 +87,22 @@ def _seconds(start: str, *ends: str) -> Callable[[Job], float | None]:
     return read
 
 
+class JobList(ChangeList):
+    """A page of jobs with when those that wait are expected to start, which takes no query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read what the rows of the page show."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        waiting: list[Any] = [job for job in self.result_list if job.status == JobStatus.WAITING]
+        known = estimates({job.group_id for job in waiting})
+        for job in waiting:
+            job.estimate = known.get(job.pk)
+
+
 EXPORTED = {
     "number": None,
+    "start": None,
     "why": lambda job: job.cause or job.pending_reason,
     "asked": "requested_at",
     "submitted": "submitted_at",
@@ -103,6 +121,7 @@ class JobAdmin(GrowingAdmin):
         "token_link",
         "shown_status",
         "shown_why",
+        "shown_start",
         "priority",
         "num_devices",
         "asked",
@@ -141,6 +160,9 @@ class JobAdmin(GrowingAdmin):
     ) -> tuple[QuerySet[Job], bool]:
         """Find what the console's queue finds, which acts through this list."""
         return queryset.filter(like(search_term)), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return without_pages(JobList) if getattr(request, "whole_list", False) else JobList
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:
@@ -206,6 +228,10 @@ class JobAdmin(GrowingAdmin):
     @admin.display(description=_("why"))
     def shown_why(self, row: Any) -> SafeString:
         return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.told_why(row) or NOTHING)
+
+    @admin.display(description=_("estimated start"))
+    def shown_start(self, row: Any) -> SafeString | str:
+        return expected_start(row.estimate) if row.status == JobStatus.WAITING else NOTHING
 
     def tables(self, request: HttpRequest, row: Job) -> Iterable[Table]:
         workers = Worker.objects.filter(job=row).select_related("backend").order_by("attempt", "backend_id")

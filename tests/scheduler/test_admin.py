@@ -4,14 +4,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
+from django.utils.html import strip_tags
 
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.admin.picture import shelves, steps
 from scheduler.models import Job
+from scheduler.policy.forecast import Basis
 from scheduler.policy.reasons import Reason
 from scheduler.services.jobs import finish_job
 from scheduler.tick import tick
@@ -76,6 +80,17 @@ def test_the_page_says_in_numbers_why_a_job_waits(browser: Client) -> None:
     tick(0)
     assert "It needs 2 devices; free: 1." in page(browser, head)
     assert f"Job #{head.pk} is in front of it and needs devices first." in page(browser, behind)
+
+
+def test_the_list_says_when_a_waiting_job_is_expected_to_start(browser: Client) -> None:
+    node = make.ready_backend(2)
+    running, waiting, unknown = make.running_job(node), make.job(num_devices=2), make.job(num_devices=99)
+    cache.set("outlook:0", {waiting.pk: (to_ms(db_now() + timedelta(hours=2)), Basis.HISTORY.value)})
+    rows = browser.get(address(Job, "changelist")).context["cl"]
+    shown = {row.pk: strip_tags(rows.model_admin.shown_start(row)) for row in rows.result_list}
+    at = timezone.localtime(db_now() + timedelta(hours=2))
+    assert (shown[running.pk], shown[unknown.pk]) == ("–", "unknown")  # noqa: RUF001 - the sign for "no value"
+    assert shown[waiting.pk] in {f"about {at - timedelta(minutes=late):%Y-%m-%d %H:%M} (history)" for late in (0, 1)}
 
 
 def test_every_reason_has_its_words() -> None:
