@@ -37,6 +37,20 @@ FITTING = """
     ) AS room
 """
 
+WRONG = """
+    SELECT backend_id FROM backends_room AS room FULL JOIN (
+        SELECT backend_id, bit_or(backends_idle(device)) AS idle, count(*) AS size
+        FROM backends_device AS device GROUP BY backend_id
+    ) AS found USING (backend_id)
+    WHERE coalesce(room.idle, 0) <> coalesce(found.idle, 0) OR coalesce(room.size, 0) <> coalesce(found.size, 0)
+"""
+LOCK = "SELECT idle, size FROM backends_room WHERE backend_id = %s FOR UPDATE"
+RECOUNT = """
+    INSERT INTO backends_room AS room (backend_id, idle, size)
+    SELECT %s, coalesce(bit_or(backends_idle(device)), 0), count(*) FROM backends_device AS device WHERE backend_id = %s
+    ON CONFLICT (backend_id) DO UPDATE SET idle = excluded.idle, size = excluded.size RETURNING idle, size
+"""
+
 
 class Room(NamedTuple):
     """A node: masks of its free devices and of those being cleaned, how many it has, and whether it may be used."""
@@ -73,6 +87,27 @@ def fitting_rooms(group_id: int, now: datetime, most: int) -> list[Room] | None:
     None where nobody keeps the rooms; the cost does not grow with the nodes.
     """
     return _ask(FITTING, group_id, now, most=most) if connection.vendor == "postgresql" else None
+
+
+def wrong_rooms() -> list[int]:
+    """Give the nodes whose kept room is not what their devices say; one query, none where nobody keeps rooms."""
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(WRONG)
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def recount_room(backend_id: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Keep what the devices of a node say; give mask and size as they were kept, and as they are.
+
+    Changes in flight wait for the lock, and then change what is counted here.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, [backend_id])
+        kept = cursor.fetchone() or (0, 0)
+        cursor.execute(RECOUNT, [backend_id, backend_id])
+        return kept, cursor.fetchone()
 
 
 def _ask(sql: str, group_id: int, now: datetime, **values: int) -> list[Room]:

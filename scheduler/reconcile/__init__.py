@@ -2,11 +2,11 @@
 
 from moreh_cloud.alerts.choices import Category
 from moreh_cloud.alerts.services import clear_seen_alerts
-from scheduler.reconcile import devices, jobs, queues, reservations, workers
+from scheduler.reconcile import devices, jobs, queues, reservations, rooms, workers
 from scheduler.reconcile.looks import Finding, look_for
 
 # Jobs first: what ends here lets go of its devices and workers, so that the others find less.
-ALL = (*jobs.LOOKS, *workers.LOOKS, *reservations.LOOKS, *devices.LOOKS, *queues.LOOKS)
+ALL = (*jobs.LOOKS, *workers.LOOKS, *reservations.LOOKS, *devices.LOOKS, *rooms.LOOKS, *queues.LOOKS)
 
 
 def reconcile() -> list[Finding]:

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from backends.models import Backend, Device, Order
+from backends.rooms import wrong_rooms
 from moreh_cloud.alerts.models import Alert
 from moreh_cloud.alerts.services import acknowledge_alert
 from moreh_cloud.events.models import Event
@@ -401,6 +402,20 @@ def test_a_stale_turn_is_mended_by_the_next_tick(world: World) -> None:
     _on(world, "UPDATE scheduler_job SET turn = 7 WHERE id = {waiting}")
     tick(0)
     assert Job.objects.get(pk=world.waiting.pk).turn == 0
+
+
+@pytest.mark.only_postgresql
+def test_a_room_that_is_not_what_the_devices_say_is_counted_again(world: World) -> None:
+    _on(world, "UPDATE backends_room SET idle = 7, size = 4 WHERE backend_id = {node}")
+    _on(world, "DELETE FROM backends_room WHERE backend_id = {rest}")
+    said = [
+        (f"backend/{world.rest.pk}", "kept as 0 of 0 devices free (mask 0), has 0 of 3 devices free (mask 0)"),
+        (f"backend/{world.node.pk}", "kept as 3 of 4 devices free (mask 7), has 1 of 3 devices free (mask 4)"),
+    ]
+    assert reconcile() == [Finding(*one) for one in said]
+    assert _said() == said
+    assert wrong_rooms() == []
+    assert reconcile() == []
 
 
 def test_a_sound_world_is_left_alone(world: World) -> None:
