@@ -2,8 +2,9 @@
 
 slurmctld of Debian's packages (slurmctld, slurmd, slurm-client, munge) in the set-up that suits it best: one core per
 GPU, no backfill thread, nothing but the allocation counts. The nodes exist only in its books: one slurmd answers for
-all until they are idle. JOBS of one GPU are queued while the partition is down; the time runs from its opening until
-the last has started. Then SAMPLES jobs are asked for one at a time on what is free. Prints one line of JSON.
+all until they are idle. SAMPLES jobs are asked for one at a time, on as many nodes more as they need, and keep them.
+Then JOBS of one GPU are queued while the partition is down; the time runs from its opening until the last has started.
+Prints one line of JSON.
 """
 
 import json
@@ -23,6 +24,7 @@ from tests.services import free_port
 
 NEEDED = ("slurmctld", "slurmd", "munged", "scontrol", "sbatch", "salloc", "sdiag", "sinfo")
 PATIENCE = 240.0  # seconds
+GPUS = 8  # of a node
 CONFIG = """
 ClusterName=bench
 SlurmctldHost=localhost(127.0.0.1)
@@ -56,7 +58,7 @@ MaxJobCount=400000
 MaxArraySize=200001
 TreeWidth=65533
 SchedulerType=sched/builtin
-SchedulerParameters=default_queue_depth=100000,max_sched_time=45,sched_min_interval=0,sched_interval=1,batch_sched_delay=0,defer
+SchedulerParameters=default_queue_depth=100000,max_sched_time=45,sched_min_interval=0,sched_interval=1,batch_sched_delay=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 PriorityType=priority/basic
@@ -72,10 +74,11 @@ def missing() -> list[str]:
 
 
 def measure(nodes: int, jobs: int, samples: int) -> dict[str, Any]:
-    """Queue and open; then ask one at a time. What is missing is said instead."""
+    """Ask one at a time; then queue and open. What is missing is said instead."""
     if gone := missing():
         return {"slurm_missing": ", ".join(gone)}
-    with _controller(nodes):
+    with _controller(nodes + -(-samples // GPUS)):
+        latency = _one_at_a_time(samples)
         _run("scontrol", "update", "partitionname=main", "state=down")
         _run("sbatch", "-Q", f"--array=1-{jobs}", "--gres=gpu:1", "-o", "/dev/null", "--wrap", "true")
         _run("sdiag", "-r")
@@ -83,7 +86,7 @@ def measure(nodes: int, jobs: int, samples: int) -> dict[str, Any]:
         _run("scontrol", "update", "partitionname=main", "state=up")
         started = _wait_for(jobs)
         rate = started / (time.perf_counter() - begun)
-        return {"slurm_per_s": rate, "slurm_started": started, **_one_at_a_time(samples)}
+        return {"slurm_per_s": rate, "slurm_started": started, **latency}
 
 
 def _wait_for(jobs: int) -> int:
@@ -165,7 +168,7 @@ def _start(*command: str) -> subprocess.Popen[bytes]:
 
 
 def _run(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
 
 
 if __name__ == "__main__":
