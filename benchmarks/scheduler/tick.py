@@ -1,8 +1,8 @@
 """The whole tick on PostgreSQL: `python -m benchmarks.scheduler.tick NODES STARTING WAITING`.
 
 STARTING jobs of one device find room; WAITING more do not, and are told why. The process has ticked before, as one that
-schedules has. Prints one line of JSON: seconds of load, plan and apply, allocations made, queries of a tick with nothing
-to do, resident MB of this process.
+schedules has. Prints one line of JSON: seconds of load, plan and apply, allocations made, queries of a tick with
+nothing to do, resident MB of this process.
 """
 
 import json

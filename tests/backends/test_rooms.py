@@ -8,7 +8,7 @@ from django.db import connection
 
 from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Agent, Backend, Device
-from backends.rooms import Room, fitting_rooms, read_rooms
+from backends.rooms import FITTING, Room, fitting_rooms, read_rooms
 from backends.services.nodes import add_devices
 from moreh_cloud.lib.clock import db_now
 from scheduler.load import load, load_few
@@ -126,6 +126,20 @@ def test_the_first_nodes_of_each_kind_are_enough() -> None:
         *(Room(node.pk, 0b11, 2, 0, True) for node in nodes[:2]),
         Room(nodes[3].pk, 0b10, 2, 0, True),
     ]
+
+
+@pytest.mark.only_postgresql
+def test_the_first_nodes_are_found_by_the_index() -> None:
+    for _ in range(40):
+        make.ready_backend(2)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE backends_room")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {FITTING}", {"group": 0, "heard_from": db_now(), "most": 1})
+        plan_of = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Index Scan using room_free" in plan_of
+    assert "backends_room_pkey" not in plan_of
+    assert "Sort" not in plan_of
 
 
 def test_a_queue_that_does_not_all_fit_is_told_why_with_all_of_the_group_in_view() -> None:
