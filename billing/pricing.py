@@ -74,3 +74,8 @@ def rounded(money: Fraction, digits: int) -> Decimal:
     """Round money to a currency's digits, half up: away from zero."""
     whole = (abs(money) * 10**digits * 2 + 1) // 2
     return Decimal(f"{-whole if money < 0 else whole}e-{digits}")
+
+
+def money(amount: Decimal, digits: int) -> str:
+    """Write an amount with exactly a currency's digits."""
+    return f"{amount:.{digits}f}"

@@ -5,17 +5,25 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
-from billing.errors import PriceOverlap
+from billing.errors import PriceInUse, PriceOverlap
 from billing.models import Price
 from billing.models.prices import DECIMALS, DIGITS
-from billing.queries.prices import within
+from billing.queries.prices import used_until, within
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.services import record
 from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from moreh_cloud.lib.tombstone import hold
 from sda.models import SdaModel
+from usage.rollups.turn import take_turn
 
 FINEST = Decimal(10) ** -DECIMALS
+# How parameters are called outside.
+WIRE = {
+    "sda_model": "sdaModel",
+    "device_model": "deviceModel",
+    "valid_from": "validFrom",
+    "valid_until": "validUntil",
+}
 MOST = Decimal(10) ** (DIGITS - DECIMALS)
 
 
@@ -43,11 +51,72 @@ def create_price(
 
 
 @transaction.atomic
+def change_price(price: Price, *, actor: Actor, **fields: Any) -> Price:
+    """Change what a price is of, its amount or its days. Raises InvalidParameter, PriceOverlap.
+
+    Raises PriceInUse when an issued statement used it: then it may only end, or end later.
+    """
+    _hold(price)
+    used = used_until(price)
+    if used and (fields.keys() - {"valid_until"} or not _outlasts(fields.get("valid_until"), used)):
+        raise PriceInUse(**{WIRE.get(name, name): str(fields[name]) for name in fields}, usedUntil=used.isoformat())
+    for name, value in fields.items():
+        setattr(price, name, value)
+    _save(price)
+    record("UPDATE_PRICE", actor=actor, subject=f"price/{price.pk}", **told(price))
+    return price
+
+
+@transaction.atomic
+def end_price(price: Price, valid_until: date, *, actor: Actor) -> Price:
+    """Let a price be valid until a day's midnight.
+
+    Raises InvalidParameter, and PriceInUse when an issued statement used it later than that.
+    """
+    _hold(price)
+    used = used_until(price)
+    if used and valid_until < used:
+        raise PriceInUse(validUntil=valid_until.isoformat(), usedUntil=used.isoformat())
+    price.valid_until = valid_until
+    _save(price)
+    record("END_PRICE", actor=actor, subject=f"price/{price.pk}", **told(price))
+    return price
+
+
+@transaction.atomic
+def replace_price(price: Price, *, amount: Decimal, valid_from: date, actor: Actor) -> Price:
+    """End a price and set another one of the same from that day on, until it would have ended. Raises as both do."""
+    _hold(price)
+    until = price.valid_until
+    if until and until <= valid_from:
+        raise InvalidParameter(_("The price ends before that day."), parameter="validFrom")
+    end_price(price, valid_from, actor=actor)
+    of: dict[str, Any] = {"sda_model": price.sda_model, "device_model": price.device_model}
+    return create_price(amount=amount, valid_from=valid_from, valid_until=until, actor=actor, **of)
+
+
+@transaction.atomic
 def delete_price(price: Price, *, actor: Actor) -> None:
-    """Take a price away. Raises NotFound."""
-    if not Price.objects.filter(pk=price.pk).delete()[0]:
-        raise NotFound(id=price.pk)
+    """Take a price away. Raises PriceInUse when an issued statement used it, NotFound."""
+    _hold(price)
+    used = used_until(price)
+    if used:
+        raise PriceInUse(id=price.pk, usedUntil=used.isoformat())
+    Price.objects.filter(pk=price.pk).delete()
     record("DELETE_PRICE", actor=actor, subject=f"price/{price.pk}", **told(price))
+
+
+def _hold(price: Price) -> None:
+    """Read a price again; nobody else changes it, or issues a statement, until the transaction ends."""
+    take_turn()
+    try:
+        price.refresh_from_db(from_queryset=Price.objects.select_for_update())
+    except Price.DoesNotExist as error:
+        raise NotFound(id=price.pk) from error
+
+
+def _outlasts(until: date | None, used: date) -> bool:
+    return until is None or until >= used
 
 
 def told(price: Price) -> dict[str, Any]:

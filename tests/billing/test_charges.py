@@ -2,24 +2,18 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.queries.charges import charges
-from billing.services.prices import create_price
 from sda.models import Sda
 from tests import make
-from tests.billing.world import hold
+from tests.billing.world import hold, price
 
 pytestmark = pytest.mark.django_db
 START = datetime(2026, 2, 28, 15, tzinfo=UTC)  # midnight of the first of March in Seoul
-
-
-def price(amount: str, since: date, until: date | None = None, **of: Any) -> None:
-    create_price(amount=Decimal(amount), valid_from=since, valid_until=until, actor=make.ACTOR, **of)
 
 
 def test_the_price_of_the_sda_model_wins_and_what_has_none_costs_nothing() -> None:
