@@ -28,6 +28,7 @@ SUBJECTS = {
     "alert": "alerts_alert",
     "backend": "backends_backend",
     "backendgroup": "backends_backendgroup",
+    "budget": "billing_budget",
     "enrolmentkey": "backends_enrolmentkey",
     "job": "scheduler_job",
     "operator": "accounts_operator",
