@@ -1,6 +1,7 @@
 """A small world with a row of every noun that the admin shows."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from django.contrib.admin import site
 from django.db.models import Model
@@ -11,6 +12,7 @@ from backends.choices import PowerVerb
 from backends.models import EnrolmentKey, Telemetry
 from backends.services.nodes import create_enrolment_key
 from backends.services.power import claim_action, request_power
+from billing.services.budgets import create_budget
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.models import Operator
 from moreh_cloud.alerts.choices import Category
@@ -20,6 +22,7 @@ from moreh_cloud.lib.clock import db_now
 from scheduler.models import Queue
 from sda.services.models import create_membership, create_sda_model_group
 from tests import make
+from tokens.choices import Spent
 from tokens.services import create_token_group
 from usage.models import ClosedDay, ClosedHour, ClosedMonth
 
@@ -71,6 +74,7 @@ def _once() -> None:
         name=f"models {number}", backend_group=make.default_group(), actor=make.ACTOR, models=[make.sda_model()]
     )
     create_membership(token_group, model_group, actor=make.ACTOR)
+    create_budget(token, Spent.DEVICE_HOURS, amount=Decimal(number), actor=make.ACTOR)
     create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
     raise_alert(Category.GPU_ERROR, subject=f"backend/{number}", content="A GPU fell off the bus.")
     hour = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)

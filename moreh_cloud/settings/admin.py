@@ -90,6 +90,7 @@ UNFOLD = {
                 _page(_("Who may use what"), "access", "account_tree"),
                 _item(_("SDA models"), "sda_sdamodel", "category"),
                 _page(_("Usage"), "usage", "bar_chart"),
+                _item(_("Budgets"), "billing_budget", "savings"),
             ),
             _part(
                 _("Watch"),

@@ -5,12 +5,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.enums import ActionVariant
 
+from billing.admin.budgets import budget_table
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
@@ -164,7 +166,11 @@ class TokenAdmin(ServiceAdmin):
 
     @admin.display(description=_("token"), ordering="description")
     def shown_name(self, row: Token) -> SafeString | str:
-        return row.description if row.access_level == "USER" else format_html("{} {}", row, self.shown_level(row))
+        marks = [self.shown_level(row)] if row.access_level != "USER" else []
+        marks += [badge(_now("stopped"), "danger")] if row.stopped_at else []
+        return (
+            format_html("{} {}", row, format_html_join(" ", "{}", ((mark,) for mark in marks))) if marks else str(row)
+        )
 
     @admin.display(description=_("value"))
     def shown_value(self, row: Any) -> SafeString | str:
@@ -199,4 +205,5 @@ class TokenAdmin(ServiceAdmin):
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
         yield from token_tables(row)
+        yield budget_table(row)
         yield event_table(f"token/{row.pk}")

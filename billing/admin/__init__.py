@@ -1,0 +1,5 @@
+"""Billing in the admin."""
+
+from billing.admin import budgets
+
+__all__ = ["budgets"]
