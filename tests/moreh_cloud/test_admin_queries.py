@@ -27,6 +27,8 @@ LISTS = {
     "backends.EnrolmentKey": 6,
     "backends.Order": 4,
     "backends.PowerAction": 4,
+    "billing.Price": 4,
+    "billing.Statement": 5,
     "bulk.BulkAction": 6,
     "django_celery_beat.PeriodicTask": 5,
     "events.Event": 7,
