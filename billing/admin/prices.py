@@ -54,7 +54,8 @@ class PriceForm(RowForm):
         if "device_model" in self.fields:
             known = Device.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
             field = self.fields["device_model"]
-            field.help_text = f"{field.help_text} {', '.join(known)}"
+            told = _("Nodes have: %(models)s.") % {"models": ", ".join(known)} if known else ""
+            field.help_text = f"{field.help_text} {told}"
 
 
 class Validity(admin.SimpleListFilter):

@@ -159,7 +159,7 @@ class StatementAdmin(ServiceAdmin):
     def device_hours(self, row: Statement) -> str:
         return f"{hours(row.device_ms):,}"
 
-    @admin.display(description=_("total"), ordering="total")
+    @admin.display(description=_("total amount"), ordering="total")
     def shown_total(self, row: Statement) -> str:
         return f"{Decimal(row.amount):,}"
 
@@ -173,7 +173,7 @@ class StatementAdmin(ServiceAdmin):
         yield Table(_("Lines"), names, [_line(row, line) for line in row.lines.all()], above=True)
         found = [(link_to(one), f"{Decimal(one.amount):,}", exactly(one.issued_at)) for one in row.corrections.all()]
         if found:
-            yield Table(_("Corrections"), (_("number"), _("total"), _("issued")), found)
+            yield Table(_("Corrections"), (_("number"), _("total amount"), _("issued")), found)
         yield event_table(f"statement/{row.pk}")
 
 
