@@ -1,5 +1,5 @@
-"""Billing in the admin."""
+"""Budgets, prices and statements in the admin."""
 
-from billing.admin import budgets
+from billing.admin import budgets, prices, statements
 
-__all__ = ["budgets"]
+__all__ = ["budgets", "prices", "statements"]

@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                         decimal_places=3,
                         help_text="The sum of the lines, each of which is rounded.",
                         max_digits=15,
-                        verbose_name="total",
+                        verbose_name="total amount",
                     ),
                 ),
                 ("made_at", models.DateTimeField(verbose_name="made")),

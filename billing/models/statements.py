@@ -38,7 +38,9 @@ class Statement(models.Model):
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("until"))
     device_ms = models.BigIntegerField(_("device-milliseconds"))
-    total = models.DecimalField(_("total"), help_text=_("The sum of the lines, each of which is rounded."), **MONEY)
+    total = models.DecimalField(
+        _("total amount"), help_text=_("The sum of the lines, each of which is rounded."), **MONEY
+    )
     made_at = models.DateTimeField(_("made"))
     issued_at = models.DateTimeField(_("issued"), null=True, blank=True)
     issued_by = models.CharField(_("issued by"), max_length=150, blank=True)

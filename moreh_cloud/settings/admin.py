@@ -91,6 +91,8 @@ UNFOLD = {
                 _item(_("SDA models"), "sda_sdamodel", "category"),
                 _page(_("Usage"), "usage", "bar_chart"),
                 _item(_("Budgets"), "billing_budget", "savings"),
+                _item(_("Statements"), "billing_statement", "receipt_long"),
+                _item(_("Prices"), "billing_price", "sell"),
             ),
             _part(
                 _("Watch"),

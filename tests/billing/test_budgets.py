@@ -87,7 +87,7 @@ def test_only_this_months_use_counts_and_exactly(sda: Sda, month: Month, amount:
     one, other = hours(sda.token, amount), money(sda.token, "36000")
     use = use_of([one, other], month)
     assert (use.standing(one).used, use.standing(one).percent) == (Fraction(5, 1000), percent)
-    assert (use.standing(other).used, use.standing(other).percent) == (Fraction(18_000), 50)
+    assert (use.standing(other).used, use.standing(other).percent) == (Fraction(18_000), Fraction(50))
 
 
 CROSSED = {
@@ -164,8 +164,7 @@ def test_a_spent_budget_stops_its_token_until_the_next_month(sda: Sda) -> None:
     assert not Job.objects.exists()
     a_month_later()
     check_budgets()
-    token.refresh_from_db()
-    assert (token.stopped_at, token.stopped_for) == (None, {})
+    assert Token.objects.filter(pk=token.pk).values_list("stopped_at", "stopped_for").get() == (None, {})
     assert [action for action, *_ in told("STOP_TOKEN", "FREE_TOKEN")] == ["STOP_TOKEN", "FREE_TOKEN"]
     assert make.job(Sda.objects.get(pk=sda.pk)).status == "WAITING"
 

@@ -49,7 +49,7 @@ def test_the_sum_of_the_pieces_is_the_whole(amount: Decimal, parts: list[int]) -
 def test_rounding_moves_by_half_a_unit_at_most(money: Fraction, digits: int) -> None:
     moved = abs(Fraction(rounded(money, digits)) - money)
     assert moved <= Fraction(1, 2 * 10**digits)
-    assert rounded(-money, digits) == -rounded(money, digits)
+    assert Fraction(rounded(-money, digits)) == -Fraction(rounded(money, digits))
 
 
 def _day(number: int) -> date:

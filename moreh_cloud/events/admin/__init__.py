@@ -32,9 +32,11 @@ SUBJECTS = {
     "enrolmentkey": "backends_enrolmentkey",
     "job": "scheduler_job",
     "operator": "accounts_operator",
+    "price": "billing_price",
     "sda": "sda_sda",
     "sdamodel": "sda_sdamodel",
     "sdamodelgroup": "sda_sdamodelgroup",
+    "statement": "billing_statement",
     "token": "tokens_token",
     "usergroup": "tokens_tokengroup",
 }
