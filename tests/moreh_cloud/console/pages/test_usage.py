@@ -69,6 +69,8 @@ def test_waiting_and_cleaning_stand_beside_usage_and_are_no_part_of_it(monkeypat
     second.jobs.filter(pk=job.pk).update(**times, num_devices=4, status=JobStatus.COMPLETED)
     Allocation.objects.filter(job=job).update(clean_at=NINE + 2 * HOUR + 15 * MINUTE)
     browser = client_of(Role.READ_ONLY)
+    beside = [(row["waiting_ms"], row["waiting_jobs"], row["cleaning_ms"]) for row in lines(export(browser))]
+    assert beside == [("7200000", "1", "900000"), ("0", "0", "0")]
     assert [row[-4:] for row in table(read(browser))] == [
         ["2.00", "67 %", "2.00", "0.25"],
         ["1.00", "33 %", "0.00", "0.00"],
@@ -225,10 +227,12 @@ def test_a_file_holds_every_row_exactly_and_no_formula() -> None:
     assert (answer["Content-Disposition"], answer["Content-Type"].partition(";")[0]) == (name, "text/csv")
     rows = lines(answer)
     assert [list(row.values()) for row in rows] == [
-        [str(second.pk), "둘째", "0", "2", "1.0", "7200000", "2.0", "66.66666666666667"],
-        [str(first.pk), "'=HYPERLINK(1)", "0", "1", "0.5", "3600000", "1.0", "33.333333333333336"],
+        [str(second.pk), "둘째", "0", "2", "1.0", "7200000", "2.0", "66.66666666666667", "0", "0", "0"],
+        [str(first.pk), "'=HYPERLINK(1)", "0", "1", "0.5", "3600000", "1.0", "33.333333333333336", "0", "0", "0"],
     ]
-    assert list(rows[0]) == ["id", "name", "min", "max", "average", "device_ms", "device_hours", "share_percent"]
+    held = ["id", "name", "min", "max", "average", "device_ms", "device_hours", "share_percent"]
+    assert list(rows[0]) == [*held, "waiting_ms", "waiting_jobs", "cleaning_ms"]
+    assert [*lines(export(client_of(Role.READ_ONLY), by="models"))[0]] == held
 
 
 def test_json_says_the_same_with_the_total() -> None:
