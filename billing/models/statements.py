@@ -19,7 +19,7 @@ OURS: Any = {"on_delete": models.DO_NOTHING}
 class Statement(models.Model):
     """What a token owes for a month, or a correction of it. Once issued, neither it nor its lines ever change."""
 
-    token = models.ForeignKey(Token, models.PROTECT, related_name="statements", verbose_name=_("token"))
+    token = models.ForeignKey(Token, models.PROTECT, related_name="statements", db_index=False, verbose_name=_("token"))
     month = models.DateField(_("month"), help_text=_("Its first day, in the installation's time zone."))
     sequence = models.PositiveSmallIntegerField(
         _("sequence"), default=0, help_text=_("0 is the statement; its corrections are 1, 2 and so on.")
@@ -63,7 +63,7 @@ class Statement(models.Model):
                 name="statement_issued",
             ),
         )
-        indexes = (models.Index(fields=["month", "status"], name="statement_month"),)
+        indexes = (models.Index(fields=["-month", "token", "sequence"], name="statement_month"),)  # as lists are sorted
 
     def __str__(self) -> str:
         return self.number or f"{self.month:%Y-%m} {self.customer}"
