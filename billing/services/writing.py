@@ -10,7 +10,9 @@ from django.db.models import CharField, Q, Value
 from django.db.models.functions import Cast, Concat
 
 from billing.choices import StatementKind, StatementStatus
+from billing.errors import AmountTooLarge
 from billing.models import Statement, StatementLine
+from billing.models.statements import MOST
 from billing.pricing import digits_of, money
 from billing.queries.bills import Bill, in_order
 from moreh_cloud.events.actor import Actor
@@ -73,7 +75,8 @@ def clear_drafts(month: date, tokens: Tokens) -> tuple[set[int], dict[int, int]]
 
 
 def write_drafts(sheet: Sheet, new: Sequence[NewStatement]) -> Written:
-    """Write statements with their lines and the names of now; give them with their numbers."""
+    """Write statements with their lines and the names of now; give them with their numbers. Raises AmountTooLarge."""
+    _require_writable(new)
     ids = iter(reserve_ids(Statement, sum(one.pk is None for one in new)))
     numbered = [(one.pk or next(ids), one) for one in new]
     customers = dict(Token.objects.values_list("pk", "description"))
@@ -81,6 +84,12 @@ def write_drafts(sheet: Sheet, new: Sequence[NewStatement]) -> Written:
     models = dict(SdaModel.objects.values_list("pk", "name"))
     insert_rows(StatementLine, LINE, (row for pk, one in numbered for row in _lines(pk, one.bill, models)))
     return numbered
+
+
+def _require_writable(new: Sequence[NewStatement]) -> None:
+    for one in new:
+        if sum(abs(line.amount) for line in one.bill.values()) >= MOST:
+            raise AmountTooLarge(token=one.token)
 
 
 def _row(sheet: Sheet, pk: int, one: NewStatement, customer: str) -> tuple[Any, ...]:
