@@ -53,6 +53,7 @@ class NewStatement:
 
 Written = Sequence[tuple[int, NewStatement]]  # each with its number in the database
 
+FEW = 1000  # tokens that are named in a query; for more, all are read
 COLUMNS = (
     *("id", "token_id", "month", "sequence", "kind", "status", "corrects_id", "number", "customer", "currency"),
     *("time_zone", "starts_at", "ends_at", "device_ms", "total", "made_at", "issued_at", "issued_by"),
@@ -79,7 +80,8 @@ def write_drafts(sheet: Sheet, new: Sequence[NewStatement]) -> Written:
     _require_writable(new)
     ids = iter(reserve_ids(Statement, sum(one.pk is None for one in new)))
     numbered = [(one.pk or next(ids), one) for one in new]
-    customers = dict(Token.objects.values_list("pk", "description"))
+    some = Token.objects.filter(pk__in=[one.token for one in new]) if len(new) < FEW else Token.objects.all()
+    customers = dict(some.values_list("pk", "description"))
     insert_rows(Statement, COLUMNS, (_row(sheet, pk, one, customers[one.token]) for pk, one in numbered))
     models = dict(SdaModel.objects.values_list("pk", "name"))
     insert_rows(StatementLine, LINE, (row for pk, one in numbered for row in _lines(pk, one.bill, models)))
