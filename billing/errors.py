@@ -29,3 +29,7 @@ class NothingBilled(Conflict):
 
 class SettingsChanged(Conflict):
     message = _("The statement was issued in another currency or time zone than are set now.")
+
+
+class AmountTooLarge(Conflict):
+    message = _("The statement of a token would be larger than can be written. Look at its prices.")

@@ -53,7 +53,10 @@ def _context(statement: Statement) -> dict[str, Any]:
         "lines": [_line(line, statement) for line in statement.lines.all()],
         "hours": f"{hours(statement.device_ms):,}",
         "total": f"{Decimal(statement.amount):,}",
-        "corrections": statement.corrections.order_by("sequence"),
+        "corrections": [
+            {"number": one.number, "total": f"{Decimal(one.amount):,}"}
+            for one in statement.corrections.order_by("sequence")
+        ],
         "languages": settings.LANGUAGES,
         "back": reverse("admin:billing_statement_change", args=[statement.pk]),
     }

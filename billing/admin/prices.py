@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 from backends.models import Device
 from billing.models import Price, StatementLine
 from billing.models.prices import DECIMALS, DIGITS
+from billing.pricing import money
 from billing.queries.prices import within
 from billing.services.prices import change_price, create_price, delete_price, end_price, replace_price
 from moreh_cloud.events.actor import Actor
@@ -153,6 +155,10 @@ class PriceAdmin(ServiceAdmin):
     def tables(self, request: HttpRequest, row: Price) -> Iterable[Table]:
         lines = StatementLine.objects.filter(price=row).select_related("statement")
         latest = lines.order_by("-statement__month", "statement_id", "place")[:LATEST]
-        used = [(link_to(line.statement), line.statement.customer, line.amount) for line in latest]
+        used = [(link_to(line.statement), line.statement.customer, _amount(line)) for line in latest]
         yield Table(_("Statements with it"), (_("statement"), _("customer"), _("amount")), used)
         yield event_table(f"price/{row.pk}")
+
+
+def _amount(line: StatementLine) -> str:
+    return f"{Decimal(money(line.amount, line.statement.digits)):,} {line.statement.currency}"

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -11,6 +12,7 @@ from sda.models import SdaModel
 from tokens.models import Token
 
 # So many digits are exact on SQLite too; three decimals are what the finest currency has.
+MOST = Decimal(10) ** 12
 MONEY: Any = {"max_digits": 15, "decimal_places": 3}
 # Whoever deletes drafts deletes their lines first, in one statement; the database refuses to orphan any.
 OURS: Any = {"on_delete": models.DO_NOTHING}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from billing.choices import StatementStatus
 from billing.errors import MonthNotClosed, NothingBilled, NotIssued, SettingsChanged, StatementFrozen
@@ -85,8 +86,8 @@ def correct_statements(month: date, *, actor: Actor, tokens: Tokens = None) -> i
     before = billed(sheet.month, tokens)
     owed = bills(sheet.starts_at, sheet.ends_at, digits_of(sheet.currency), tokens)
     found = dict(differences(owed, before))
-    written = write_drafts(sheet, _corrections(sheet, found))
-    return freeze(sheet, list(found), written, actor=actor) if written else 0
+    written = write_drafts(sheet, _corrections(sheet, tokens, found))
+    return freeze(sheet, tokens, written, actor=actor)
 
 
 def correct_statement(statement: Statement, *, actor: Actor) -> Statement | None:
@@ -111,17 +112,25 @@ def _sheet(month: date) -> Sheet:
 
 
 def _require_same_settings(sheet: Sheet, tokens: Tokens) -> None:
-    issued = Statement.objects.filter(month=sheet.month, status=StatementStatus.ISSUED)
-    issued = issued if tokens is None else issued.filter(token__in=tokens)
-    other = issued.exclude(currency=sheet.currency, starts_at=sheet.starts_at, ends_at=sheet.ends_at).first()
+    other = (
+        _issued(sheet, tokens)
+        .exclude(currency=sheet.currency, starts_at=sheet.starts_at, ends_at=sheet.ends_at)
+        .first()
+    )
     if other:
         raise SettingsChanged(statement=other.number, currency=other.currency, timeZone=other.time_zone)
 
 
-def _corrections(sheet: Sheet, found: Mapping[int, Bill]) -> list[NewStatement]:
+def _issued(sheet: Sheet, tokens: Tokens) -> QuerySet[Statement]:
+    issued = Statement.objects.filter(month=sheet.month, status=StatementStatus.ISSUED)
+    return issued if tokens is None else issued.filter(token__in=tokens)
+
+
+def _corrections(sheet: Sheet, tokens: Tokens, found: Mapping[int, Bill]) -> list[NewStatement]:
+    """Number corrections after those that there are; all refer to the statement itself."""
     latest: dict[int, tuple[int, int]] = {}
-    rows = Statement.objects.filter(month=sheet.month, status=StatementStatus.ISSUED).order_by("sequence")
-    for token, pk, sequence in rows.values_list("token_id", "pk", "sequence"):
+    rows = _issued(sheet, tokens).order_by("sequence").values_list("token_id", "pk", "sequence")
+    for token, pk, sequence in rows:
         latest[token] = (latest.get(token, (pk, 0))[0], sequence)
     return [
         NewStatement(token, bill, sequence=latest[token][1] + 1, corrects=latest[token][0])

@@ -10,7 +10,9 @@ from django.db.models import CharField, Q, Value
 from django.db.models.functions import Cast, Concat
 
 from billing.choices import StatementKind, StatementStatus
+from billing.errors import AmountTooLarge
 from billing.models import Statement, StatementLine
+from billing.models.statements import MOST
 from billing.pricing import digits_of, money
 from billing.queries.bills import Bill, in_order
 from moreh_cloud.events.actor import Actor
@@ -51,6 +53,7 @@ class NewStatement:
 
 Written = Sequence[tuple[int, NewStatement]]  # each with its number in the database
 
+FEW = 1000  # tokens that are named in a query; for more, all are read
 COLUMNS = (
     *("id", "token_id", "month", "sequence", "kind", "status", "corrects_id", "number", "customer", "currency"),
     *("time_zone", "starts_at", "ends_at", "device_ms", "total", "made_at", "issued_at", "issued_by"),
@@ -73,14 +76,22 @@ def clear_drafts(month: date, tokens: Tokens) -> tuple[set[int], dict[int, int]]
 
 
 def write_drafts(sheet: Sheet, new: Sequence[NewStatement]) -> Written:
-    """Write statements with their lines and the names of now; give them with their numbers."""
+    """Write statements with their lines and the names of now; give them with their numbers. Raises AmountTooLarge."""
+    _require_writable(new)
     ids = iter(reserve_ids(Statement, sum(one.pk is None for one in new)))
     numbered = [(one.pk or next(ids), one) for one in new]
-    customers = dict(Token.objects.values_list("pk", "description"))
+    some = Token.objects.filter(pk__in=[one.token for one in new]) if len(new) < FEW else Token.objects.all()
+    customers = dict(some.values_list("pk", "description"))
     insert_rows(Statement, COLUMNS, (_row(sheet, pk, one, customers[one.token]) for pk, one in numbered))
     models = dict(SdaModel.objects.values_list("pk", "name"))
     insert_rows(StatementLine, LINE, (row for pk, one in numbered for row in _lines(pk, one.bill, models)))
     return numbered
+
+
+def _require_writable(new: Sequence[NewStatement]) -> None:
+    for one in new:
+        if sum(abs(line.amount) for line in one.bill.values()) >= MOST:
+            raise AmountTooLarge(token=one.token)
 
 
 def _row(sheet: Sheet, pk: int, one: NewStatement, customer: str) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """Prices and statements in the admin: what asks first, what it reports, and who may."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -168,3 +169,25 @@ def test_who_only_reads_sees_and_does_nothing(month: ClosedMonth) -> None:
     assert set(Statement.objects.values_list("status", flat=True)) == {"DRAFT"}
     assert Price.objects.get().valid_until is None
     assert reader.get(address(Statement, "change", row.pk)).status_code == 200
+
+
+def test_the_list_of_statements_leads_to_where_they_are_made(browser: Client, month: ClosedMonth) -> None:
+    shown = browser.get(address(Statement, "changelist"))
+    assert shown.status_code == 200
+    (way,) = set(re.findall(r'href="([^"]*to_months[^"]*)"', shown.content.decode()))
+    assert browser.get(way).headers["Location"] == address(ClosedMonth, "changelist")
+
+
+def test_the_page_of_a_price_names_the_statements_that_used_it(browser: Client, month: ClosedMonth) -> None:
+    make_statements(MARCH, actor=make.ACTOR, issue=True)
+    mine = Price.objects.get()
+    shown = browser.get(address(Price, "change", mine.pk)).content.decode()
+    assert shown.count("1,000 KRW") == 3
+    answer = browser.post(
+        address(Price, "change", mine.pk), {"device_model": "MI250", "amount": "2", "valid_from": "2025-03-01"}
+    )
+    told = answer.context["adminform"].form.errors["amount"][0]
+    assert told.startswith("An issued statement used this price. End it and set a new one.")
+    told = said(act(browser, [mine], "delete"))[0]
+    assert "An issued statement used this price" in told
+    assert Price.objects.get().amount == 1000

@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from billing.errors import MonthNotClosed, NothingBilled, NotIssued, SettingsChanged, StatementFrozen
-from billing.models import Statement, StatementLine
+from billing.errors import AmountTooLarge, MonthNotClosed, NothingBilled, NotIssued, SettingsChanged, StatementFrozen
+from billing.models import Price, Statement, StatementLine
 from billing.proof import prove
 from billing.services.prices import delete_price
 from billing.services.statements import (
@@ -305,3 +305,25 @@ def test_the_command_makes_issues_and_corrects(capsys: pytest.CaptureFixture[str
         "1 statements made, 1 of them issued; 0 had been issued before, 0 of them corrected.",
         "0 statements made, 0 of them issued; 1 had been issued before, 1 of them corrected.",
     ]
+
+
+def test_the_largest_price_and_total_keep_their_digits() -> None:
+    sda = make.sda()
+    hold(sda, START, START + 999 * HOUR / 1000)
+    mine = price("999999999.999999", sda_model=sda.model)
+    close()
+    make_all(issue=True)
+    assert Price.objects.get(pk=mine.pk).amount == D("999999999.999999")
+    assert lines_of(Statement.objects.get())[0][2:] == (D("999999999.999999"), 3_596_400, D(999_000_000))
+
+
+def test_a_total_that_cannot_be_written_is_refused_by_its_token() -> None:
+    sda, other = make.sda(), make.sda()
+    for number in range(2):
+        hold(sda, START, END, device_model=f"M{number}")
+    hold(other, START, START + HOUR)
+    price("999999999", sda_model=sda.model)
+    close()
+    with pytest.raises(AmountTooLarge) as refusal:
+        make_all()
+    assert (refusal.value.details, Statement.objects.count()) == ({"token": sda.token_id}, 0)

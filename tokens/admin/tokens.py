@@ -80,7 +80,7 @@ class TokenAdmin(ServiceAdmin):
     autocomplete_fields = ("groups",)
     wire_names = {"maxDuplicates": "max_duplicates", "maxSdaCount": "max_sda_count"}
     actions = ("delete",)
-    actions_detail = ("add_sda", "what_it_may_use", "reveal", "rotate", "delete")
+    actions_detail = ("add_sda", "what_it_may_use", "statements", "reveal", "rotate", "delete")
     readonly_fields = ("shown_value",)
     # What the page reads beside the rows, and the value, stay on the page; the import's columns tell the rest.
     export_columns = {
@@ -138,6 +138,7 @@ class TokenAdmin(ServiceAdmin):
             remove_token_from_group(row, group, actor=actor)
 
     add_sda = _leads(_("Add SDA"), "admin:sda_sda_add", icon="add", permission="operate")
+    statements = _leads(_("Statements"), "admin:billing_statement_changelist", icon="receipt_long", permission="view")
     what_it_may_use = _leads(_("What it may use"), "console:access", icon="account_tree", permission="view")
 
     @confirmed(
