@@ -24,5 +24,5 @@ run types embedded mypy --no-error-summary .
 run imports lint-imports --no-logo
 run deploy production python manage.py check --deploy --fail-level WARNING
 run migrations embedded python manage.py makemigrations --check --dry-run
-run security bandit --quiet -c pyproject.toml -r --severity-level medium moreh_cloud backends sda tokens scheduler usage clients
+run security bandit --quiet -c pyproject.toml -r --severity-level medium moreh_cloud backends sda tokens scheduler usage billing clients
 [ -z "$failed" ] || { echo "Failed:$failed" >&2; exit 1; }

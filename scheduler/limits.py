@@ -1,4 +1,4 @@
-"""How many devices tokens and user groups hold, of those that may hold only so many."""
+"""How many devices tokens and user groups hold, of those that may hold only so many, and which tokens are stopped."""
 
 from collections.abc import Iterable
 
@@ -10,6 +10,7 @@ from scheduler.queries import OPEN
 from tokens.models import Token, TokenGroup
 
 LIMITED = Q(max_devices__isnull=False)
+STOPPED = Q(stopped_at__isnull=False)
 
 
 def read_limits(token_ids: Iterable[int], *, lock: bool = False) -> Limits:
@@ -19,8 +20,9 @@ def read_limits(token_ids: Iterable[int], *, lock: bool = False) -> Limits:
     groups that give devices to the same tokens wait for the same rows, in the same order.
     """
     tokens = list(token_ids)
-    limited = Token.objects.filter(LIMITED, pk__in=tokens).order_by("pk")
-    own = dict((limited.select_for_update() if lock else limited).values_list("pk", "max_devices"))
+    limited = Token.objects.filter(LIMITED | STOPPED, pk__in=tokens).order_by("pk")
+    rows = list((limited.select_for_update() if lock else limited).values_list("pk", "max_devices", "stopped_at"))
+    own = {pk: most for pk, most, _stopped in rows if most is not None}
     groups_of, most = _groups(tokens)
     if lock and most:
         list(TokenGroup.objects.select_for_update().filter(pk__in=most).order_by("pk").values_list("pk"))
@@ -30,6 +32,7 @@ def read_limits(token_ids: Iterable[int], *, lock: bool = False) -> Limits:
         {pk: Limit(held.get(pk, 0), limit) for pk, limit in own.items()},
         {pk: Limit(held_by_groups.get(pk, 0), limit) for pk, limit in most.items()},
         {pk: tuple(groups) for pk, groups in groups_of.items()},
+        frozenset(pk for pk, _most, stopped in rows if stopped),
     )
 
 

@@ -12,6 +12,7 @@ from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 from tokens.models import Token
 
 WAITING = Q(status=JobStatus.WAITING)
+UNCLEAN = Q(ended_at__isnull=False, clean_at__isnull=True)
 # Noted from rows that were locked or are never removed: to look them up again would cost every job that ends.
 NOTED: Any = {"null": True, "related_name": "+", "db_index": False, "db_constraint": False}
 
@@ -143,6 +144,7 @@ class Allocation(models.Model):
     started_at = models.DateTimeField(_("from"))
     ready_at = models.DateTimeField(_("ready"), null=True, help_text=_("When its job's program could begin."))
     ended_at = models.DateTimeField(_("until"), null=True)
+    clean_at = models.DateTimeField(_("clean"), null=True, help_text=_("When its device was no longer being cleaned."))
 
     class Meta:
         verbose_name = _("allocation")
@@ -159,6 +161,7 @@ class Allocation(models.Model):
         indexes = (
             models.Index(fields=["token", "started_at"], name="allocation_token"),
             models.Index(fields=["ended_at"], condition=Q(ended_at__isnull=False), name="allocation_ended"),
+            models.Index(fields=["device"], condition=UNCLEAN, name="allocation_unclean"),  # few, and none that is live
             models.Index(fields=["sda"], condition=Q(ended_at__isnull=True), name="allocation_live_sda"),
             models.Index(fields=["token"], condition=Q(ended_at__isnull=True), name="allocation_live_token"),
         )

@@ -16,9 +16,10 @@ from scheduler.grants import Grant, Waiting, begin_jobs
 from scheduler.load import load
 from scheduler.models import WAITING, Allocation, Job
 from scheduler.policy.plan import plan
-from scheduler.policy.reasons import Placed
+from scheduler.policy.reasons import Placed, Reason
 from scheduler.policy.snapshot import Request, Snapshot
 from scheduler.queries import OPEN
+from scheduler.telling import tell_stopped
 from sda.models import Sda
 from sda.queries import backend_group_of
 
@@ -88,8 +89,14 @@ def start_reserved(lease: Lease) -> None:
     waiting = Job.objects.filter(WAITING, group=lease.group_id, sda__reserved=True)
     busy = Job.objects.filter(status__in=HOLDING, sda__reserved=True).values("sda_id")
     first: dict[int, int] = {}
-    for pk, sda_id in waiting.exclude(sda__in=busy).order_by("requested_at", "pk").values_list("pk", "sda_id"):
-        first.setdefault(sda_id, pk)
+    rows = waiting.exclude(sda__in=busy).order_by("requested_at", "pk")
+    said: dict[bool, list[int]] = {True: [], False: []}
+    for pk, sda_id, stopped, reason in rows.values_list("pk", "sda_id", "token__stopped_at", "pending_reason"):
+        if not stopped:
+            first.setdefault(sda_id, pk)
+        if bool(stopped) != (reason == Reason.TOKEN_STOPPED):
+            said[bool(stopped)].append(pk)
+    tell_stopped(said[True], said[False])
     for pk in first.values():
         _start(lease, pk)
 

@@ -13,7 +13,7 @@ from moreh_cloud.lib.bell import tell_on_commit
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import HOLDING
 from scheduler.models import WAITING, Job, Queue
-from scheduler.policy.reasons import Waits
+from scheduler.policy.reasons import Reason, Waits
 
 LAST_TURN = 2**31 - 1  # of a job that no tick has lined up yet
 CHUNK = 5000  # ids in one statement; SQLite takes at most 32,766
@@ -35,6 +35,15 @@ def tell_why(group_id: int, waits: Sequence[Waits]) -> None:
         for start in range(0, len(ids), CHUNK):
             changed = Job.objects.filter(WAITING, pk__in=ids[start : start + CHUNK])
             changed.update(**dict(zip(SAID, said, strict=True)))
+
+
+def tell_stopped(stopped: Sequence[int], free: Sequence[int]) -> None:
+    """Store of jobs on reserved SDAs, which no plan decides, that their token is stopped, or no longer."""
+    if stopped:
+        reason = {"pending_reason": Reason.TOKEN_STOPPED, "pending_needed": F("num_devices"), "pending_available": 0}
+        Job.objects.filter(WAITING, pk__in=stopped).update(**reason)
+    if free:
+        Job.objects.filter(WAITING, pk__in=free).update(pending_reason="", pending_needed=0)
 
 
 SAID = ("pending_reason", "pending_needed", "pending_available")

@@ -97,6 +97,8 @@ def _remedies(
     snapshot: Snapshot, request: Request, waits: Waits, enough: Callable[[], bool]
 ) -> Iterator[tuple[Remedy, int]]:
     """Try what may help, as long as there is time; each that is given has been planned and starts the job at once."""
+    if waits.reason is Reason.TOKEN_STOPPED:
+        return
     if waits.reason in LIMITS:
         yield Remedy.MAX_DEVICES, waits.needed
         return

@@ -31,6 +31,7 @@ WORDS: Mapping[str, Message] = {
         "One of its token's groups may hold %(available)s devices at once; with it: %(needed)s.",
         "available",
     ),
+    Reason.TOKEN_STOPPED: _("Its token may start nothing: what it may use this month is used up."),
     Reason.SDA_BUSY: _("Its SDA already runs as many jobs as it may."),
     Reason.NO_ACTIVE_BACKEND: _("No node of its group is in service."),
     Reason.GROUP_DRAINING: _("Its group takes no new jobs."),

@@ -1,5 +1,7 @@
 from collections import defaultdict
 
+from django.db import transaction
+
 from backends.choices import Why
 from backends.models import Device
 from backends.queries import lost_backends
@@ -7,6 +9,7 @@ from backends.services.agents import quarantine
 from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import HOLDING, Cause, JobStatus
+from scheduler.cleaning import note_clean
 from scheduler.outlook import look_ahead
 from scheduler.queries import (
     abandoned_jobs,
@@ -58,4 +61,6 @@ def _quarantine_uncleaned(devices: list[Device]) -> None:
     for device in devices:
         by_node[device.backend].append(device.pk)
     for backend, ids in by_node.items():
-        quarantine(ids, Why.NOT_CLEANED, backend=backend)
+        with transaction.atomic():
+            quarantine(ids, Why.NOT_CLEANED, backend=backend)
+            note_clean(ids)

@@ -3,6 +3,11 @@ from django.utils.translation import gettext_lazy as _
 from moreh_cloud.lib.errors import DomainError
 
 
+class BudgetSpent(DomainError):
+    code = "BUDGET_SPENT"
+    message = _("The token has used up what it may use this month.")
+
+
 class TokenHasSda(DomainError):
     code = "TOKEN_HAS_SDA"
     message = _("The token still owns SDAs.")

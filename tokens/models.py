@@ -56,6 +56,12 @@ class Token(Tombstoned):
     )
     access_level = models.CharField(_("access level"), max_length=16, choices=AccessLevel, default=AccessLevel.USER)
     env = models.JSONField(_("environment"), default=dict, blank=True, help_text=_("Variables for its workers."))
+    stopped_at = models.DateTimeField(
+        _("stopped"), null=True, editable=False, help_text=_("Since then it has started no new job.")
+    )
+    stopped_for = models.JSONField(
+        default=dict, editable=False, help_text="What it has used up: kind, limit, spent and unit."
+    )
     groups = models.ManyToManyField(TokenGroup, related_name="tokens", blank=True, verbose_name=_("user groups"))
 
     class Meta:

@@ -1,5 +1,5 @@
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -7,14 +7,20 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.services import record
+from moreh_cloud.events.services import NewEvent, record, record_all
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.crypto import digest, new_secret
-from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
+from moreh_cloud.lib.errors import Duplicate, InvalidParameter, Message, NotFound
 from moreh_cloud.lib.tombstone import hold
-from tokens.errors import TokenGroupNotEmpty
+from tokens.choices import Spent
+from tokens.errors import BudgetSpent, TokenGroupNotEmpty
 from tokens.models import Token, TokenGroup
 
+BATCH = 500  # rows in one UPDATE with a value of its own for each
+STOPPED: Mapping[str, Message] = {
+    Spent.MONEY: _("The token's budget of this month is spent: %(spent)s of %(limit)s %(unit)s."),
+    Spent.DEVICE_HOURS: _("The token's quota of this month is used up: %(spent)s of %(limit)s device-hours."),
+}
 VARIABLE = re.compile(r"[^\s=\x00-\x1f\x7f]{1,128}")
 
 
@@ -136,6 +142,40 @@ def remove_token_from_group(token: Token, group: TokenGroup, *, actor: Actor) ->
         raise NotFound(group=group.pk)
     group.tokens.remove(token)
     record("REMOVE_TOKEN_FROM_GROUP", actor=actor, subject=f"usergroup/{group.pk}", token_id=token.pk)
+
+
+def require_not_stopped(token: Token) -> None:
+    """Raise BudgetSpent, with what was spent and how much it might, while the token may start no new job."""
+    if token.stopped_at is None:
+        return
+    why = token.stopped_for
+    raise BudgetSpent(STOPPED[why["kind"]] % why, parameter="token", **why)
+
+
+@transaction.atomic
+def stop_tokens(stops: Mapping[int, Mapping[str, str]], *, actor: Actor) -> list[int]:
+    """Let tokens start no new job, and give the ids of those that could before; what runs goes on.
+
+    `stops` says for each what it has used up: kind (of Spent), limit, spent and unit.
+    """
+    now = db_now()
+    tokens = list(Token.objects.live().select_for_update().filter(pk__in=stops).order_by("pk"))
+    new = [token.pk for token in tokens if token.stopped_at is None]
+    for token in tokens:
+        token.stopped_at, token.stopped_for = token.stopped_at or now, dict(stops[token.pk])
+    Token.objects.bulk_update(tokens, ["stopped_at", "stopped_for"], batch_size=BATCH)
+    record_all((NewEvent("STOP_TOKEN", f"token/{pk}", pk, dict(stops[pk])) for pk in new), actor=actor)
+    return new
+
+
+@transaction.atomic
+def free_tokens(ids: Iterable[int], *, actor: Actor) -> list[int]:
+    """Let stopped tokens start jobs again, and give the ids of those that could not before."""
+    stopped = Token.objects.filter(pk__in=list(ids), stopped_at__isnull=False)
+    found = list(stopped.select_for_update().order_by("pk").values_list("pk", flat=True))
+    Token.objects.filter(pk__in=found).update(stopped_at=None, stopped_for={})
+    record_all((NewEvent("FREE_TOKEN", f"token/{pk}", pk, {}) for pk in found), actor=actor)
+    return found
 
 
 def _lock(token: Token) -> Token:

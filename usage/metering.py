@@ -57,6 +57,22 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Device-milliseconds that nobody is billed for: of jobs that waited for devices, and of devices being cleaned."""
+
+    waiting_ms: int = 0
+    waiting_jobs: int = 0
+    cleaning_ms: int = 0
+
+    def __add__(self, other: "Beside") -> "Beside":
+        return Beside(
+            self.waiting_ms + other.waiting_ms,
+            self.waiting_jobs + other.waiting_jobs,
+            self.cleaning_ms + other.cleaning_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """How many devices were held at once over a range of `span_ms`."""
 
@@ -181,6 +197,21 @@ def profile(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> lis
         if not steps or steps[-1][1] != level:
             steps.append((at, level))
     return steps
+
+
+def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give what is left of a span (start, end) when others are taken out of it, in order; empty pieces disappear."""
+    at, end = whole
+    pieces = []
+    for begun, ended in sorted(holes):
+        pieces.append((at, min(begun, end)))
+        at = max(at, ended)
+    return [(first, last) for first, last in (*pieces, (at, end)) if first < last]
+
+
+def length(pieces: Iterable[tuple[int, int]]) -> int:
+    """Add up spans (start, end) that do not overlap."""
+    return sum(last - first for first, last in pieces)
 
 
 def percentage(devices: int | Fraction, capacity: int) -> Fraction:

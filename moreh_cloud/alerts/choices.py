@@ -12,6 +12,8 @@ class Category(models.TextChoices):
     BMC_UNREACHABLE = "BMC_UNREACHABLE", _("BMC unreachable")
     BMC_WEAK = "BMC_WEAK", _("BMC lets strangers in")
     POWER_UNKNOWN = "POWER_UNKNOWN", _("power action of unknown outcome")
+    BUDGET_NEAR = "BUDGET_NEAR", _("budget nearly spent")
+    BUDGET_SPENT = "BUDGET_SPENT", _("budget spent")
     INCONSISTENCY = "INCONSISTENCY", _("inconsistency repaired")
 
 

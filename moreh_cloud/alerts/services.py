@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import transaction
 from django.db.models import F
@@ -19,6 +19,21 @@ def raise_alert(category: Category, *, subject: str, content: str, level: Level 
     )
     now_open = Alert.objects.filter(OPEN, category=category, subject=subject)
     now_open.update(times=F("times") + 1, content=content, level=level)
+
+
+@transaction.atomic
+def raise_alerts(category: Category, contents: Mapping[str, str], *, level: Level = Level.WARNING) -> None:
+    """Open alerts of many things at once, by subject; one that is open already is counted and keeps its content."""
+    new = {"category": category, "level": level, "times": 0, "raised_at": db_now()}
+    rows = [Alert(subject=subject, content=content, **new) for subject, content in contents.items()]
+    Alert.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    Alert.objects.filter(OPEN, category=category, subject__in=contents).update(times=F("times") + 1)
+
+
+@transaction.atomic
+def clear_alerts(category: Category, *, subjects: Collection[str]) -> None:
+    """Close the open alerts of many things."""
+    Alert.objects.filter(OPEN, category=category, subject__in=subjects).update(cleared_at=db_now())
 
 
 @transaction.atomic

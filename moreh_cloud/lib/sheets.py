@@ -7,6 +7,7 @@ formula get an apostrophe in front.
 import csv
 import json
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 MARK = "\ufeff"
@@ -36,7 +37,7 @@ def head(names: Iterable[str]) -> str:
 
 def cell(value: Any) -> Any:
     """Give a value as a cell, harmless for spreadsheets."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int | float | Decimal):
         return "" if value is None else str(value).lower() if isinstance(value, bool) else value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text

@@ -16,5 +16,6 @@ from .logging import *
 from .grpc import *
 from .scheduler import *
 from .power import *
+from .billing import *
 from .up import *
 from .misspelt import MOREH_UNKNOWN as MOREH_UNKNOWN

@@ -90,6 +90,9 @@ UNFOLD = {
                 _page(_("Who may use what"), "access", "account_tree"),
                 _item(_("SDA models"), "sda_sdamodel", "category"),
                 _page(_("Usage"), "usage", "bar_chart"),
+                _item(_("Budgets"), "billing_budget", "savings"),
+                _item(_("Statements"), "billing_statement", "receipt_long"),
+                _item(_("Prices"), "billing_price", "sell"),
             ),
             _part(
                 _("Watch"),

@@ -22,5 +22,6 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "bulk-tidy": {"task": "moreh_cloud.bulk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "mail": {"task": "moreh_cloud.accounts.tasks.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},
+    "check-budgets": {"task": "billing.tasks.check_budgets", "schedule": 60.0, "options": {"expires": 60}},
     "tidy-answers": {"task": "moreh_cloud.answers.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
 }

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "sda",
     "scheduler",
     "usage",
+    "billing",
     "moreh_cloud.console",
 ]
 MIDDLEWARE = [

@@ -28,13 +28,13 @@ class StillHeld(admin.SimpleListFilter):
 
 @admin.register(Allocation)
 class AllocationAdmin(GrowingAdmin):
-    list_display = ("pk", "device_link", "job_link", "sda_link", "token_link", "since", "until")
+    list_display = ("pk", "device_link", "job_link", "sda_link", "token_link", "since", "until", "clean")
     list_filter = (StillHeld, ByToken)
     list_select_related = ("device__backend", "job", "sda", "token")
     search_fields = ("job__id__exact", "token__description")
     search_help_text = _("Number of the job, or customer's name")
     ordering = ("-id",)
-    fields = ("device_link", "job_link", "sda_link", "token_link", "started_at", "ended_at")
+    fields = ("device_link", "job_link", "sda_link", "token_link", "started_at", "ended_at", "clean_at")
     readonly_fields = ("device_link", "job_link", "sda_link", "token_link")
 
     @admin.display(description=_("from"), ordering="started_at")
@@ -44,6 +44,10 @@ class AllocationAdmin(GrowingAdmin):
     @admin.display(description=_("until"), ordering="ended_at")
     def until(self, row: Allocation) -> SafeString | str:
         return exactly(row.ended_at)
+
+    @admin.display(description=_("clean"), ordering="clean_at")
+    def clean(self, row: Allocation) -> SafeString | str:
+        return exactly(row.clean_at)
 
     @admin.display(description=_("device"))
     def device_link(self, row: Allocation) -> SafeString | str:

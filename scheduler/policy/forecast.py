@@ -160,4 +160,4 @@ def _counted(limits: Limits, job: Running, sign: int) -> Limits:
         tokens[job.token_id] = Limit(held.held + count, held.most)
     for group in limits.groups_of.get(job.token_id, ()):
         groups[group] = Limit(groups[group].held + count, groups[group].most)
-    return Limits(tokens, groups, limits.groups_of)
+    return replace(limits, tokens=tokens, groups=groups)

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     NO_SINGLE_NODE = "NO_SINGLE_NODE"  # its devices; free ones on the best node
     OVER_TOKEN_LIMIT = "OVER_TOKEN_LIMIT"  # noqa: S105  # devices with this job; the limit of its token
     OVER_GROUP_LIMIT = "OVER_GROUP_LIMIT"  # devices with this job; the limit of one of its token's groups
+    TOKEN_STOPPED = "TOKEN_STOPPED"  # noqa: S105  # its devices; none, until its token may start jobs again
     SDA_BUSY = "SDA_BUSY"  # one more job on its SDA; none allowed now
     NO_ACTIVE_BACKEND = "NO_ACTIVE_BACKEND"  # its devices; none
     GROUP_DRAINING = "GROUP_DRAINING"  # its devices; none for new jobs

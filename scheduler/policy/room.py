@@ -22,7 +22,9 @@ class Room:
         return rest
 
     def too_much(self, request: Request) -> Waits | None:
-        """Say what the request would break: the slots of its SDA, or a limit."""
+        """Say what the request would break: that its token is stopped, the slots of its SDA, or a limit."""
+        if request.token_id in self._limits.stopped:
+            return Waits(request.id, Reason.TOKEN_STOPPED, request.devices, 0)
         if self._slots and self._slots.get(request.sda_id, 1) < 1:
             return Waits(request.id, Reason.SDA_BUSY, 1, 0)
         return self._over_limit(request)

@@ -65,11 +65,15 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of those tokens and token groups that have one; `groups_of` names the limited groups of a token."""
+    """The limits of those tokens and token groups that have one; `groups_of` names the limited groups of a token.
+
+    `stopped` are the tokens that may start nothing now.
+    """
 
     tokens: Mapping[int, Limit] = field(default_factory=dict)
     groups: Mapping[int, Limit] = field(default_factory=dict)
     groups_of: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    stopped: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def _job(past: PastJob, actor: Actor) -> Job:
 
 def _allocations(job: Job, past: PastJob) -> list[Allocation]:
     times = {"started_at": past.started_at, "ready_at": past.started_at, "ended_at": past.ended_at}
+    times["clean_at"] = past.ended_at  # nobody knows how long that took
     billed = {"token_id": job.token_id, "sda_model_id": past.sda.model_id, "group_id": job.group_id}
     return [Allocation(job=job, sda_id=job.sda_id, device_id=device, **billed, **times) for device in past.devices]
 

@@ -27,6 +27,7 @@ from sda.models import Sda
 from sda.queries import backend_group_of, get_sda
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 from tokens.models import Token
+from tokens.services import require_not_stopped
 
 LONGEST = timedelta(days=3650)
 NOTE_SIGNS = """
@@ -60,12 +61,13 @@ def resume_key(job: Job) -> str:
 def submit_job(token: Token, ask: Ask, *, actor: Actor) -> Job:
     """Put a request for the devices of an SDA into the queue; the same request id gives the same job.
 
-    Raises NotFound for an SDA that is not the token's, InvalidParameter that names the field.
+    Raises NotFound for an SDA that is not the token's, InvalidParameter that names the field, BudgetSpent.
     """
     _check(ask)
     known = Job.objects.filter(token=token, request_id=ask.request_id)
     if job := known.first():
         return job
+    require_not_stopped(token)
     sda = get_sda(token, ask.sda_id or None)
     if Sda.objects.live().select_for_update().filter(pk=sda.pk).first() is None:
         raise NotFound(sda_id=sda.pk)  # deleted since it was looked up

@@ -9,6 +9,7 @@ from backends.services.orders import NewOrder, give_orders
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from scheduler.choices import HOLDING, LIVE, Cause, JobStatus
+from scheduler.cleaning import note_clean, note_uncleaned
 from scheduler.models import Job
 from scheduler.queries import jobs_on
 from scheduler.reservations import hold_devices, release_devices
@@ -112,6 +113,7 @@ def delete_backend(backend: Backend, *, actor: Actor, force: bool = False) -> No
     if force:
         _end_jobs_on(Device.objects.filter(backend=backend), actor)
     backend_nodes.delete_backend(backend, actor=actor, force=force)
+    note_clean(list(Device.objects.filter(backend=backend).values_list("pk", flat=True)))
 
 
 @transaction.atomic
@@ -143,4 +145,5 @@ def _give_back(sda: Sda) -> None:
     for backend in Backend.objects.filter(devices__in=freed.values("pk")).distinct():
         mine = freed.filter(backend=backend)
         backend_devices.clean_devices(backend, list(mine.values_list("index", flat=True)))
+    note_uncleaned(ids)
     queue_changed.send(Job, group_id=backend_group_of(sda))

@@ -18,6 +18,7 @@ from moreh_cloud.events.services import record
 from moreh_cloud.lib.bell import tell_on_commit
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import HOLDING, Cause, JobStatus, WorkerState
+from scheduler.cleaning import note_clean
 from scheduler.models import Allocation, Job, Worker
 from scheduler.queries import OPEN, jobs_on
 from scheduler.reservations import hold_again
@@ -36,7 +37,9 @@ def greet_agent(
     `running` maps worker ids to their device indexes. Raises StaleAgent, ClaimedTwice.
     """
     open_session(backend, greeting, session, actor=actor)
-    quarantine(_drop_vanished(backend, greeting), Why.VANISHED, backend=backend)
+    vanished = _drop_vanished(backend, greeting)
+    quarantine(vanished, Why.VANISHED, backend=backend)
+    note_clean(vanished)
     ours = dict(Worker.objects.filter(backend=backend, state__in=PRESENT).values_list("pk", "state"))
     for pk, state in ours.items():
         if state == WorkerState.RUNNING and pk not in running:
@@ -132,6 +135,7 @@ def _stopped(backend: Backend, order: Order) -> None:
 def _cleaned(backend: Backend, order: Order, *, ok: bool) -> None:
     ours = Device.objects.filter(backend=backend, cleaner=order.pk, status=DeviceStatus.CLEANING)
     ids = list(ours.values_list("pk", flat=True))
+    note_clean(ids)
     if not ok:
         quarantine(ids, Why.NOT_CLEANED, backend=backend)
         return
@@ -198,10 +202,12 @@ def power_down_backend(backend_id: int) -> None:
 def _abandon(backend: Backend, why: Why, cause: Cause) -> None:
     """End what ran on a node that is gone and shut it down, in the caller's transaction."""
     mine = Device.objects.filter(backend=backend)
-    for job_id in jobs_on(list(mine.values_list("pk", flat=True))):
+    ids = list(mine.values_list("pk", flat=True))
+    for job_id in jobs_on(ids):
         end_job(job_id, JobStatus.FAILED, cause=cause, detail=backend.name, actor=SYSTEM)
     awake = mine.exclude(status=DeviceStatus.SHUTDOWN)
     awake.update(status=DeviceStatus.SHUTDOWN, why=why, cleaner=None, since=db_now())
+    note_clean(ids)
     if Backend.objects.filter(pk=backend.pk, status=BackendStatus.ACTIVE).update(
         status=BackendStatus.SHUTDOWN, why=why
     ):

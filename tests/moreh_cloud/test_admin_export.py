@@ -56,6 +56,9 @@ HEADERS = {
     "device_count,device_model,bmc_ip,bmc_port",
     "backends.BackendGroup": "id,name,description,index,combine,policy,preempt,draining,backends,members",
     "backends.Device": "id,name,backend,model,total_memory,status,temperature,use,since",
+    "billing.Price": "id,sda_model,device_model,amount,currency,valid_from,valid_until,state",
+    "billing.Statement": "id,month,token,kind,status,device_hours,total,currency,issued_at,number,customer,corrects,"
+    "device_ms,issued_by",
     "bulk.BulkAction": "id,number,verb,noun,actor,state,progress,asked,ended",
     "events.Event": "id,at,action,subject,actor,token_id,referer_protocol,referer_ip,request,response",
     "scheduler.Job": "id,token,status,why,priority,num_devices,asked,waited,ran,group,submitted,started,ended,process",

@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from backends.models import Backend, BackendGroup, EnrolmentKey
+from billing.models import Budget, Price
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.accounts.models import Operator
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
@@ -15,7 +16,8 @@ from tokens.models import Token, TokenGroup
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
 CREATABLE = {
-    Backend, BackendGroup, EnrolmentKey, Membership, Operator, Sda, SdaModel, SdaModelGroup, Token, TokenGroup,
+    Backend, BackendGroup, Budget, EnrolmentKey, Membership, Operator, Price, Sda, SdaModel, SdaModelGroup, Token,
+    TokenGroup,
 }  # fmt: skip
 ONLY_MASTERS_CREATE = {Operator}
 

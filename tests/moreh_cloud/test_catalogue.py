@@ -13,7 +13,7 @@ from django.utils.translation.template import templatize
 from tests.moreh_cloud.test_admin_korean import CATALOGUE, written
 
 ROOT = Path(settings.BASE_DIR)
-OWN = ("moreh_cloud", "backends", "scheduler", "sda", "tokens", "usage")
+OWN = ("moreh_cloud", "backends", "scheduler", "sda", "tokens", "usage", "billing")
 UNFOLD = Path(unfold.__file__).parent
 # Of pages that are not here: other apps' forms and data sets; and what a template of ours says in its own words.
 UNSAID = {

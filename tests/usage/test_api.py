@@ -18,6 +18,7 @@ from usage.services import recount_hours
 pytestmark = pytest.mark.django_db
 URL = f"{V2}/usage"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOURS = timedelta(hours=1)
 HOUR = {"starttime": "2026-01-01T12:00:00Z", "endtime": "2026-01-01T13:00:00Z"}
 
 
@@ -135,6 +136,30 @@ def test_usage_is_told_apart_and_adds_up(api: APIClient) -> None:
     assert [row["id"] for row in alone] == [first.token_id]
     nobody = api.get(URL, {**HOUR, "group_by": "token", "token": "nobody's"}).json()
     assert nobody["groups"] == []
+
+
+def test_what_nobody_pays_stands_beside_it_where_usage_is_told_apart(api: APIClient) -> None:
+    one = make.backend(1).devices.get()
+    jobs = [make.job(num_devices=2), make.job()]
+    for job, waited in zip(jobs, (20, 5), strict=True):
+        times = {"requested_at": NOON, "submitted_at": NOON + timedelta(minutes=waited), "ended_at": NOON + HOURS}
+        type(job).objects.filter(pk=job.pk).update(**times, status="COMPLETED")
+    held(jobs[0].sda, one, 30, after=20)
+    Allocation.objects.update(clean_at=NOON + timedelta(minutes=50, milliseconds=1501))
+    tokens = [
+        {"id": jobs[0].token_id, "name": jobs[0].token.description, "waiting_seconds": 2400.0, "waiting_jobs": 1},
+        {"id": jobs[1].token_id, "name": jobs[1].token.description, "waiting_seconds": 300.0, "waiting_jobs": 1},
+    ]
+    total = {"waiting_seconds": 2700.0, "waiting_jobs": 2, "cleaning_seconds": 1.5}
+    assert "not_billed" not in api.get(URL, HOUR).json()
+    assert api.get(URL, {**HOUR, "interval": "day"}).json()["not_billed"] == total
+    found = api.get(URL, {**HOUR, "group_by": "token"}).json()
+    cleaned = (1.5, 0.0)
+    told = [{**token, "cleaning_seconds": time} for token, time in zip(tokens, cleaned, strict=True)]
+    assert found["not_billed"] == {**total, "tokens": told}
+    assert found["usage_list"][0]["device_seconds"] == 1800.001
+    alone = api.get(URL, {**HOUR, "group_by": "sdaModel", "token": jobs[1].token.value}).json()["not_billed"]
+    assert alone == {"waiting_seconds": 300.0, "waiting_jobs": 1, "cleaning_seconds": 0.0}
 
 
 @pytest.mark.parametrize("closed", [False, True])

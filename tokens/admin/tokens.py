@@ -5,12 +5,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.enums import ActionVariant
 
+from billing.admin.budgets import budget_table
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import actor_of, event_table
 from moreh_cloud.lib.admin import (
@@ -78,7 +80,7 @@ class TokenAdmin(ServiceAdmin):
     autocomplete_fields = ("groups",)
     wire_names = {"maxDuplicates": "max_duplicates", "maxSdaCount": "max_sda_count"}
     actions = ("delete",)
-    actions_detail = ("add_sda", "what_it_may_use", "reveal", "rotate", "delete")
+    actions_detail = ("add_sda", "what_it_may_use", "statements", "reveal", "rotate", "delete")
     readonly_fields = ("shown_value",)
     # What the page reads beside the rows, and the value, stay on the page; the import's columns tell the rest.
     export_columns = {
@@ -136,6 +138,7 @@ class TokenAdmin(ServiceAdmin):
             remove_token_from_group(row, group, actor=actor)
 
     add_sda = _leads(_("Add SDA"), "admin:sda_sda_add", icon="add", permission="operate")
+    statements = _leads(_("Statements"), "admin:billing_statement_changelist", icon="receipt_long", permission="view")
     what_it_may_use = _leads(_("What it may use"), "console:access", icon="account_tree", permission="view")
 
     @confirmed(
@@ -164,7 +167,11 @@ class TokenAdmin(ServiceAdmin):
 
     @admin.display(description=_("token"), ordering="description")
     def shown_name(self, row: Token) -> SafeString | str:
-        return row.description if row.access_level == "USER" else format_html("{} {}", row, self.shown_level(row))
+        marks = [self.shown_level(row)] if row.access_level != "USER" else []
+        marks += [badge(_now("stopped"), "danger")] if row.stopped_at else []
+        return (
+            format_html("{} {}", row, format_html_join(" ", "{}", ((mark,) for mark in marks))) if marks else str(row)
+        )
 
     @admin.display(description=_("value"))
     def shown_value(self, row: Any) -> SafeString | str:
@@ -199,4 +206,5 @@ class TokenAdmin(ServiceAdmin):
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
         yield from token_tables(row)
+        yield budget_table(row)
         yield event_table(f"token/{row.pk}")

@@ -57,6 +57,25 @@ class IntervalUse(TimesUse):
     groups = GroupUse(many=True, required=False)
 
 
+class UnbilledTimes(serializers.Serializer[Any]):
+    waiting_seconds = serializers.FloatField()
+    waiting_jobs = serializers.IntegerField()
+    cleaning_seconds = serializers.FloatField()
+
+
+class TokenUnbilled(UnbilledTimes):
+    """How long the jobs of one token waited, and its devices were cleaned; never billed."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class Unbilled(UnbilledTimes):
+    """How long jobs waited for devices, and devices were cleaned after them, within the range; never billed."""
+
+    tokens = TokenUnbilled(many=True, required=False)
+
+
 @extend_schema_serializer(many=False)
 class UsageSerializer(serializers.Serializer[Any]):
     """Usage over a range."""
@@ -66,6 +85,7 @@ class UsageSerializer(serializers.Serializer[Any]):
     usage_list = Use(many=True)
     groups = GroupUse(many=True, required=False)
     intervals = IntervalUse(many=True, required=False)
+    not_billed = Unbilled(required=False)
 
 
 class UsageQuery(Parameters):

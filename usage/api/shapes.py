@@ -12,10 +12,12 @@ from moreh_cloud.lib.api.shapes import Showing
 from moreh_cloud.lib.api.times import iso
 from moreh_cloud.lib.clock import db_now, to_ms
 from moreh_cloud.lib.errors import InvalidParameter
+from tokens.models import Token
+from usage.beside import beside
 from usage.breakdown import FIELDS, GroupBy, Names, Share
 from usage.calendar import Unit, bounds
 from usage.capacity import capacities
-from usage.metering import Times, percentage
+from usage.metering import Beside, Times, percentage
 from usage.queries import TokenUsage, UsageReport, usage_by
 from usage.rollups.measure import Key, Tokens
 from usage.series import usage_between
@@ -67,6 +69,24 @@ def intervals(start: datetime, end: datetime, unit: Unit, by: GroupBy | None, to
     names = _names(by, found) if by else None
     there = capacities(cuts)
     return [_interval(*piece) for piece in zip(pairwise(cuts), found, there, [names] * len(found), strict=True)]
+
+
+def not_billed(start: datetime, end: datetime, by: GroupBy | None, tokens: Tokens) -> dict[str, Any]:
+    """Tell of a range what nobody pays: in all, and by token where it is told apart by token."""
+    found = beside(start, end, tokens)
+    total = _unbilled(sum(found.values(), Beside()))
+    if by != GroupBy.TOKEN:
+        return total
+    names = dict(Token.objects.filter(pk__in=found).values_list("pk", "description"))
+    return {**total, "tokens": [{"id": pk, "name": names[pk], **_unbilled(found[pk])} for pk in sorted(found)]}
+
+
+def _unbilled(times: Beside) -> dict[str, Any]:
+    return {
+        "waiting_seconds": times.waiting_ms / 1000,
+        "waiting_jobs": times.waiting_jobs,
+        "cleaning_seconds": times.cleaning_ms / 1000,
+    }
 
 
 def _interval(

@@ -34,4 +34,6 @@ class UsageView(Operators):
             body["groups"] = shapes.groups(*span, by, tokens)
         if "interval" in given:
             body["intervals"] = shapes.intervals(*span, Unit(given["interval"]), by, tokens)
+        if by or "interval" in given:
+            body["not_billed"] = shapes.not_billed(*span, by, tokens)
         return Response(body)

@@ -1,7 +1,8 @@
 """Usage over any range: a table by token, user group or backend group, its chart, and a token's jobs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -24,7 +25,7 @@ from moreh_cloud.lib.errors import Message
 from tokens.models import Token
 from usage.calendar import Unit, bounds
 from usage.capacity import capacity_ms
-from usage.metering import HOUR_MS
+from usage.metering import HOUR_MS, Beside
 from usage.series import device_ms_between
 
 PER_PAGE = 50
@@ -68,6 +69,7 @@ HEADS: Mapping[By, Message] = {
     By.MODELS: _("SDA model"),
     By.DEVICES: _("device model"),
 }
+NONE = Beside()
 LABELS = {Unit.HOUR: "%m-%d %H:%M", Unit.DAY: "%m-%d", Unit.MONTH: "%Y-%m"}
 
 
@@ -113,10 +115,13 @@ def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
     shown = Paginator(found.rows, PER_PAGE).get_page(request.GET.get("page"))
     rows, everybody = queries.measured(found, list(shown))
     jobs = _jobs(request, over, wish.token) if wish.token else None
+    unbilled = queries.not_billed(found)
     return {
         "over": over,
         "report": found,
-        "lines": _lines(wish, over, rows),
+        "lines": _lines(wish, over, rows, unbilled or {}),
+        "unbilled": None if unbilled is None else sum(unbilled.values(), NONE),
+        "beside": wish.by == By.TOKEN and unbilled is not None,
         "top": [] if wish.token else _lines(wish, over, found.rows[:SHOWN_TOP]),
         "top_title": TOPS[wish.by],
         "who": HEADS[wish.by],
@@ -160,10 +165,17 @@ class Line:
     gone: bool
     row: Row
     average: float
+    unbilled: Beside = NONE
 
 
-def _lines(wish: Wish, over: Span, rows: Sequence[Row]) -> list[Line]:
-    return [_line(wish, row, row.device_ms / over.ms) for row in queries.named(wish.by, rows)]
+def _lines(
+    wish: Wish, over: Span, rows: Sequence[Row], unbilled: Mapping[int, Beside] = MappingProxyType({})
+) -> list[Line]:
+    """Name rows; those of tokens with what is told beside their usage."""
+    lines = [_line(wish, row, row.device_ms / over.ms) for row in queries.named(wish.by, rows)]
+    if wish.by != By.TOKEN:
+        return lines
+    return [replace(line, unbilled=unbilled.get(int(line.row.key), NONE)) for line in lines]
 
 
 def _line(wish: Wish, row: Row, average: float) -> Line:

@@ -1,6 +1,7 @@
 """The table of the usage page as a file: every row, with the same filters, in whole device-milliseconds."""
 
 from collections.abc import Iterable
+from dataclasses import astuple
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -10,17 +11,19 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _now
 
-from moreh_cloud.console.pages.usage import REST_NAMES
+from moreh_cloud.console.pages.usage import NONE, REST_NAMES
 from moreh_cloud.console.pages.usage_wish import Wish, read_wish
 from moreh_cloud.console.queries import usage as queries
 from moreh_cloud.console.queries.spans import MILLISECOND, Span
-from moreh_cloud.console.queries.usage import REST, Report, Row
+from moreh_cloud.console.queries.usage import REST, By, Report, Row
 from moreh_cloud.lib import sheets
 from tokens.models import Token
+from usage.beside import beside
 from usage.metering import HOUR_MS, Held
 
 FIGURES = ("min", "max", "average", "device_ms", "device_hours", "share_percent")
 COLUMNS = ("id", "name", *FIGURES)
+NOT_BILLED = ("waiting_ms", "waiting_jobs", "cleaning_ms")
 JOB_COLUMNS = ("job", "sda", "process", "devices", "from", "until", "device_ms", "device_hours", "share_percent")
 Line = tuple[Any, ...]
 
@@ -35,10 +38,21 @@ def file(request: HttpRequest, kind: str) -> HttpResponseBase:
         return HttpResponse("\n".join(problems), status=400, content_type="text/plain; charset=utf-8")
     found = queries.report(Span(wish.start, wish.end), wish.by, wish.tokens)
     rows, everybody = queries.measured(found, found.rows)
-    names, lines = (JOB_COLUMNS, _jobs(found, wish.token)) if wish.token else (COLUMNS, _lines(found, rows))
+    names, lines = _table(found, rows, wish)
     answer = _csv(names, lines) if kind == "csv" else _json(names, lines, found, everybody)
     answer.headers["Content-Disposition"] = f'attachment; filename="{_name(wish, found.over)}.{kind}"'
     return answer
+
+
+def _table(found: Report, rows: list[Row], wish: Wish) -> tuple[Line, Iterable[Line]]:
+    """Give columns and lines: of a token's jobs, or of rows, those of tokens with what is told beside their usage."""
+    if wish.token:
+        return JOB_COLUMNS, _jobs(found, wish.token)
+    lines = _lines(found, rows)
+    if found.by != By.TOKEN:
+        return COLUMNS, lines
+    unbilled = beside(found.over.start, found.over.end, found.tokens)
+    return (*COLUMNS, *NOT_BILLED), [(*line, *astuple(unbilled.get(line[0], NONE))) for line in lines]
 
 
 def _csv(names: Line, lines: Iterable[Line]) -> HttpResponseBase:

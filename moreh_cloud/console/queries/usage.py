@@ -16,8 +16,9 @@ from moreh_cloud.console.queries.extremes import extremes
 from moreh_cloud.console.queries.spans import Span, timed
 from sda.models import SdaModel
 from tokens.models import Token, TokenGroup
+from usage.beside import beside, waiting
 from usage.intervals import KIND, overlapping
-from usage.metering import Held
+from usage.metering import Beside, Held
 from usage.queries import usage_by
 from usage.rollups import reading
 from usage.rollups.cover import cover
@@ -112,6 +113,12 @@ def measured(found: Report, rows: Sequence[Row]) -> tuple[list[Row], Held | None
         return list(rows), everybody
     theirs = extremes(over, found.tokens, F("token__groups") if found.by == By.GROUP else KIND[FIELDS[found.by]])
     return [replace(row, held=_held(theirs.get(_key(row)), row.device_ms, over)) for row in rows], everybody
+
+
+def not_billed(found: Report) -> dict[int, Beside] | None:
+    """Tell by token how long jobs waited and devices were cleaned, where not too many jobs tell it."""
+    asked = (found.over.start, found.over.end, found.tokens)
+    return None if waiting(*asked)[: MOST_ALLOCATIONS + 1].count() > MOST_ALLOCATIONS else beside(*asked)
 
 
 def _key(row: Row) -> int | str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from html import unescape
 from typing import Any
 
@@ -14,7 +15,7 @@ from moreh_cloud.lib.admin.importing import Column
 from moreh_cloud.lib.admin.shown import NOTHING
 
 Read = Callable[[Any], Any]
-PLAIN = (str, int, float, bool, list, dict, type(None))
+PLAIN = (str, int, float, Decimal, bool, list, dict, type(None))
 
 
 def columns_of(admin: Any) -> dict[str, Read]:
@@ -74,7 +75,10 @@ def _follow(row: Any, steps: list[str]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Give a value as JSON knows it: times as ISO texts in the zone of the installation, rows by their names."""
+    """Give a value as JSON knows it: times as ISO texts in the zone of the installation, rows by their names.
+
+    Decimals stay: JSON gets their digits as a text, CSV as a number.
+    """
     if isinstance(value, datetime):
         return timezone.localtime(value).isoformat()
     if isinstance(value, date):

@@ -61,7 +61,9 @@ def _as_csv(columns: Mapping[str, Read], rows: Any) -> Iterator[str]:
 def _as_json(columns: Mapping[str, Read], rows: Any) -> Iterator[str]:
     joint = "[\n"
     for piece in _pieces(columns, rows):
-        lines = (json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) for values in piece)
+        lines = (
+            json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False, default=str) for values in piece
+        )
         yield joint + ",\n".join(lines)
         joint = ",\n"
     yield "\n]\n" if joint == ",\n" else "[]\n"

@@ -207,6 +207,7 @@ def test_the_reasons_on_the_wire() -> None:
         "NO_SINGLE_NODE",
         "OVER_TOKEN_LIMIT",
         "OVER_GROUP_LIMIT",
+        "TOKEN_STOPPED",
         "SDA_BUSY",
         "NO_ACTIVE_BACKEND",
         "GROUP_DRAINING",

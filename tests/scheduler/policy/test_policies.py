@@ -90,6 +90,25 @@ CASES = {
         world({1: F}, job(1, 3), job(2, 2), job(3, 1, token=2), limits=Limits({1: Limit(2, 4)})),
         [Waits(1, Reason.OVER_TOKEN_LIMIT, 5, 4), Placed(2, ((1, 0b11),)), Placed(3, ((1, 0b100),))],
     ),
+    "a job of a stopped token waits and blocks nobody": (
+        world({1: F}, job(1, 9), job(2, 2), job(3, 1, token=2), limits=Limits(stopped=frozenset({1}))),
+        [
+            Waits(1, Reason.NEVER_FITS, 9, 8),
+            Waits(2, Reason.TOKEN_STOPPED, 2, 0),
+            Placed(3, ((1, 0b1),)),
+        ],
+    ),
+    "a stopped token's job takes nobody's devices and gets none kept": (
+        world(
+            {1: 0b1},
+            job(1, 3, 5),
+            job(2, 1, token=2),
+            rules=PREEMPTIVE,
+            running=(runs(7, 1, 0b110, priority=4),),
+            limits=Limits(stopped=frozenset({1})),
+        ),
+        [Waits(1, Reason.TOKEN_STOPPED, 3, 0), Placed(2, ((1, 0b1),))],
+    ),
     "what this plan places counts": (
         world({1: F}, job(1, 1), job(2, 1), limits=Limits({1: Limit(0, 1)})),
         [Placed(1, ((1, 0b1),)), Waits(2, Reason.OVER_TOKEN_LIMIT, 2, 1)],

@@ -135,7 +135,8 @@ def any_limits() -> st.SearchStrategy[Limits]:
     limit = st.builds(Limit, st.integers(0, 8), st.integers(0, 16))
     tokens = st.dictionaries(st.integers(1, 3), limit, max_size=2)
     groups_of = st.dictionaries(st.integers(1, 3), st.sampled_from([(), (7,), (7, 8)]), max_size=3)
-    return st.builds(Limits, tokens, st.fixed_dictionaries({7: limit, 8: limit}), groups_of)
+    stopped = st.frozensets(st.integers(1, 3), max_size=1)
+    return st.builds(Limits, tokens, st.fixed_dictionaries({7: limit, 8: limit}), groups_of, stopped)
 
 
 def start_of_head(snapshot: Snapshot, lasts_ms: dict[int, int], ends: dict[int, int]) -> int:

@@ -42,6 +42,7 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "clientPid": ("The process id of the client.", 4711),
     "code": ("What became of it.", None),
     "combine": ("Whether one job may run on several backends of the group.", True),
+    "cleaning_seconds": ("Devices times seconds from the end of allocations until they were free again.", 12.5),
     "command": ("What is to be done with the backend.", "update"),
     "PowerAction.command": ("What the BMC is asked to do.", "on"),
     "createdAt": ("When it was made.", AT),
@@ -135,6 +136,7 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "name": ("The name.", "gpu-01"),
     "NewModelRequest.name": ("The name, unique among models.", "Large.4"),
     "node": ("The IP address of the BMC.", "10.1.0.1"),
+    "not_billed": ("Beside it, what nobody pays: jobs that waited, devices that were cleaned.", None),
     "noticeSeconds": ("How long before its devices are taken a job is told.", 60),
     "numDevices": ("How many devices it has.", 4),
     "off": ("How many are off.", 2),
@@ -200,6 +202,7 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "tokenId": ("The number of a token, as the console shows it; instead of its value.", 12),
     "scheduler_history_list.token": ("A part of the token's description or value.", "Vision"),
     "tokenlist": ("The tokens of the group.", None),
+    "Unbilled.tokens": ("One entry per token of which there is any; with `group_by=token`.", None),
     "GroupOfToken.tokenlist": ("The values of the tokens of the group.", [VALUE]),
     "tokens": ("The values of exactly the tokens that are in it.", [VALUE]),
     "totalCount": ("How many jobs there are in all.", 1),
@@ -217,6 +220,8 @@ WORDS: Mapping[str, tuple[str, Any]] = {
     "Remedy.value": ("The priority, the number of nodes of the size of the largest, or the limit.", 5),
     "version": ("The version of the client.", "1.4.0"),
     "wait": ("Wait this many seconds for the end of a power action.", 5),
+    "waiting_jobs": ("How many jobs waited.", 3),
+    "waiting_seconds": ("Devices asked for times seconds, from the request of jobs until they got them.", 480.0),
     "workerip": ("The IP address of the node.", "10.0.0.1"),
 }
 # What a failure says, by its code: the message, and what it is about.

@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from backends.models import Device
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.queries import usage as queries
+from scheduler.choices import JobStatus
+from scheduler.models import Allocation
 from tests import make
 from tests.admin_world import client_of
 from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
@@ -54,10 +56,36 @@ def table(answer: Any) -> list[list[str]]:
 def test_the_table_is_exact_and_adds_up() -> None:
     world()
     assert table(read(client_of(Role.READ_ONLY))) == [
-        ["둘째", "0", "2", "1.00", "2.00", "67 %"],
-        ["=HYPERLINK(1)", "0", "1", "0.50", "1.00", "33 %"],
-        ["Total", "1", "2", "1.50", "3.00", "100 %"],
+        ["둘째", "0", "2", "1.00", "2.00", "67 %", "0.00", "0.00"],
+        ["=HYPERLINK(1)", "0", "1", "0.50", "1.00", "33 %", "0.00", "0.00"],
+        ["Total", "1", "2", "1.50", "3.00", "100 %", "0.00", "0.00"],
     ]
+
+
+def test_waiting_and_cleaning_stand_beside_usage_and_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = world()
+    job = second.jobs.earliest("pk")
+    times = {"requested_at": NINE - HOUR, "submitted_at": NINE + HOUR, "ended_at": NINE + 2 * HOUR}
+    second.jobs.filter(pk=job.pk).update(**times, num_devices=4, status=JobStatus.COMPLETED)
+    Allocation.objects.filter(job=job).update(clean_at=NINE + 2 * HOUR + 15 * MINUTE)
+    browser = client_of(Role.READ_ONLY)
+    beside = [(row["waiting_ms"], row["waiting_jobs"], row["cleaning_ms"]) for row in lines(export(browser))]
+    assert beside == [("7200000", "1", "900000"), ("0", "0", "0")]
+    assert [row[-4:] for row in table(read(browser))] == [
+        ["2.00", "67 %", "2.00", "0.25"],
+        ["1.00", "33 %", "0.00", "0.00"],
+        ["3.00", "100 %", "2.00", "0.25"],
+    ]
+    shown = re.sub(r"\s+", " ", read(browser, token=second.pk).content.decode())
+    assert 'Waiting (not billed)</h2></header><p class="mc-figure">2.00 <small>device-hours · 1 job</small>' in shown
+    assert 'Cleaning (not billed)</h2></header><p class="mc-figure">0.25 <small>device-hours</small>' in shown
+    assert 'not billed)</h2></header><p class="mc-figure">0.00 <small>device-hours · 0 jobs' in re.sub(
+        r"\s+", " ", read(browser, token=first.pk).content.decode()
+    )
+    monkeypatch.setattr(queries, "MOST_ALLOCATIONS", 0)
+    left_out = read(browser).content.decode()
+    assert "Waiting and cleaning are left out" in left_out
+    assert [len(row) for row in table(read(browser))] == [6, 6, 6]
 
 
 def test_percentages_are_of_the_devices_there_were() -> None:
@@ -199,10 +227,12 @@ def test_a_file_holds_every_row_exactly_and_no_formula() -> None:
     assert (answer["Content-Disposition"], answer["Content-Type"].partition(";")[0]) == (name, "text/csv")
     rows = lines(answer)
     assert [list(row.values()) for row in rows] == [
-        [str(second.pk), "둘째", "0", "2", "1.0", "7200000", "2.0", "66.66666666666667"],
-        [str(first.pk), "'=HYPERLINK(1)", "0", "1", "0.5", "3600000", "1.0", "33.333333333333336"],
+        [str(second.pk), "둘째", "0", "2", "1.0", "7200000", "2.0", "66.66666666666667", "0", "0", "0"],
+        [str(first.pk), "'=HYPERLINK(1)", "0", "1", "0.5", "3600000", "1.0", "33.333333333333336", "0", "0", "0"],
     ]
-    assert list(rows[0]) == ["id", "name", "min", "max", "average", "device_ms", "device_hours", "share_percent"]
+    held = ["id", "name", "min", "max", "average", "device_ms", "device_hours", "share_percent"]
+    assert list(rows[0]) == [*held, "waiting_ms", "waiting_jobs", "cleaning_ms"]
+    assert [*lines(export(client_of(Role.READ_ONLY), by="models"))[0]] == held
 
 
 def test_json_says_the_same_with_the_total() -> None:
@@ -286,7 +316,7 @@ def test_more_tokens_than_fit_come_in_pages() -> None:
 
 
 WAYS: dict[str, dict[str, str]] = {"by token": {}, "by group": {"by": "group"}, "by backends": {"by": "backends"}}
-QUERIES = {"by token": 13, "by group": 13, "by backends": 12}
+QUERIES = {"by token": 18, "by group": 18, "by backends": 17}
 
 
 @pytest.mark.parametrize("way", WAYS)

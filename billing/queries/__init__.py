@@ -1,0 +1,1 @@
+"""Named reads of billing, by noun."""

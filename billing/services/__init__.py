@@ -1,0 +1,1 @@
+"""The write verbs of billing, by noun."""
