@@ -19,6 +19,7 @@ urlpatterns = [
     path("accounts/", include("moreh_cloud.accounts.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("moreh_cloud.check.api.urls")),
+    path("", include("moreh_cloud.metrics.api.urls")),
     *(path("api/v2/", include(f"{app}.api.urls")) for app in APPS),
     path("api-docs/", operators(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
     path("api-docs/schema", SpectacularAPIView.as_view(), name="schema"),

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -15,9 +15,11 @@ from usage.metering import NOTHING, Held, Times
 from usage.models import ClosedHour
 from usage.rollups import reading
 from usage.rollups.cover import cover, cover_between
+from usage.rollups.grains import GRAINS
 from usage.rollups.measure import Key, Tokens
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any allocation
+SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a time before it is committed by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,18 @@ def usage_by(start: datetime, end: datetime, fields: Sequence[str], tokens: Toke
     """
     end = min(end, db_now())
     return reading.times_by(cover(start, end), fields, tokens) if start < end else {}
+
+
+def usage_so_far(fields: Sequence[str]) -> dict[Key, Times]:
+    """Sum all device-time up to SETTLE ago by some fields of Kind: sums that grow and never fall.
+
+    Up to now they would: an end that is noted, but not yet committed, is earlier than the now until which its device
+    seems to be held.
+    """
+    closed = [reach for grain in GRAINS.values() if (reach := grain.reach())]
+    # Closed periods begin with the first allocation; to look before them would read every one there ever was.
+    start = min((first for first, _last in closed), default=EARLIEST)
+    return reading.times_by(cover(start, db_now() - SETTLE), fields)
 
 
 class Billed(NamedTuple):

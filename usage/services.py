@@ -16,14 +16,13 @@ from scheduler.models import Allocation
 from usage.calendar import HOUR, ceil_hour, floor_hour
 from usage.metering import NOTHING, Held
 from usage.models import ClosedHour
-from usage.queries import first_start
+from usage.queries import SETTLE, first_start
 from usage.rollups.grains import DAYS, HOURS, MONTHS, Grain, Period
 from usage.rollups.hours import hours_of, write_hours
 from usage.rollups.periods import clear, earlier_periods, next_period, write_period
 from usage.rollups.turn import take_turn
 
 CHUNK = timedelta(days=7)  # hours that are counted in one transaction
-SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a time of the hour is committed by then
 LOOKED_AT = timedelta(hours=3)  # closed hours that are looked at again by every beat
 LOOKED_AT_HOURLY = timedelta(hours=48)
 

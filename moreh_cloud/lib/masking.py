@@ -6,7 +6,7 @@ from typing import Any
 
 MASK = "***"
 SECRET_NAME = re.compile(
-    r"(?i)passw|pwd|secret|token|authori[sz]ation|cookie|credential|(api|access|node|resume|encryption)_?key"
+    r"(?i)passw|pwd|secret|token|authori[sz]ation|cookie|credential|(api|access|node|resume|encryption|metrics)_?key"
 )
 # `token_id=7` names a row; the value of a token is what must not be seen.
 PLAIN_NAME = re.compile(r"(?i)(_ids?|_count|_hours|_limit)$")

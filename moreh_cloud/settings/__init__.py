@@ -13,6 +13,7 @@ from .admin import *
 from .console import *
 from .mail import *
 from .logging import *
+from .metrics import *
 from .grpc import *
 from .scheduler import *
 from .power import *

@@ -45,6 +45,10 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
         {"MOREH_GRPC_CERT": "/etc/moreh/cert.pem"},
         "MOREH_GRPC_CERT and MOREH_GRPC_KEY must be given together.",
     ),
+    "a metrics key that is easily guessed": (
+        {"MOREH_METRICS_KEY": "pssst"},
+        "MOREH_METRICS_KEY must be at least 16 letters, digits or signs without spaces.",
+    ),
     "nodes lost before they are silent": (
         {"MOREH_SILENT_AFTER": "90", "MOREH_NODE_LOST_AFTER": "90"},
         "MOREH_NODE_LOST_AFTER must be longer than MOREH_SILENT_AFTER.",
