@@ -101,8 +101,8 @@ class BudgetAdmin(ServiceAdmin):
         return f"{row.token}, {row.get_kind_display()}"
 
     @admin.display(description=_("token"), ordering="token__description")
-    def shown_token(self, row: Budget) -> SafeString | str:
-        return link_to(row, row.token)
+    def shown_token(self, row: Budget) -> str:
+        return str(row.token)
 
     @admin.display(description=_("amount of a month"), ordering="amount")
     def shown_amount(self, row: Any) -> SafeString:

@@ -8,7 +8,7 @@ from django import template
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.templatetags.base import InclusionAdminNode
-from django.contrib.admin.utils import display_for_field, display_for_value, lookup_field
+from django.contrib.admin.utils import lookup_field
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
 from django.db.models import DateField, ForeignKey, Model, TimeField
 from django.utils.html import conditional_escape, escape, format_html
@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from unfold.admin import checkbox
 from unfold.templatetags import unfold_list as untyped
+from unfold.utils import display_for_field, display_for_value
 
 unfold_list: Any = untyped
 register = template.Library()

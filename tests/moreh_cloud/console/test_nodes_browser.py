@@ -90,6 +90,9 @@ def test_the_heat_map_by_keyboard_and_live(chromium: Browser, live_server: "Live
     page.keyboard.press("ArrowRight")
     assert told.text_content() == "gpu-2 · default_backend_group\n1 idle"
     page.keyboard.press("Home")
+    page.wait_for_function(
+        "document.querySelector('#heat-told').textContent.includes('job #')"
+    )  # read after the squares
     lines = str(told.text_content()).split("\n")
     assert lines[:2] == ["gpu-1 · default_backend_group", "1 in use · 1 idle"]
     assert lines[2].startswith(f"job #{job.pk} of {job.token.description} since ")

@@ -37,7 +37,7 @@
     current = i;
     if (outdated) changed.add("holders");
     tip.textContent = tell(i);
-    if (aloud) told.textContent = tip.textContent;
+    if (aloud && told.textContent !== tip.textContent) told.textContent = tip.textContent;
     const [x, y] = map.at(i, group);
     const at = group.canvas.getBoundingClientRect(), home = place.getBoundingClientRect();
     const size = `${map.pitch + 3}px`;
@@ -120,7 +120,7 @@
       broken.hidden = false;
       changed.add(part);
     }
-    if (!ring.hidden && map.data) point(current);
+    if (!ring.hidden && map.data) point(current, part === "holders" && map.groupOf(current).canvas === document.activeElement);
   }
 
   const changed = new Set();
