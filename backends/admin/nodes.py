@@ -2,7 +2,7 @@ from collections import Counter
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
+from unfold.views import ChangeList
 
 from backends.admin.forms import BackendForm, DeviceStatusForm, MoveForm, PowerForm
 from backends.admin.node_filters import ByDeviceModel, ByDevices, ByToken
@@ -17,7 +18,7 @@ from backends.admin.node_page import node_page
 from backends.admin.tones import DEVICE, backend_badge, power_badge
 from backends.admin.use import NodeUse
 from backends.choices import BackendStatus, DeviceStatus, PowerVerb
-from backends.models import Backend
+from backends.models import Backend, Device
 from backends.services.groups import move_backend
 from backends.services.nodes import create_backend, rotate_node_key, set_backend_status, update_backend
 from backends.services.power import request_power
@@ -34,6 +35,7 @@ from moreh_cloud.lib.admin import (
     confirmed,
     fields_of,
 )
+from moreh_cloud.lib.admin.export import without_pages
 from moreh_cloud.lib.said import Said
 from scheduler.services.sdas import check_backend, delete_backend, drain_backend, set_device_status
 
@@ -49,6 +51,16 @@ def _power(verb: PowerVerb, says: Any, *, icon: str, dangerous: bool = False) ->
     ask.__name__ = f"power_{verb.value}"
     form = {"form": PowerForm} if dangerous else {}
     return confirmed(capfirst(verb.label), says=says, icon=icon, dangerous=dangerous, **form)(ask)  # type: ignore[arg-type]
+
+
+class NodeList(ChangeList):
+    """Nodes with what the list shows of their devices, of which a page has hundreds."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Backend]:
+        """Read the devices of the rows too."""
+        shown = Device.objects.only("backend_id", "index", "status", "model")
+        rows: QuerySet[Backend] = super().get_queryset(request, exclude_parameters)
+        return rows.prefetch_related(Prefetch("devices", shown))
 
 
 @admin.register(Backend)
@@ -104,7 +116,10 @@ class BackendAdmin(ServiceAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         backends: QuerySet[Backend] = super().get_queryset(request).select_related("group", "bmc", "agent")
-        return backends.prefetch_related("devices")
+        return backends
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return without_pages(NodeList) if getattr(request, "whole_list", False) else NodeList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search as the node grid does, so that both show the same nodes."""

@@ -136,7 +136,7 @@ def test_no_more_queries_for_more_devices_jobs_and_alerts() -> None:
         make.running_job(large)
     for category in Category:
         raise_alert(category, subject=f"backend/{large.pk}", content="…")
-    assert queries(large) == few == 15
+    assert queries(large) == few == 14
 
 
 def test_the_page_speaks_korean() -> None:
