@@ -1,7 +1,7 @@
 """Usage over any range, exact to the millisecond; every range is [start, end), and is cut to now."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -18,6 +18,7 @@ from usage.rollups.cover import cover, cover_between
 from usage.rollups.grains import GRAINS
 from usage.rollups.measure import Key, Tokens
 
+MANY = 2_000  # tokens
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any allocation
 SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a time before it is committed by then
 
@@ -53,9 +54,15 @@ def usage_of(start: datetime, end: datetime, token: Token | None = None) -> Usag
     by_token = reading.held_by_token(pieces, [token.pk] if token else None)
     nothing = Held(0, 0, 0, to_ms(end) - to_ms(start))
     total = by_token.get(token.pk, nothing) if token else reading.held_by_all(pieces)
-    names = {token.pk: token} if token else Token.objects.in_bulk(by_token)
+    names = {token.pk: token} if token else _named(by_token)
     rows = [TokenUsage(names[pk], by_token[pk]) for pk in sorted(by_token)]
     return UsageReport(total, rows, total_devices(), capacity_ms(start, end))
+
+
+def _named(ids: Collection[int]) -> dict[int, Token]:
+    """Read what a report says of tokens; of very many all are read: to name each would cost more."""
+    tokens = Token.objects.only("description", "value")
+    return tokens.in_bulk(ids if len(ids) < MANY else None)
 
 
 def usage_by(start: datetime, end: datetime, fields: Sequence[str], tokens: Tokens = None) -> dict[Key, Times]:
