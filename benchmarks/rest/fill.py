@@ -14,7 +14,8 @@ from tokens.models import Token
 JOBS = """
 INSERT INTO scheduler_job (token_id, sda_id, group_id, num_devices, priority, status, cause, detail, attempt, revision,
     turn, leaves_for, pending_reason, pending_available, pending_needed, pid, process_name, framework, version,
-    referer_protocol, referer_ip, request_id, client_seen_at, used_memory, utilization, requested_at, submitted_at, started_at, ended_at, exit_code)
+    referer_protocol, referer_ip, request_id, client_seen_at, used_memory, utilization, requested_at, submitted_at,
+    started_at, ended_at, exit_code)
 SELECT s.token_id, s.id, 0, 1, 0, 'COMPLETED', '', '', 1, 4,
     0, 0, '', 0, 0, n, 'train.py', '', '', 'grpc', '127.0.0.1', n::text,
     %(begin)s + n * interval '30 s', 0, 0, %(begin)s + n * interval '30 s', %(begin)s + n * interval '30 s',
