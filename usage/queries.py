@@ -10,8 +10,8 @@ from typing import NamedTuple
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.models import Allocation
 from tokens.models import Token
-from usage.capacity import capacity_ms, total_devices
-from usage.metering import NOTHING, Held, Times
+from usage.capacity import NONE, Capacity, capacity_of, total_devices
+from usage.metering import NOTHING, Held, Times, percentage
 from usage.models import ClosedHour
 from usage.rollups import reading
 from usage.rollups.cover import cover, cover_between
@@ -33,30 +33,35 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Usage over a range: of all tokens together, of each, the devices there are, and the device-time there was."""
+    """Usage over a range: of all tokens together, of each, the devices there are, and those that there were."""
 
     total: Held
     tokens: list[TokenUsage]
     total_devices: int
-    capacity_ms: int
+    capacity: Capacity = NONE
 
-    def percent(self, devices: int | Fraction) -> Fraction:
-        """Express a number of devices in percent of those there were, averaged over the range; 0 of none."""
-        return Fraction(100 * devices * self.total.span_ms, self.capacity_ms) if self.capacity_ms else Fraction(0)
+    def percent(self, devices: int) -> Fraction:
+        """Express a number of devices in percent of those there were, averaged while there were any; 0 of none."""
+        return 100 * devices / self.capacity.devices if self.capacity.devices else Fraction(0)
+
+    @property
+    def average_percent(self) -> Fraction:
+        """Express the device-time in percent of that which there was; 0 of none."""
+        return percentage(self.total.device_ms, self.capacity.device_ms)
 
 
 def usage_of(start: datetime, end: datetime, token: Token | None = None) -> UsageReport:
     """Measure a range, of one token or of all."""
     end = min(end, db_now())
     if start >= end:
-        return UsageReport(NOTHING, [], total_devices(), 0)
+        return UsageReport(NOTHING, [], total_devices())
     pieces = cover(start, end)
     by_token = reading.held_by_token(pieces, [token.pk] if token else None)
     nothing = Held(0, 0, 0, to_ms(end) - to_ms(start))
     total = by_token.get(token.pk, nothing) if token else reading.held_by_all(pieces)
     names = {token.pk: token} if token else _named(by_token)
     rows = [TokenUsage(names[pk], by_token[pk]) for pk in sorted(by_token)]
-    return UsageReport(total, rows, total_devices(), capacity_ms(start, end))
+    return UsageReport(total, rows, total_devices(), capacity_of(start, end))
 
 
 def _named(ids: Collection[int]) -> dict[int, Token]:

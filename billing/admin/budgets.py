@@ -133,10 +133,11 @@ def bar(one: Standing) -> SafeString:
     told, percent = one.told(), one.percent
     return format_html(
         '<span class="whitespace-nowrap">{} <small>{} · {} %</small></span>'
-        '<span class="mc-meter" aria-hidden="true"><i class="mc-used" style="width: {}%"></i></span>',
+        '<span class="mc-meter" aria-hidden="true"><i class="{}" style="width: {}%"></i></span>',
         grouped(told["spent"]),
         unit(one, told),
         f"{int(percent):,}",  # not rounded up: 100 % is spent
+        "mc-out" if one.is_spent else "mc-used",
         min(100, int(percent)),
     )
 

@@ -85,7 +85,8 @@ def test_use_is_shown_in_figures_and_as_a_bar_that_is_not_rounded_up(browser: Cl
     page = shown(browser, address(Budget, "changelist"))
     assert figures in page
     assert f">{state}</span>" in page
-    assert f'class="mc-used" style="width: {min(100, int(18_000 * 100 / amount))}%"' in page
+    tone = "mc-out" if state.startswith("spent") else "mc-used"
+    assert f'class="{tone}" style="width: {min(100, int(18_000 * 100 / amount))}%"' in page
 
 
 def test_a_tokens_page_shows_its_budgets_and_that_it_is_stopped(browser: Client, sda: Sda) -> None:

@@ -16,6 +16,7 @@ from scheduler.services.jobs import cancel_job, finish_job, preempt_job
 from scheduler.tick import tick
 from tests import make
 from usage.calendar import HOUR
+from usage.capacity import Capacity
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
 from usage.queries import UsageReport, device_ms_of, usage_of
@@ -77,6 +78,18 @@ def test_usage_of_a_range_is_cut_at_both_ends() -> None:
     ]
     assert report.total_devices == 4
     assert report.percent(report.total.maximum) == Fraction(50)
+
+
+def test_percentages_of_a_young_installation_are_of_its_devices_since_there_were_any() -> None:
+    _held(0, 60)
+    Device.objects.update(created_at=NINE)
+    week = usage_of(NINE - timedelta(days=7), NINE + timedelta(hours=1))
+    device_ms = 60 * 60_000
+    there = Device.objects.count()
+    assert (week.total.minimum, week.total.maximum, week.total.device_ms) == (0, 1, device_ms)
+    assert week.capacity == Capacity(there * device_ms, device_ms)
+    assert week.percent(week.total.maximum) == week.average_percent == Fraction(100, there)
+    assert usage_of(NINE - timedelta(days=7), NINE - timedelta(days=6)).percent(1) == 0
 
 
 def test_closed_hours_measure_exactly_as_the_allocations_do() -> None:

@@ -34,7 +34,7 @@ def total_use(report: UsageReport, token: str) -> dict[str, Any]:
         "average": float(total.average),
         "min_percentage": float(report.percent(total.minimum)),
         "max_percentage": float(report.percent(total.maximum)),
-        "average_percentage": float(report.percent(total.average)),
+        "average_percentage": float(report.average_percent),
         "total_devices": report.total_devices,
     }
 

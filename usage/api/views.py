@@ -23,7 +23,7 @@ class UsageView(Operators):
         token = find_token(value) if value else None
         tokens = None if not value else [token.pk] if token else []
         span = (given["starttime"], given["endtime"])
-        known = usage_of(*span, token) if token or not value else UsageReport(NOTHING, [], total_devices(), 0)
+        known = usage_of(*span, token) if token or not value else UsageReport(NOTHING, [], total_devices())
         body = {
             "code": "SUCCESS",
             "total_usage": shapes.total_use(known, self.showing.secret(value) if value else ""),

@@ -24,7 +24,7 @@ from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import Message
 from tokens.models import Token
 from usage.calendar import Unit, bounds
-from usage.capacity import capacity_ms
+from usage.capacity import capacity_of
 from usage.metering import HOUR_MS, Beside
 from usage.series import device_ms_between
 
@@ -116,6 +116,7 @@ def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
     rows, everybody = queries.measured(found, list(shown))
     jobs = _jobs(request, over, wish.token) if wish.token else None
     unbilled = queries.not_billed(found)
+    capacity = capacity_of(over.start, over.end)
     return {
         "over": over,
         "report": found,
@@ -129,7 +130,8 @@ def _figures(request: HttpRequest, wish: Wish, over: Span) -> dict[str, Any]:
         "stays": [_stay(row) for row in jobs] if jobs else [],
         "everybody": everybody,
         "average": found.total_ms / over.ms,
-        "devices": capacity_ms(over.start, over.end) / over.ms,
+        "capacity": capacity,
+        "devices": float(capacity.devices),
         "pages": shown,
         "unit": UNITS[unit_for(over.start, over.end)],
         "most": queries.MOST_ALLOCATIONS,

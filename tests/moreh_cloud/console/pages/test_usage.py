@@ -93,7 +93,7 @@ def test_percentages_are_of_the_devices_there_were() -> None:
     Device.objects.update(created_at=None)
     shown = re.sub(r"\s+", " ", read(client_of(Role.READ_ONLY)).content.decode())
     assert "1.50 <small>devices · 38 %</small>" in shown
-    assert "Percentages are of the 4.00 devices there were, averaged over the range." in shown
+    assert "Percentages are of the 4.00 devices there were, averaged over the time in which there were any." in shown
     assert "From 2024-03-11 18:30:00 until 2024-03-11 20:30:00, counted to the millisecond." in shown
 
 
