@@ -23,6 +23,7 @@ from scheduler.choices import OVER, Cause
 from scheduler.queries import MAX_ID
 
 TIMES = ("started_from", "started_to", "ended_from", "ended_to")
+FURTHER = (*TIMES, "cause", "id", "sda_model", "device_model")  # filters that are folded away while none is set
 
 
 class _Moment(forms.DateTimeField):
@@ -39,6 +40,8 @@ class PastForm(forms.Form):
     cause = forms.ChoiceField(label=_("Reason"), required=False, choices=[("", _("Any")), *Cause.choices[1:]])
     group = forms.TypedChoiceField(label=_("Backend group"), required=False, coerce=int, empty_value=None)
     token = forms.IntegerField(label=_("Customer"), required=False, min_value=1, max_value=MAX_ID)
+    sda_model = forms.IntegerField(label=_("SDA model"), required=False, min_value=1, max_value=MAX_ID)
+    device_model = forms.CharField(label=_("Device model"), required=False, max_length=64)
     id = forms.IntegerField(label=_("Job number"), required=False, min_value=1, max_value=MAX_ID)
     started_from = _Moment(label=_("Started from"), required=False)
     started_to = _Moment(label=_("Started until"), required=False)
@@ -82,7 +85,7 @@ def history(request: HttpRequest) -> HttpResponse:
         "number": f"{number:,}" if exact else _now("more than %(number)s") % {"number": f"{number:,}"},
         "customer": customer(form.cleaned_data.get("token")) if past else "",
         "narrowed": past is None or not past.everything,
-        "more_open": bool(past and any(getattr(past, name) for name in (*TIMES, "cause", "id"))),
+        "more_open": bool(past and any(getattr(past, name) for name in FURTHER)),
         "since": since,
         "further": _further(form, since) if since else "",
         "most": f"{reads.SEARCHED:,}",

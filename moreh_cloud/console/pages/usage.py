@@ -10,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.gzip import gzip_page
@@ -43,6 +44,9 @@ WAYS: Mapping[By, Message] = {
     By.MODELS: _("By SDA model"),
     By.DEVICES: _("By device model"),
 }
+PAST = {By.BACKENDS: "group", By.MODELS: "sda_model", By.DEVICES: "device_model"}
+"""By which filter of the history the jobs of a row are found."""
+
 REST_NAMES: Mapping[By, Message] = {
     By.TOKEN: "",
     By.GROUP: _("In no user group"),
@@ -187,11 +191,7 @@ def _line(wish: Wish, row: Row, average: float) -> Line:
 
 
 def _more(wish: Wish, row: Row) -> str:
-    """Lead to what is behind a row: a token's jobs, a group's tokens, the jobs of a backend group, or the model."""
-    if wish.by == By.BACKENDS:
-        return f"{wish.history}&group={row.key}"
-    if wish.by == By.MODELS:
-        return reverse("admin:sda_sdamodel_change", args=[row.key])
-    if wish.by == By.DEVICES:
-        return ""
+    """Lead to what is behind a row: a token's jobs, a group's tokens, the jobs of a backend group or of a model."""
+    if wish.by in PAST:
+        return f"{wish.history}&{urlencode({PAST[wish.by]: row.key})}"
     return wish.query(by=By.TOKEN, **{wish.by: row.key})

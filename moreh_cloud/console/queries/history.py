@@ -5,11 +5,12 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from scheduler.choices import OVER
-from scheduler.models import Job
+from scheduler.models import Allocation, Job
 from scheduler.queries import count_history, like
+from usage.intervals import KIND
 
 PAGE = 50
 PIECE = 2_000  # rows of an export that are in memory at once
@@ -32,6 +33,8 @@ class Past:
     cause: str = ""
     token: int | None = None
     group: int | None = None
+    sda_model: int | None = None
+    device_model: str = ""
     id: int | None = None
     text: str = ""
     started_from: datetime | None = None
@@ -69,8 +72,18 @@ def found(past: Past) -> QuerySet[Job]:
         **_ended(past),
     }
     chosen = Job.objects.filter(like(past.text), status__in=past.statuses or OVER, **_given(exact))
+    if past.sda_model is not None or past.device_model:
+        chosen = chosen.filter(Exists(_held_as(past.sda_model, past.device_model)))
     # The set that the index of the history is made of, said for the planner.
     return chosen.filter(status__in=OVER).order_by(*ORDER)
+
+
+def _held_as(sda_model: int | None, device_model: str) -> QuerySet[Allocation]:
+    """Give what a job held of a kind, as it is billed."""
+    held = Allocation.objects.filter(job=OuterRef("pk"))
+    if sda_model is not None:
+        held = held.alias(had=KIND["sda_model"]).filter(had=sda_model)
+    return held.alias(was=KIND["device_model"]).filter(was=device_model) if device_model else held
 
 
 def count(past: Past, first_page: int | None) -> tuple[int, bool]:

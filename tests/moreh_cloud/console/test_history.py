@@ -13,11 +13,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from backends.models import Backend
+from backends.models import Backend, Device
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.pages.exports import COLUMNS
 from moreh_cloud.console.queries import history as reads
 from scheduler.models import Job
+from scheduler.services.sdas import switch_model
 from tests import make
 from tests.admin_world import client_of
 from tests.moreh_cloud.console.jobs_world import HISTORY, cells, failed_job, group, page, past_job, queries
@@ -203,6 +204,18 @@ def test_a_filtered_list_is_counted_to_a_limit(browser: Client, node: Backend, m
         past_job(node)
     assert "Jobs: more than 2" in page(browser, HISTORY, status="COMPLETED")
     assert "Jobs: 3" in page(browser, HISTORY)
+
+
+def test_jobs_are_found_by_what_they_are_billed_as(browser: Client, node: Backend) -> None:
+    first, second = past_job(node), past_job(node, device=1)
+    Device.objects.filter(backend=node, index=1).update(model="MI300X")
+    model = second.sda.model
+    switch_model(second.sda, make.sda_model(1), actor=make.ACTOR)
+    assert listed(page(browser, HISTORY, sda_model=model.pk)) == [second.pk]
+    assert listed(page(browser, HISTORY, device_model="MI300X")) == [second.pk]
+    assert listed(page(browser, HISTORY, device_model=node.devices.get(index=0).model)) == [first.pk]
+    assert listed(page(browser, HISTORY, sda_model=first.sda.model_id, device_model="MI300X")) == []
+    assert "Ensure this value is greater than or equal to 1." in page(browser, HISTORY, sda_model=0)
 
 
 def test_the_queries_are_as_many_for_50_rows_as_for_5(browser: Client, node: Backend) -> None:

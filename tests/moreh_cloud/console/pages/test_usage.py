@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from backends.models import Device
 from moreh_cloud.accounts.choices import Role
 from moreh_cloud.console.queries import usage as queries
 from scheduler.choices import JobStatus
-from scheduler.models import Allocation
+from scheduler.models import Allocation, Job
 from tests import make
 from tests.admin_world import client_of
 from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
@@ -262,6 +263,25 @@ def test_files_of_groups_and_of_a_tokens_jobs_add_up() -> None:
     assert (job["job"], job["until"], reserved["job"], reserved["until"]) == (
         str(first.jobs.get().pk), "2024-03-11T19:00:00.000+09:00", "", ""
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["backends", "models", "devices"])
+def test_a_row_leads_to_the_jobs_behind_it(by: str) -> None:
+    world()
+    Device.objects.update(model="MI300X")
+    Job.objects.update(status=JobStatus.COMPLETED, ended_at=NINE + 2 * HOUR, submitted_at=NINE, started_at=NINE)
+    browser = client_of(Role.READ_ONLY)
+    ways = {unescape(way) for way in re.findall(r'href="(/admin/console/history/[^"]+)"', part(browser, by))}
+    assert len(ways) == {"backends": 1, "models": 2, "devices": 1}[by]
+    pages = "".join(browser.get(way).content.decode() for way in ways)
+    found = [int(number) for number in re.findall(r'<a class="mc-link"[^>]*>#(\d+)</a>', pages)]
+    assert sorted(found) == sorted(Allocation.objects.filter(job__isnull=False).values_list("job", flat=True))
+
+
+def part(browser: Client, by: str) -> str:
+    """Give the table's rows."""
+    text: str = read(browser, by=by).content.decode()
+    return text.partition("<tbody>")[2].partition("</table>")[0]
 
 
 def test_without_lowest_and_highest_the_rest_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
