@@ -44,7 +44,7 @@ def token_use(row: TokenUsage, showing: Showing) -> dict[str, Any]:
         "token": showing.secret(row.token.value),
         "min": row.held.minimum,
         "max": row.held.maximum,
-        "average": float(row.held.average),
+        "average": row.held.device_ms / row.held.span_ms if row.held.span_ms else 0.0,
         "device_seconds": row.held.device_ms / 1000,
     }
 

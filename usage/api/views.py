@@ -24,10 +24,11 @@ class UsageView(Operators):
         tokens = None if not value else [token.pk] if token else []
         span = (given["starttime"], given["endtime"])
         known = usage_of(*span, token) if token or not value else UsageReport(NOTHING, [], total_devices())
+        showing = self.showing
         body = {
             "code": "SUCCESS",
-            "total_usage": shapes.total_use(known, self.showing.secret(value) if value else ""),
-            "usage_list": [shapes.token_use(row, self.showing) for row in known.tokens],
+            "total_usage": shapes.total_use(known, showing.secret(value) if value else ""),
+            "usage_list": [shapes.token_use(row, showing) for row in known.tokens],
         }
         by = GroupBy(given["group_by"]) if "group_by" in given else None
         if by:

@@ -43,6 +43,8 @@ def held_by_token(pieces: Sequence[Piece], tokens: Tokens = None) -> dict[int, H
 
 
 def _joined(closed: tuple[int, int, int] | None, any_closed: bool, edges: Sequence[Held | None], span: int) -> Held:
+    if closed and not any(edges):  # most of many tokens hold nothing at this moment
+        return Held(0, closed[2], closed[0], span)
     parts = [(edge.device_ms, edge.minimum, edge.maximum) if edge else (0, 0, 0) for edge in edges]
     if any_closed:
         parts.append(closed or (0, 0, 0))
