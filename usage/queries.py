@@ -25,9 +25,10 @@ SETTLE = timedelta(minutes=2)  # no transaction lives this long: what carries a 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """How many devices one token held at once over a range, and its device-time."""
+    """How many devices one token, by its number and value, held at once over a range, and its device-time."""
 
-    token: Token
+    token_id: int
+    value: str
     held: Held
 
 
@@ -59,15 +60,15 @@ def usage_of(start: datetime, end: datetime, token: Token | None = None) -> Usag
     by_token = reading.held_by_token(pieces, [token.pk] if token else None)
     nothing = Held(0, 0, 0, to_ms(end) - to_ms(start))
     total = by_token.get(token.pk, nothing) if token else reading.held_by_all(pieces)
-    names = {token.pk: token} if token else _named(by_token)
-    rows = [TokenUsage(names[pk], by_token[pk]) for pk in sorted(by_token)]
+    values = {token.pk: token.value} if token else _values_of(by_token)
+    rows = [TokenUsage(pk, values[pk], by_token[pk]) for pk in sorted(by_token)]
     return UsageReport(total, rows, total_devices(), capacity_of(start, end))
 
 
-def _named(ids: Collection[int]) -> dict[int, Token]:
-    """Read what a report says of tokens; of very many all are read: to name each would cost more."""
-    tokens = Token.objects.only("description", "value")
-    return tokens.in_bulk(ids if len(ids) < MANY else None)
+def _values_of(ids: Collection[int]) -> dict[int, str]:
+    """Read the values of tokens; of very many all are read: to name each would cost more."""
+    tokens = Token.objects.filter(pk__in=ids) if len(ids) < MANY else Token.objects.all()
+    return dict(tokens.order_by().values_list("pk", "value"))
 
 
 def usage_by(start: datetime, end: datetime, fields: Sequence[str], tokens: Tokens = None) -> dict[Key, Times]:

@@ -92,7 +92,7 @@ def _compare(start: datetime, end: datetime) -> None:
     for one in found:
         by_token[one.key].append(one)
     wanted = {pk: held(mine, *span) for pk, mine in by_token.items()}
-    assert {row.token.pk: row.held for row in report.tokens} == {pk: one for pk, one in wanted.items() if one.maximum}
+    assert {row.token_id: row.held for row in report.tokens} == {pk: one for pk, one in wanted.items() if one.maximum}
     assert report.total == held(found, *span)
     kinds = times(stays(start, end), *span)
     assert usage_by(start, end, Kind._fields) == {tuple(kind): one for kind, one in kinds.items()}

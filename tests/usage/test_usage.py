@@ -72,9 +72,9 @@ def test_usage_of_a_range_is_cut_at_both_ends() -> None:
     second = _held(30, 90, index=1)
     report = usage_of(NINE + timedelta(minutes=15), NINE + timedelta(minutes=75))
     assert (report.total.minimum, report.total.maximum, report.total.device_ms) == (1, 2, 90 * 60_000)
-    assert [(row.token, row.held.device_ms) for row in report.tokens] == [
-        (first.token, 45 * 60_000),
-        (second.token, 45 * 60_000),
+    assert [(row.token_id, row.held.device_ms) for row in report.tokens] == [
+        (first.token_id, 45 * 60_000),
+        (second.token_id, 45 * 60_000),
     ]
     assert report.total_devices == 4
     assert report.percent(report.total.maximum) == Fraction(50)
@@ -118,7 +118,7 @@ def test_closed_hours_measure_exactly_as_the_allocations_do() -> None:
 
 
 def _told(report: UsageReport) -> object:
-    return report.total, [(row.token, row.held) for row in report.tokens], report.total_devices
+    return report.total, [(row.token_id, row.held) for row in report.tokens], report.total_devices
 
 
 def test_usage_of_one_token_leaves_the_others_out() -> None:

@@ -41,7 +41,7 @@ def total_use(report: UsageReport, token: str) -> dict[str, Any]:
 
 def token_use(row: TokenUsage, showing: Showing) -> dict[str, Any]:
     return {
-        "token": showing.secret(row.token.value),
+        "token": showing.secret(row.value),
         "min": row.held.minimum,
         "max": row.held.maximum,
         "average": row.held.device_ms / row.held.span_ms if row.held.span_ms else 0.0,
