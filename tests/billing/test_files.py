@@ -86,8 +86,8 @@ def test_as_a_workbook_texts_are_texts_and_numbers_numbers(statement: Statement)
     with ZipFile(BytesIO(packed)) as archive:
         assert archive.testzip() is None
         for name in archive.namelist():
-            read_xml(archive.read(name))
-        head, lines = (_cells(archive.read(f"xl/worksheets/sheet{number}.xml")) for number in (1, 2))
+            assert not name.endswith(("xml", "rels")) or read_xml(archive.read(name)) is not None
+        head, lines = (_cells(archive, number) for number in (1, 2))
         book = read_xml(archive.read("xl/workbook.xml"))
     assert [sheet.attrib["name"] for sheet in book.iter(f"{SHEET}sheet")] == ["statement", "lines"]
     assert dict(head)["customer"] == NAME
@@ -100,15 +100,22 @@ def read_xml(text: bytes) -> Xml.Element:
     return Xml.fromstring(text)  # noqa: S314 - our own
 
 
-def _cells(sheet: bytes) -> list[list[Any]]:
-    return [[_value(cell) for cell in row] for row in read_xml(sheet).iter(f"{SHEET}row")]
+def _cells(archive: ZipFile, number: int) -> list[list[Any]]:
+    """Read a sheet; a cell that is not there is None."""
+    texts = ["".join(text.itertext()) for text in read_xml(archive.read("xl/sharedStrings.xml")).iter(f"{SHEET}si")]
+    rows = [
+        {str(cell.get("r")).rstrip("0123456789"): _value(cell, texts) for cell in row}
+        for row in read_xml(archive.read(f"xl/worksheets/sheet{number}.xml")).iter(f"{SHEET}row")
+    ]
+    columns = sorted({name for row in rows for name in row}, key=lambda name: (len(name), name))
+    return [[row.get(name) for name in columns] for row in rows]
 
 
-def _value(cell: Xml.Element) -> Any:
-    if cell.get("t") == "inlineStr":
-        return "".join(cell.itertext())
+def _value(cell: Xml.Element, texts: list[str]) -> Any:
+    assert cell.find(f"{SHEET}f") is None
     number = cell.find(f"{SHEET}v")
-    return None if number is None else float(str(number.text))
+    assert number is not None
+    return texts[int(str(number.text))] if cell.get("t") == "s" else float(str(number.text))
 
 
 PAPERS = {
