@@ -35,7 +35,6 @@ from moreh_cloud.lib.admin import (
     confirmed,
     fields_of,
 )
-from moreh_cloud.lib.admin.export import without_pages
 from moreh_cloud.lib.said import Said
 from scheduler.services.sdas import check_backend, delete_backend, drain_backend, set_device_status
 
@@ -83,6 +82,7 @@ class BackendAdmin(ServiceAdmin):
     )
     list_select_related = ("group", "bmc", "agent")
     live_topics = "nodes telemetry"
+    page_of_rows = NodeList
     search_fields = ("name", "description", "ip", "bmc__ip")
     search_help_text = _("Name, description, worker address or BMC address")
     ordering = ("name",)
@@ -117,9 +117,6 @@ class BackendAdmin(ServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         backends: QuerySet[Backend] = super().get_queryset(request).select_related("group", "bmc", "agent")
         return backends
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return without_pages(NodeList) if getattr(request, "whole_list", False) else NodeList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search as the node grid does, so that both show the same nodes."""

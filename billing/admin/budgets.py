@@ -44,6 +44,7 @@ def put_standing(rows: Sequence[Any]) -> None:
 class BudgetAdmin(ServiceAdmin):
     list_display = ("shown_token", "kind", "shown_amount", "shown_use", "warn_percent", "stops", "shown_state")
     list_filter = ("kind", "stops")
+    page_of_rows = BudgetList
     list_select_related = ("token",)
     search_fields = ("token__description",)
     search_help_text = _("Customer's name")
@@ -72,9 +73,6 @@ class BudgetAdmin(ServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
         budgets: QuerySet[Budget] = super().get_queryset(request)
         return budgets.filter(token__deleted_at__isnull=True)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().get_changelist(request, **kwargs) if getattr(request, "whole_list", False) else BudgetList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row: Any = super().get_object(request, object_id, from_field)

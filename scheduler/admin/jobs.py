@@ -28,7 +28,6 @@ from moreh_cloud.lib.admin import (
     confirmed,
     link_to,
 )
-from moreh_cloud.lib.admin.export import without_pages
 from scheduler.admin.picture import picture
 from scheduler.admin.tones import JOB, WORKER
 from scheduler.choices import LIVE, OVER, Cause, JobStatus
@@ -131,6 +130,7 @@ class JobAdmin(GrowingAdmin):
     )
     list_filter = (Phase, "status", "cause", "group", ByToken)
     live_topics = "jobs"
+    page_of_rows = JobList
     change_form_outer_before_template: Any = ""
     search_fields = ("id__exact", "token__description", "process_name")
     search_help_text = _("Number, customer's name or process")
@@ -160,9 +160,6 @@ class JobAdmin(GrowingAdmin):
     ) -> tuple[QuerySet[Job], bool]:
         """Find what the console's queue finds, which acts through this list."""
         return queryset.filter(like(search_term)), False
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return without_pages(JobList) if getattr(request, "whole_list", False) else JobList
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:

@@ -74,6 +74,7 @@ class TokenAdmin(ServiceAdmin):
     )
     list_filter = (Tombstones, ("groups", ByGroup), "access_level")
     live_topics = "customers jobs"
+    page_of_rows = TokenList
     search_fields = ("description",)
     search_help_text = _("Customer's name, or the whole value of a token")
     ordering = ("-id",)
@@ -105,9 +106,6 @@ class TokenAdmin(ServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Token]:
         tokens: QuerySet[Token] = super().get_queryset(request)
         return tokens.prefetch_related("groups")
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return TokenList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row: Any = super().get_object(request, object_id, from_field)

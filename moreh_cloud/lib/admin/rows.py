@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
+from unfold.views import ChangeList
 
 from moreh_cloud.lib.admin.compressed import compressed
 from moreh_cloud.lib.admin.export import export, without_pages
@@ -61,6 +62,9 @@ class ServiceAdmin(ModelAdmin):
     export_columns: Mapping[str, Any] = {}
     """What a file of the list says besides what is shown, or otherwise: a path of fields or a function; None: not."""
 
+    page_of_rows: type[ChangeList] = ChangeList
+    """What reads a page of the list; a file of the list is read without it."""
+
     actions_detail: Any = ()  # unfold's own annotation allows none
     form = RowForm
     list_per_page = 50
@@ -96,8 +100,7 @@ class ServiceAdmin(ModelAdmin):
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        found: Any = super().get_changelist(request, **kwargs)
-        return without_pages(found) if getattr(request, "whole_list", False) else found
+        return without_pages(self.page_of_rows) if getattr(request, "whole_list", False) else self.page_of_rows
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
         """Give what else the page of a row shows."""
