@@ -65,9 +65,14 @@ class Room(NamedTuple):
     present: bool | int
 
 
+def rooms_are_kept() -> bool:
+    """Tell whether triggers of the database keep them."""
+    return connection.vendor == "postgresql"
+
+
 def read_rooms(group_id: int, now: datetime) -> list[Room]:
     """Give all nodes of a group, by id; one query."""
-    if connection.vendor == "postgresql":
+    if rooms_are_kept():
         return _ask(KEPT, group_id, now)
     here = Q(backend__status=BackendStatus.ACTIVE, backend__agent__last_seen__gte=heard_from(now))
     rows = (
@@ -89,12 +94,12 @@ def fitting_rooms(group_id: int, now: datetime, most: int) -> list[Room] | None:
 
     None where nobody keeps the rooms; the cost does not grow with the nodes.
     """
-    return _ask(FITTING, group_id, now, most=most) if connection.vendor == "postgresql" else None
+    return _ask(FITTING, group_id, now, most=most) if rooms_are_kept() else None
 
 
 def wrong_rooms() -> list[int]:
     """Give the nodes whose kept room is not what their devices say; one query, none where nobody keeps rooms."""
-    if connection.vendor != "postgresql":
+    if not rooms_are_kept():
         return []
     with connection.cursor() as cursor:
         cursor.execute(WRONG)

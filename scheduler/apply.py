@@ -1,34 +1,15 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import transaction
 
-from moreh_cloud.lib.clock import db_now
 from scheduler.claim import begin_as_planned
-from scheduler.errors import LeaseLost
 from scheduler.grants import begin_jobs, still_possible
-from scheduler.models import Queue
+from scheduler.lease import Lease
 from scheduler.policy.reasons import Decision, Placed, Waits
 from scheduler.policy.snapshot import Policy, Request, Snapshot
 from scheduler.telling import give_notice, line_up, tell_why
 
-BATCH = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to write a group's decisions, as long as nobody has taken a later epoch."""
-
-    group_id: int
-    epoch: int
-
-    def check(self) -> None:
-        """Lock the queue for this transaction and prolong the lease. Raises LeaseLost."""
-        queue = Queue.objects.select_for_update().get(pk=self.group_id)
-        if queue.epoch != self.epoch:
-            raise LeaseLost(group=self.group_id)
-        Queue.objects.filter(pk=self.group_id).update(lease_until=db_now() + settings.MOREH_TICK_LEASE)
+BATCH = 4000
 
 
 def apply(lease: Lease, snapshot: Snapshot, decisions: Sequence[Decision]) -> None:
@@ -46,8 +27,8 @@ def apply(lease: Lease, snapshot: Snapshot, decisions: Sequence[Decision]) -> No
 @transaction.atomic
 def _apply_batch(lease: Lease, batch: Sequence[Placed], asked: Mapping[int, Request]) -> None:
     lease.check()
-    if not begin_as_planned(batch, asked):
-        begin_jobs(still_possible(batch))
+    if changed := begin_as_planned(lease, batch, asked):
+        begin_jobs(still_possible(changed))
 
 
 @transaction.atomic

@@ -4,13 +4,16 @@ The same rows as `grants` writes from Python, at a third of its cost; what has c
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
+from backends.rooms import rooms_are_kept
 from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.lib.bell import tell_on_commit
 from moreh_cloud.lib.clock import db_now
+from scheduler.lease import Lease
 from scheduler.limits import read_limits
 from scheduler.policy.reasons import Placed
 from scheduler.policy.room import Room
@@ -56,23 +59,65 @@ BEGIN_JOBS = """
 BY = {"name": SYSTEM.name, "protocol": SYSTEM.protocol, "address": SYSTEM.ip_address}
 
 
+PATIENCE = "SET LOCAL lock_timeout = '2s'"
+LARGE = 400  # jobs of a batch that is worth a second transaction
+
+
 class Changed(Exception):
     """Something is not as the plan saw it."""
 
 
-def begin_as_planned(batch: Sequence[Placed], asked: Mapping[int, Request]) -> bool:
-    """Begin all jobs of a batch, or none and tell False: then look at each of them.
+def begin_as_planned(lease: Lease, batch: Sequence[Placed], asked: Mapping[int, Request]) -> Sequence[Placed]:
+    """Begin the jobs of a batch, in the caller's transaction and, of a large one, half of them in one beside it.
 
-    Devices before jobs: nobody who has locked a waiting job asks for free devices but the ticks of its own group.
+    Gives those to look at one by one, because something is not as the plan saw it. Devices before jobs: nobody who has
+    locked a waiting job asks for free devices but the ticks of its own group.
     """
-    if connection.vendor != "postgresql" or not _allowed([asked[placed.request_id] for placed in batch]):
-        return False
+    if not rooms_are_kept() or not _allowed([asked[placed.request_id] for placed in batch]):
+        return batch
+    here, beside, between = _halves(batch) if len(batch) >= LARGE else (batch, (), ())
+    with ThreadPoolExecutor(1) as other:
+        there = other.submit(_begin_beside, lease, beside) if beside else None
+        changed = [*_begin_here(here)]
+        changed += there.result() if there else ()
+    return [*changed, *_begin_here(between)]
+
+
+def _halves(batch: Sequence[Placed]) -> tuple[Sequence[Placed], Sequence[Placed], Sequence[Placed]]:
+    """Give jobs on lower and on higher nodes, so that neither half waits for the other, and those on both."""
+    middle = sorted(placed.devices[0][0] for placed in batch)[len(batch) // 2]
+    halves: tuple[list[Placed], list[Placed], list[Placed]] = ([], [], [])
+    for placed in batch:
+        sides = {node >= middle for node, _mask in placed.devices}
+        halves[sides.pop() if len(sides) == 1 else 2].append(placed)
+    return halves
+
+
+def _begin_here(batch: Sequence[Placed]) -> Sequence[Placed]:
     try:
         with transaction.atomic():
-            _begin(batch)
+            begin(batch)
     except Changed:
-        return False
-    return True
+        return batch
+    return ()
+
+
+def _begin_beside(lease: Lease, batch: Sequence[Placed]) -> Sequence[Placed]:
+    """Begin jobs in a transaction of this thread's own.
+
+    Its lock time-out breaks a circle that the database cannot see, because the caller's transaction waits out here.
+    """
+    try:
+        with transaction.atomic():
+            lease.share()
+            with connection.cursor() as cursor:
+                cursor.execute(PATIENCE)
+            begin(batch)
+    except (Changed, OperationalError):
+        return batch
+    finally:
+        connection.close()
+    return ()
 
 
 def _allowed(requests: Sequence[Request]) -> bool:
@@ -85,7 +130,10 @@ def _allowed(requests: Sequence[Request]) -> bool:
     return True
 
 
-def _begin(batch: Sequence[Placed]) -> None:
+def begin(batch: Sequence[Placed]) -> None:
+    """Begin all jobs of a batch; limits are the caller's. Raises Changed, and then the transaction must go back."""
+    if not batch:
+        return
     places = [(placed.request_id, *place) for placed in batch for place in placed.places()]
     owners, nodes, indexes = map(list, zip(*places, strict=True))
     jobs = [placed.request_id for placed in batch]

@@ -21,11 +21,13 @@ def read_limits(token_ids: Iterable[int], *, lock: bool = False) -> Limits:
     """
     tokens = list(token_ids)
     limited = Token.objects.filter(LIMITED | STOPPED, pk__in=tokens).order_by("pk")
-    rows = list((limited.select_for_update() if lock else limited).values_list("pk", "max_devices", "stopped_at"))
+    rows = list(
+        (limited.select_for_update(no_key=True) if lock else limited).values_list("pk", "max_devices", "stopped_at")
+    )
     own = {pk: most for pk, most, _stopped in rows if most is not None}
     groups_of, most = _groups(tokens)
     if lock and most:
-        list(TokenGroup.objects.select_for_update().filter(pk__in=most).order_by("pk").values_list("pk"))
+        list(TokenGroup.objects.select_for_update(no_key=True).filter(pk__in=most).order_by("pk").values_list("pk"))
     held = _held_by_tokens(own) if own else {}
     held_by_groups = _held_by_groups(most) if most else {}
     return Limits(

@@ -46,10 +46,11 @@ def load(group_id: int, *, everyone: bool = False, guests: Sequence[Row] = ()) -
     return _snapshot(group_id, waiting, read_rooms(group_id, now), now, everyone=everyone, guests=guests)
 
 
-def load_few(group_id: int) -> Snapshot | None:
+def load_few(group_id: int, *, lock: bool = False) -> Snapshot | None:
     """Read a short queue with only those nodes that it may get; None when it is long, or nobody keeps the rooms.
 
     A plan in which all of it starts is the plan of `load`; else its reasons do not count, and `load` is needed.
+    `lock`: nobody changes what its limits count before the caller's transaction is over.
     """
     waiting = _waiting(group_id, FEW + 1)
     devices = sum(row.devices for row in waiting)
@@ -57,7 +58,7 @@ def load_few(group_id: int) -> Snapshot | None:
         return None
     now = db_now()
     rooms = fitting_rooms(group_id, now, devices)
-    return None if rooms is None else _snapshot(group_id, waiting, rooms, now)
+    return None if rooms is None else _snapshot(group_id, waiting, rooms, now, lock=lock)
 
 
 def _snapshot(
@@ -68,6 +69,7 @@ def _snapshot(
     *,
     everyone: bool = False,
     guests: Sequence[Row] = (),
+    lock: bool = False,
 ) -> Snapshot:
     group = BackendGroup.objects.get(pk=group_id)
     rules = rules_of(group)
@@ -85,7 +87,7 @@ def _snapshot(
         rules=rules,
         now_ms=to_ms(now),
         running=_running(group_id, rules, rows, everyone=everyone),
-        limits=read_limits(tokens),
+        limits=read_limits(tokens, lock=lock),
         spent=spent(tokens, now) if everyone or rules.policy is Policy.FAIR else {},
     )
 

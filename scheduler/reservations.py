@@ -9,10 +9,10 @@ from backends.choices import DeviceStatus
 from backends.models import Device
 from backends.services.devices import move_devices
 from moreh_cloud.lib.clock import db_now
-from scheduler.apply import Lease
 from scheduler.choices import HOLDING
 from scheduler.errors import NotEnoughDevices
 from scheduler.grants import Grant, Waiting, begin_jobs
+from scheduler.lease import Lease
 from scheduler.load import load
 from scheduler.models import WAITING, Allocation, Job
 from scheduler.policy.plan import plan

@@ -1,12 +1,15 @@
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeGuard
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
 from moreh_cloud.lib.clock import db_now
-from scheduler.apply import Lease, apply
+from scheduler.apply import apply
 from scheduler.errors import LeaseLost
+from scheduler.lease import Lease
 from scheduler.load import load, load_few
 from scheduler.models import Queue
 from scheduler.policy.plan import plan
@@ -33,27 +36,41 @@ def tick(group_id: int) -> None:
         raise
 
 
-def decide(group_id: int) -> tuple[Snapshot, list[Decision]]:
+def decide(group_id: int) -> tuple[Snapshot, Sequence[Decision]]:
     """Plan a queue as it is now; a short one that all finds room is planned without a look at every node."""
     if few := load_few(group_id):
         decisions = plan(few)
-        if all(isinstance(decision, Placed) for decision in decisions):
+        if all_start(decisions):
             return few, decisions
     snapshot = load(group_id)
     return snapshot, plan(snapshot)
 
 
+def all_start(decisions: Iterable[Decision]) -> TypeGuard[Sequence[Placed]]:
+    """Tell whether nobody is left waiting."""
+    return all(isinstance(decision, Placed) for decision in decisions)
+
+
 def acquire(group_id: int) -> Lease | None:
     """Take the lease of a group's queue under a new epoch, or leave word that another look is wanted."""
-    Queue.objects.get_or_create(pk=group_id)
     with transaction.atomic():
-        queue = Queue.objects.select_for_update().get(pk=group_id)
+        queue = _locked(group_id)
         now = db_now()
-        if queue.lease_until and queue.lease_until > now:
+        if is_taken(queue, now):
             Queue.objects.filter(pk=group_id).update(wanted=True)
             return None
         _take(group_id, now)
         return Lease(group_id, queue.epoch + 1)
+
+
+def is_taken(queue: Queue, now: datetime) -> bool:
+    """Tell whether somebody has the lease."""
+    return queue.lease_until is not None and queue.lease_until > now
+
+
+def _locked(group_id: int) -> Queue:
+    rows = Queue.objects.select_for_update()
+    return rows.filter(pk=group_id).first() or rows.get_or_create(pk=group_id)[0]
 
 
 def _take(group_id: int, now: datetime) -> None:

@@ -22,10 +22,11 @@ def ring_on_commit(task: Task[..., object], **ids: int) -> None:
 
 def ring_once_on_commit(task: Task[..., object], **ids: int) -> None:
     """Wake a worker after commit unless the same bell has been rung and not been heard yet: many hints, one look."""
-    transaction.on_commit(partial(_ring_once, task, ids))
+    transaction.on_commit(partial(ring_once, task, **ids))
 
 
-def _ring_once(task: Task[..., object], ids: dict[str, int]) -> None:
+def ring_once(task: Task[..., object], **ids: int) -> None:
+    """Wake a worker now, unless the same bell has been rung and not been heard yet."""
     try:
         if not _redis().set(_bell(task, ids), 1, nx=True, px=UNHEARD_MS):
             return

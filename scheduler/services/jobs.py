@@ -21,7 +21,7 @@ from scheduler.errors import JobFinished, JobNotWaiting
 from scheduler.models import WAITING, Allocation, Job, Worker
 from scheduler.queries import OPEN, billed_as
 from scheduler.sharing import add_use
-from scheduler.signals import queue_changed
+from scheduler.signals import job_accepted, queue_changed
 from scheduler.telling import LAST_TURN
 from sda.models import Sda
 from sda.queries import backend_group_of, get_sda
@@ -85,7 +85,7 @@ def submit_job(token: Token, ask: Ask, *, actor: Actor) -> Job:
         devices=job.num_devices,
         pid=ask.pid,
     )
-    queue_changed.send(Job, group_id=job.group_id)
+    job_accepted.send(Job, group_id=job.group_id)
     return job
 
 

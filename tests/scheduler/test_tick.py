@@ -11,9 +11,10 @@ from backends.models import Agent, BackendGroup, Device, ManagerPresence
 from backends.services.groups import create_backend_group, update_backend_group
 from backends.services.nodes import set_backend_status
 from moreh_cloud.lib.clock import db_now
-from scheduler.apply import Lease, apply
+from scheduler.apply import apply
 from scheduler.choices import Cause, JobStatus
 from scheduler.errors import LeaseLost
+from scheduler.lease import Lease
 from scheduler.load import load
 from scheduler.models import Allocation, Job, Queue
 from scheduler.policy.plan import plan

@@ -1,0 +1,97 @@
+"""A large batch begins in two transactions side by side, and its rows are those of one job after the other."""
+
+from typing import Any
+
+import pytest
+
+from backends.choices import DeviceStatus
+from backends.models import Agent, Backend, Bmc, Device
+from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
+from scheduler import claim
+from scheduler.apply import apply
+from scheduler.choices import JobStatus
+from scheduler.errors import LeaseLost
+from scheduler.lease import Lease
+from scheduler.load import load
+from scheduler.models import Allocation, Job, Queue, Worker
+from scheduler.policy.plan import plan
+from scheduler.policy.reasons import Decision, Placed
+from scheduler.policy.snapshot import Snapshot
+from scheduler.reconcile import reconcile
+from scheduler.tick import acquire
+from tests import make
+
+GROUP = 0
+NODES = 60  # of 8 devices
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.only_postgresql]
+
+
+def _nodes() -> None:
+    made = Backend.objects.bulk_create(
+        Backend(name=f"n{i}", ip="10.0.0.1", group_id=GROUP, key_digest=f"{i:064}") for i in range(NODES)
+    )
+    Bmc.objects.bulk_create(Bmc(backend=node, ip="10.0.0.1") for node in made)
+    Agent.objects.bulk_create(Agent(backend=node, last_seen=db_now()) for node in made)
+    Device.objects.bulk_create(
+        Device(backend=node, index=i, status=DeviceStatus.IDLE, why="") for node in made for i in range(8)
+    )
+
+
+def _jobs(count: int, devices: int = 1, **fields: Any) -> None:
+    accelerator = make.sda(devices, max_duplicates=0)
+    now = db_now()
+    common = {"token": accelerator.token, "sda": accelerator, "group_id": GROUP, "num_devices": devices, **fields}
+    asked = {"client_seen_at": now, "requested_at": now}
+    Job.objects.bulk_create(Job(request_id=str(i), **common, **asked) for i in range(count))
+
+
+def _decided() -> tuple[Lease, Snapshot, list[Decision]]:
+    lease = acquire(GROUP)
+    assert lease is not None
+    snapshot = load(GROUP)
+    decisions = plan(snapshot)
+    assert all(isinstance(decision, Placed) for decision in decisions)
+    return lease, snapshot, decisions
+
+
+def _started() -> int:
+    return Job.objects.filter(status=JobStatus.SUBMITTED).count()
+
+
+def test_every_job_of_both_halves_and_between_them_begins_once() -> None:
+    _nodes()
+    _jobs(2, 12, priority=1)  # a node and a half each
+    _jobs(claim.LARGE + 40)
+    apply(*_decided())
+    assert _started() == claim.LARGE + 42
+    assert Allocation.objects.filter(ended_at=None).count() == claim.LARGE + 40 + 24
+    assert Allocation.objects.values("device").distinct().count() == claim.LARGE + 64
+    assert Worker.objects.count() == claim.LARGE + 40 + 4
+    assert Event.objects.filter(action="SUBMIT_JOB").values("subject").distinct().count() == claim.LARGE + 42
+    assert reconcile() == []
+
+
+def test_what_has_changed_in_one_half_leaves_the_other_alone() -> None:
+    _nodes()
+    _jobs(claim.LARGE + 40)
+    lease, snapshot, decisions = _decided()
+    where = {one.request_id: one.devices[0][0] for one in decisions if isinstance(one, Placed)}
+    gone = max(where.values())
+    Device.objects.filter(backend=gone).update(status=DeviceStatus.BUSY)
+    apply(lease, snapshot, decisions)
+    waiting = Job.objects.filter(status=JobStatus.WAITING).order_by("pk").values_list("pk", flat=True)
+    assert list(waiting) == sorted(job for job, node in where.items() if node == gone)
+    assert _started() == claim.LARGE + 40 - len(waiting)
+    assert Allocation.objects.values("device").distinct().count() == _started() == Allocation.objects.count()
+
+
+def test_a_batch_beside_writes_nothing_under_an_epoch_that_is_over() -> None:
+    _nodes()
+    _jobs(3)
+    lease, _snapshot, decisions = _decided()
+    late = Lease(GROUP, lease.epoch - 1)
+    placed = [one for one in decisions if isinstance(one, Placed)]
+    with pytest.raises(LeaseLost):
+        claim._begin_beside(late, placed)
+    assert (_started(), Queue.objects.get().epoch) == (0, lease.epoch)
