@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from backends.models import BackendGroup
 from backends.rooms import Room, fitting_rooms, read_rooms
-from moreh_cloud.lib.clock import db_now, to_ms
+from moreh_cloud.lib.clock import Milliseconds, db_now, to_ms
 from scheduler.choices import HOLDING
 from scheduler.limits import read_limits
 from scheduler.models import WAITING, Job
@@ -30,7 +30,7 @@ class Row(NamedTuple):
     sda: int
     devices: int
     priority: int
-    requested_at: datetime
+    requested_ms: int
     time_limit: timedelta | None
     max_duplicates: int
 
@@ -106,7 +106,7 @@ def rules_of(group: BackendGroup) -> Rules:
 def request_of(row: Row) -> Request:
     """Give a waiting job in the policy's terms."""
     limit_ms = None if row.time_limit is None else row.time_limit // MS
-    return Request(row.pk, row.token, row.sda, row.devices, row.priority, to_ms(row.requested_at), limit_ms)
+    return Request(row.pk, row.token, row.sda, row.devices, row.priority, row.requested_ms, limit_ms)
 
 
 def _waiting(group_id: int, most: int | None = None) -> list[Row]:
@@ -117,7 +117,7 @@ def _waiting(group_id: int, most: int | None = None) -> list[Row]:
         "sda_id",
         "num_devices",
         "priority",
-        "requested_at",
+        Milliseconds("requested_at"),
         "time_limit",
         "token__max_duplicates",
     )

@@ -109,7 +109,6 @@ class Job(models.Model):
             ),
             models.Index(fields=["submitted_at"], condition=Q(status__in=HOLDING), name="job_holding"),
             models.Index(fields=["leaves_at"], condition=Q(leaves_at__isnull=False), name="job_leaving"),
-            models.Index(fields=["client_seen_at"], condition=Q(status__in=LIVE), name="job_client_seen"),
             models.Index(fields=["sda"], condition=Q(status__in=LIVE), name="job_live_sda"),
             models.Index(fields=["token", "-id"], name="job_token"),
             models.Index(

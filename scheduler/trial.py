@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from moreh_cloud.lib.clock import db_now
+from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import LIVE
 from scheduler.load import Row, load, request_of
 from scheduler.models import Job
@@ -81,8 +81,8 @@ def _row(trial: Trial) -> Row:
     token, sda = trial.token, trial.sda
     priority = token.priority if trial.priority is None else trial.priority
     slots = token.max_duplicates if sda else 0
-    at = db_now()
-    return Row(GUEST, token.pk, sda.pk if sda else 0, trial.devices, priority, at, trial.time_limit, slots)
+    at_ms = to_ms(db_now())
+    return Row(GUEST, token.pk, sda.pk if sda else 0, trial.devices, priority, at_ms, trial.time_limit, slots)
 
 
 def _decide(world: Snapshot) -> tuple[int, Waits | None]:
