@@ -30,28 +30,32 @@ FITTING = """
     FROM generate_series(1, 32) AS wanted (free) CROSS JOIN generate_series(wanted.free, 32) AS whole (size)
     CROSS JOIN LATERAL (
         SELECT room.backend_id, room.idle, room.size, 0, true FROM backends_room AS room
-        WHERE room.free > 0 AND (room.free, room.size) >= (wanted.free, whole.size)
-            AND (room.free, room.size) <= (wanted.free, whole.size) AND EXISTS (
+        WHERE room.free > 0 AND (room.group_id, room.free, room.size) >= (%(group)s, wanted.free, whole.size)
+            AND (room.group_id, room.free, room.size) <= (%(group)s, wanted.free, whole.size) AND EXISTS (
             SELECT FROM backends_backend AS backend JOIN backends_agent AS agent ON agent.backend_id = backend.id
-            WHERE backend.id = room.backend_id AND backend.group_id = %(group)s AND backend.deleted_at IS NULL
+            WHERE backend.id = room.backend_id AND backend.deleted_at IS NULL
                 AND backend.status = 'ACTIVE' AND agent.last_seen >= %(heard_from)s
             OFFSET 0
         )
-        ORDER BY room.free, room.size, room.backend_id LIMIT %(most)s
+        ORDER BY room.group_id, room.free, room.size, room.backend_id LIMIT %(most)s
     ) AS room
 """
 WRONG = """
     SELECT backend_id FROM backends_room AS room FULL JOIN (
-        SELECT backend_id, bit_or(backends_idle(device)) AS idle, count(*) AS size
-        FROM backends_device AS device GROUP BY backend_id
+        SELECT backend_id, group_id, bit_or(backends_idle(device)) AS idle, count(*) AS size
+        FROM backends_device AS device JOIN backends_backend AS backend ON backend.id = backend_id GROUP BY 1, 2
     ) AS found USING (backend_id)
     WHERE coalesce(room.idle, 0) <> coalesce(found.idle, 0) OR coalesce(room.size, 0) <> coalesce(found.size, 0)
+        OR room.group_id <> found.group_id
 """
-LOCK = "SELECT idle, size FROM backends_room WHERE backend_id = %s FOR UPDATE"
+LOCK = "SELECT group_id, idle, size FROM backends_room WHERE backend_id = %s FOR UPDATE"
 RECOUNT = """
-    INSERT INTO backends_room AS room (backend_id, idle, size)
-    SELECT %s, coalesce(bit_or(backends_idle(device)), 0), count(*) FROM backends_device AS device WHERE backend_id = %s
-    ON CONFLICT (backend_id) DO UPDATE SET idle = excluded.idle, size = excluded.size RETURNING idle, size
+    INSERT INTO backends_room AS room (backend_id, group_id, idle, size)
+    SELECT backend.id, backend.group_id, coalesce(bit_or(backends_idle(device)), 0), count(device.id)
+    FROM backends_backend AS backend LEFT JOIN backends_device AS device ON device.backend_id = backend.id
+    WHERE backend.id = %s GROUP BY backend.id
+    ON CONFLICT (backend_id) DO UPDATE SET group_id = excluded.group_id, idle = excluded.idle, size = excluded.size
+    RETURNING group_id, idle, size
 """
 
 
@@ -106,15 +110,15 @@ def wrong_rooms() -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def recount_room(backend_id: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Keep what the devices of a node say; give mask and size as they were kept, and as they are.
+def recount_room(backend_id: int) -> tuple[tuple[int, int, int] | None, tuple[int, int, int]]:
+    """Keep what the devices of a node say; give group, mask and size as they were kept, if they were, and as they are.
 
     Changes in flight wait for the lock, and then change what is counted here.
     """
     with connection.cursor() as cursor:
         cursor.execute(LOCK, [backend_id])
-        kept = cursor.fetchone() or (0, 0)
-        cursor.execute(RECOUNT, [backend_id, backend_id])
+        kept = cursor.fetchone()
+        cursor.execute(RECOUNT, [backend_id])
         return kept, cursor.fetchone()
 
 

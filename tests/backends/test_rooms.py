@@ -2,13 +2,16 @@
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Agent, Backend, Device
-from backends.rooms import FITTING, Room, fitting_rooms, read_rooms
+from backends.rooms import FITTING, Room, fitting_rooms, read_rooms, wrong_rooms
+from backends.services.groups import create_backend_group, move_backend
 from backends.services.nodes import add_devices
 from moreh_cloud.lib.clock import db_now
 from scheduler.load import load, load_few
@@ -140,6 +143,41 @@ def test_the_first_nodes_are_found_by_the_index() -> None:
     assert "Index Scan using room_free" in plan_of
     assert "backends_room_pkey" not in plan_of
     assert "Sort" not in plan_of
+
+
+@pytest.mark.only_postgresql
+def test_a_group_finds_its_own_nodes_and_no_others() -> None:
+    other = create_backend_group(name="other", actor=make.ACTOR)
+    here, moved = make.ready_backend(2), make.ready_backend(2)
+    there = make.ready_backend(2, group=other)
+    assert _found(0) == [here.pk, moved.pk]
+    move_backend(moved, other, actor=make.ACTOR)
+    assert (_found(0), _found(other.pk)) == ([here.pk], [moved.pk, there.pk])
+    assert wrong_rooms() == []
+
+
+def _found(group_id: int) -> list[int]:
+    return sorted(room.backend_id for room in fitting_rooms(group_id, db_now(), 8) or [])
+
+
+@pytest.mark.only_postgresql
+def test_the_nodes_of_others_are_not_even_looked_at() -> None:
+    other = create_backend_group(name="other", actor=make.ACTOR)
+    for _ in range(30):
+        make.ready_backend(2, group=other)
+    make.ready_backend(2)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE backends_room")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        asked: dict[str, Any] = {"group": 0, "heard_from": db_now() - timedelta(hours=1), "most": 1}
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {FITTING}", asked)
+        nodes = _parts(cursor.fetchone()[0][0]["Plan"])
+    (scan,) = [node for node in nodes if node.get("Index Name") == "room_free"]
+    assert scan.get("Rows Removed by Filter", 0) == 0
+
+
+def _parts(plan_of: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan_of, *(part for child in plan_of.get("Plans", ()) for part in _parts(child))]
 
 
 def test_a_queue_that_does_not_all_fit_is_told_why_with_all_of_the_group_in_view() -> None:

@@ -406,11 +406,14 @@ def test_a_stale_turn_is_mended_by_the_next_tick(world: World) -> None:
 
 @pytest.mark.only_postgresql
 def test_a_room_that_is_not_what_the_devices_say_is_counted_again(world: World) -> None:
-    _on(world, "UPDATE backends_room SET idle = 7, size = 4 WHERE backend_id = {node}")
+    _on(world, "UPDATE backends_room SET idle = 7, size = 4, group_id = 5 WHERE backend_id = {node}")
     _on(world, "DELETE FROM backends_room WHERE backend_id = {rest}")
     said = [
-        (f"backend/{world.rest.pk}", "kept as 0 of 0 devices free (mask 0), has 0 of 3 devices free (mask 0)"),
-        (f"backend/{world.node.pk}", "kept as 3 of 4 devices free (mask 7), has 1 of 3 devices free (mask 4)"),
+        (f"backend/{world.rest.pk}", "kept as nothing, has 0 of 3 devices free (mask 0) for group 0"),
+        (
+            f"backend/{world.node.pk}",
+            "kept as 3 of 4 devices free (mask 7) for group 5, has 1 of 3 devices free (mask 4) for group 0",
+        ),
     ]
     assert reconcile() == [Finding(*one) for one in said]
     assert _said() == said
