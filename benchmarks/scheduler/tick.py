@@ -41,13 +41,13 @@ def measure(nodes: int, starting: int, waiting: int) -> dict[str, Any]:
 
 
 def _warm() -> None:
-    """Tick once in another group."""
+    """Tick once in another group, with a large batch, which takes a second connection."""
     from backends.models import BackendGroup
     from scheduler.tick import tick
 
     other = BackendGroup.objects.create(name="before", index=1)
-    add_nodes(10, other.pk)
-    add_jobs(10, other.pk)
+    add_nodes(60, other.pk)
+    add_jobs(480, other.pk)
     tick(other.pk)
 
 
