@@ -1,8 +1,8 @@
 """From a request to its devices: `python -m benchmarks.scheduler.latency NODES ELSEWHERE [SAMPLES]`.
 
 A job is asked for through the service that the gRPC door calls, one at a time, on free devices, while ELSEWHERE jobs
-wait in another group and a Celery worker as delivered hears the bells. Prints one line of JSON: milliseconds until it is
-SUBMITTED.
+wait in another group and a Celery worker as delivered hears the bells. Prints one line of JSON: milliseconds until it
+is SUBMITTED.
 """
 
 import json
