@@ -141,6 +141,7 @@ def test_the_first_nodes_are_found_by_the_index() -> None:
         cursor.execute(f"EXPLAIN {FITTING}", {"group": 0, "heard_from": db_now(), "most": 1})
         plan_of = "\n".join(line for (line,) in cursor.fetchall())
     assert "Index Scan using room_free" in plan_of
+    assert "Index Cond: ((group_id = 0) AND (ROW(free, size) >= " in plan_of
     assert "backends_room_pkey" not in plan_of
     assert "Sort" not in plan_of
 
