@@ -1,10 +1,14 @@
 """The main job, end to end through the services: rows, events and allocations, exactly."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from backends.choices import DeviceStatus
 from backends.models import Device
 from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from scheduler.choices import Cause, JobStatus, WorkerState
 from scheduler.errors import JobFinished, JobNotWaiting
@@ -19,9 +23,13 @@ from scheduler.services.jobs import (
     set_job_priority,
     submit_job,
 )
+from scheduler.services.sdas import delete_sda
+from scheduler.services.stops import stop_tokens
 from scheduler.services.workers import take_result
 from scheduler.tick import tick
+from sda.queries import get_sda
 from tests import make
+from tokens.errors import BudgetSpent
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +88,63 @@ def test_a_request_id_is_needed(request_id: str) -> None:
         submit_job(accelerator.token, Ask(request_id=request_id), actor=make.ACTOR)
     assert caught.value.details == {"parameter": "request_id"}
     assert not Job.objects.exists()
+
+
+def test_the_same_request_id_gives_the_same_job_to_a_stopped_token_too() -> None:
+    accelerator = make.sda()
+    first = make.job(accelerator, request_id="r-1")
+    why = {"kind": "MONEY", "limit": "1", "spent": "1", "unit": "KRW"}
+    assert stop_tokens({accelerator.token_id: why}, actor=make.ACTOR) == [accelerator.token_id]
+    accelerator.token.refresh_from_db()
+    assert make.job(accelerator, request_id="r-1").pk == first.pk
+    with pytest.raises(BudgetSpent):
+        make.job(accelerator, request_id="r-2")
+
+
+LIMITS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "the largest pid": ({"pid": 2**31 - 1}, None),
+    "a pid that is too large": ({"pid": 2**31}, "pid"),
+    "a pid below zero": ({"pid": -1}, "pid"),
+    "the shortest time limit": ({"time_limit": timedelta(seconds=1)}, None),
+    "a shorter one": ({"time_limit": timedelta(milliseconds=999)}, "time_limit"),
+    "the longest time limit": ({"time_limit": timedelta(days=3650)}, None),
+    "a longer one": ({"time_limit": timedelta(days=3650, milliseconds=1)}, "time_limit"),
+    "the longest request id": ({"request_id": "x" * 64}, None),
+    "a text with NUL": ({"process_name": "a\0b"}, "process_name"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_what_a_client_says_is_taken_up_to_its_limits(case: str) -> None:
+    ask, refused = LIMITS[case]
+    accelerator = make.sda()
+    if refused is None:
+        assert make.job(accelerator, **ask).status == JobStatus.WAITING
+        return
+    with pytest.raises(InvalidParameter) as caught:
+        make.job(accelerator, **ask)
+    assert (caught.value.details, Job.objects.count()) == ({"parameter": refused}, 0)
+
+
+def test_a_job_of_an_sda_that_was_deleted_meanwhile_is_not_found() -> None:
+    accelerator = make.sda()
+    stale = get_sda(accelerator.token, accelerator.pk)
+    delete_sda(accelerator, actor=make.ACTOR)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scheduler.services.jobs.get_sda", lambda _token, _sda_id: stale)
+        with pytest.raises(NotFound):
+            make.job(accelerator)
+    assert not Job.objects.exists()
+
+
+def test_a_job_that_is_over_waits_for_nothing_and_is_under_no_notice() -> None:
+    make.ready_backend(1)
+    waiting = make.job(num_devices=2)
+    tick(waiting.group_id)
+    Job.objects.filter(pk=waiting.pk).update(leaves_at=db_now())
+    assert Job.objects.get().pending_reason == "NEVER_FITS"
+    cancel_job(waiting, cause=Cause.BY_USER, actor=make.ACTOR)
+    assert Job.objects.values_list("status", "pending_reason", "leaves_at").get() == ("CANCELED", "", None)
 
 
 def test_an_sda_of_another_token_is_not_found() -> None:
