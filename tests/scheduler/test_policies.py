@@ -1,14 +1,16 @@
 """Policies, limits, time limits and preemption, from rows to rows."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from math import log
 from typing import Any
 
 import pytest
 
-from backends.choices import DeviceStatus, SchedulingPolicy
-from backends.models import BackendGroup
+from backends.choices import BackendStatus, DeviceStatus, SchedulingPolicy
+from backends.models import Agent, Backend, BackendGroup, ManagerPresence
 from backends.services.groups import create_backend_group, update_backend_group
+from backends.services.nodes import set_backend_status
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import InvalidParameter
@@ -83,6 +85,28 @@ def test_backfill_with_time_limits_lets_only_those_pass_who_are_over_in_time() -
         ("WAITING", Reason.BLOCKED_BY_HEAD),
         ("SUBMITTED", ""),
     ]
+
+
+AWAY: dict[str, Callable[[Backend], object]] = {
+    "a full node": lambda node: node,
+    "a silent node": lambda node: Agent.objects.filter(pk=node.pk).update(last_seen=db_now() - timedelta(minutes=1)),
+    "a node that is shut down": lambda node: set_backend_status(node, BackendStatus.SHUTDOWN, actor=make.ACTOR),
+}
+
+
+@pytest.mark.parametrize("case", AWAY)
+def test_a_head_that_needs_one_node_waits_beside_a_job_with_a_time_limit_on(case: str) -> None:
+    rule(policy="backfill", combine=False, guard_s=10_000)
+    away = make.ready_backend(2)
+    run(make.job(num_devices=2, time_limit=timedelta(seconds=100)))
+    make.ready_backend(3)
+    run(make.job(num_devices=1))
+    ManagerPresence.objects.update(since=db_now() - timedelta(hours=1))
+    AWAY[case](away)
+    head, small = make.job(num_devices=3), make.job()
+    tick(head.group_id)
+    assert told(head) == ("WAITING", Reason.NOT_ENOUGH_DEVICES, 3, 2)
+    assert told(small)[0] == JobStatus.SUBMITTED
 
 
 def test_a_job_past_its_time_limit_fails_and_says_so() -> None:
