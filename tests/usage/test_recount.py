@@ -13,6 +13,8 @@ from tests import make
 from usage.calendar import HOUR
 from usage.models import ClosedDay, ClosedHour, ClosedMonth, UsageHour
 from usage.proof import prove
+from usage.rollups.grains import HOURS
+from usage.rollups.periods import clear
 from usage.services import close_hours, recount_hours, roll_up, settled_until
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +123,17 @@ def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
     assert (event["deviceMsBefore"], event["deviceMs"]) == told
     roll_up()
     assert Event.objects.filter(action="CORRECT_USAGE").count() == 1
+
+
+def test_older_closed_hours_are_looked_at_again_as_often_as_an_hour_is_closed() -> None:
+    start = settled_until() - 60 * HOUR
+    _hold(start, start + 51 * HOUR)
+    roll_up()
+    last = settled_until() - HOUR
+    Allocation.objects.update(ended_at=start + 50 * HOUR)
+    roll_up()
+    assert not Event.objects.filter(action="CORRECT_USAGE").exists()  # ten hours ago: not at every beat
+    clear(HOURS, last, last + HOUR)
+    roll_up()
+    assert Event.objects.filter(action="CORRECT_USAGE").count() == 1
+    assert prove().differences == []
