@@ -229,6 +229,20 @@ def test_a_device_that_cannot_be_cleaned_is_quarantined_and_never_idle() -> None
     assert "not clean" in Alert.objects.get().content
 
 
+def test_an_order_speaks_only_of_the_devices_that_it_cleans() -> None:
+    node = make.ready_backend(2)
+    jobs = [make.running_job(node), make.running_job(node)]
+    for job in jobs:
+        finish_job(job, exit_code=0, actor=make.ACTOR)
+        make.answer(node, "STOP")
+    first, second = make.orders(node)
+    workers.take_result(node, first.pk, ok=False, error="stuck")
+    assert make.statuses(node) == ["SHUTDOWN", "CLEANING"]
+    assert [row.clean_at is None for row in Allocation.objects.order_by("device__index")] == [False, True]
+    workers.take_result(node, second.pk, ok=True)
+    assert make.statuses(node) == ["SHUTDOWN", "IDLE"]
+
+
 def test_an_old_clean_order_does_not_free_a_device_that_was_used_again() -> None:
     node = make.backend(1)
     make.hello(node, 1)
@@ -316,6 +330,10 @@ def test_adr_20_a_node_seen_off_after_its_agent_last_spoke_is_powered_off() -> N
     job = make.running_job(node)
     Bmc.objects.filter(backend=node).update(status=PowerStatus.OFF, checked_at=db_now() - timedelta(seconds=1))
     sweep()
+    job.refresh_from_db()
+    assert job.status == JobStatus.RUNNING
+    Bmc.objects.filter(backend=node).update(checked_at=Agent.objects.get(pk=node.pk).last_seen)
+    workers.power_down_backend(node.pk)
     job.refresh_from_db()
     assert job.status == JobStatus.RUNNING
     Bmc.objects.filter(backend=node).update(checked_at=db_now() + timedelta(seconds=1))

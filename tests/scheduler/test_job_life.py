@@ -15,9 +15,11 @@ from scheduler.errors import JobFinished, JobNotWaiting
 from scheduler.models import Allocation, Job, Worker
 from scheduler.services.jobs import (
     Ask,
+    SignOfLife,
     cancel_job,
     end_job,
     finish_job,
+    note_signs_of_life,
     resume_job,
     resume_key,
     set_job_priority,
@@ -245,6 +247,28 @@ def test_a_client_resumes_with_its_key_and_only_with_it() -> None:
         resume_job(job.token, job.pk, "wrong")
     with pytest.raises(NotFound):
         resume_job(make.token(), job.pk, resume_key(job))
+
+
+def test_who_comes_back_is_alive() -> None:
+    job = make.job()
+    Job.objects.filter(pk=job.pk).update(client_seen_at="2020-01-01 00:00:00+00")
+    before = db_now()
+    resume_job(job.token, job.pk, resume_key(job))
+    assert Job.objects.get().client_seen_at >= before
+
+
+def test_the_latest_sign_of_life_is_kept_of_live_jobs_and_no_pid_changes_none() -> None:
+    live, over = make.job(pid=7), make.job(pid=8)
+    end_job(over.pk, JobStatus.CANCELED, actor=make.ACTOR)
+    before = db_now()
+    signs = [SignOfLife(live.pk, 1, 1.0, 9), SignOfLife(live.pk, 2, 50.5), SignOfLife(over.pk, 3, 99.0, 9)]
+    note_signs_of_life(signs)
+    stored = Job.objects.order_by("pk").values_list("pk", "used_memory", "utilization", "pid")
+    assert list(stored) == [(live.pk, 2, 50.5, 7), (over.pk, 0, 0.0, 8)]
+    assert [job.client_seen_at >= before for job in Job.objects.order_by("pk")] == [True, False]
+    note_signs_of_life([SignOfLife(live.pk, 4, 60.0, 9)])
+    assert Job.objects.get(pk=live.pk).pid == 9
+    note_signs_of_life([])
 
 
 def test_a_drained_device_leaves_when_its_job_has_ended_and_it_is_clean() -> None:

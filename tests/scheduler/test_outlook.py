@@ -140,6 +140,7 @@ def test_what_was_told_stays_as_long_as_it_is_about_right(case: str) -> None:
 
 def test_after_a_long_look_ahead_the_next_one_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scheduler.outlook.FRESH_S", 0)
+    monkeypatch.setattr("scheduler.outlook.REST", 0)
     look_ahead(0)
     assert cache.get("outlook:0:turn") is None
     monkeypatch.setattr("scheduler.outlook.REST", 100_000)

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.policy.guard import Hold, hold_for
 from scheduler.policy.placement import FreeDevices
-from scheduler.policy.plan import plan
+from scheduler.policy.plan import plan, starts
 from scheduler.policy.reasons import Placed, Reason, Waits
 from scheduler.policy.snapshot import Limit, Limits, Node, Policy, Request, Rules, Running, Snapshot
 
@@ -169,8 +169,16 @@ def test_who_passes_on_what_is_held_leaves_the_hold_to_the_next() -> None:
 
 def test_combine_off_who_fits_only_together_with_what_is_held_stays_behind() -> None:
     snapshot = world(Node(1, 0b11111, 8), combine=False, running=(runs(7, NOW + 50, (1, 0b1100000)),))
-    assert decided(snapshot, request(1, 6), request(2, 4), request(3, 6)) == [
+    assert decided(snapshot, request(1, 6), request(2, 5), request(3, 6)) == [
         Waits(1, SHORT, 6, 5),
-        Waits(2, BEHIND, 4, 1, 1),
+        Waits(2, BEHIND, 5, 1, 1),
         Waits(3, SHORT, 6, 1),
     ]
+
+
+def test_without_reasons_too_the_short_ones_pass_on_what_is_held() -> None:
+    snapshot = world(ONE, running=(runs(7, NOW + 50, (1, 0b1000)),))
+    queue = (request(1, 4), request(2, 1, limit=51), request(3, 2, limit=50))
+    free = FreeDevices(snapshot.nodes)
+    assert list(starts(replace(snapshot, queue=queue), free)) == [Placed(3, ((1, 0b11),))]
+    assert free.on(1) == 0b100  # what was held is given back, what was placed is not
