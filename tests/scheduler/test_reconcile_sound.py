@@ -86,6 +86,14 @@ def _stuck(world: World) -> None:
     assert make.answer(world.one, "STOP", ok=False, error="stuck") == 1
 
 
+def _with_a_stranger(world: World) -> None:
+    """Let a job have ended whose agent comes back without its worker, and with one that nobody knows."""
+    finish_job(world.job, exit_code=0, actor=make.ACTOR)
+    make.hello(world.one, 2, boot=2, running={999: [0]})
+    assert Worker.objects.get(job=world.job, backend=world.one).state == "GONE"
+    assert Device.objects.filter(backend=world.one, status=DeviceStatus.CLEANING, cleaner=None).count() == 1
+
+
 def _kept_out(world: World) -> None:
     set_device_status(world.rest, DeviceStatus.BUSY, index=0, actor=make.ACTOR)
     finish_job(world.guest, exit_code=0, actor=make.ACTOR)
@@ -97,7 +105,7 @@ SOUND: dict[str, Callable[[World], object]] = {
     "jobs run over nodes and on a reservation": lambda _world: None,
     "a job has ended and its agents have not answered": lambda w: finish_job(w.job, exit_code=0, actor=make.ACTOR),
     "a STOP that its agent could not carry out": _stuck,
-    "a worker that nobody knows is being stopped": lambda _w: make.hello(make.backend(2), 2, running={999: [1]}),
+    "a worker that nobody knows is being stopped": _with_a_stranger,
     "a device drains under its job": lambda w: set_device_status(w.one, DeviceStatus.SHUTDOWN, actor=make.ACTOR),
     "an operator keeps a device of a reservation out": _kept_out,
     "a tick is under way": lambda _w: Queue.objects.update(lease_until=db_now() + settings.MOREH_TICK_LEASE),
@@ -226,6 +234,12 @@ def _numbers(world: World) -> dict[str, Any]:
         "owner": world.sda.token_id,
         "now": f"'{db_now():%Y-%m-%d %H:%M:%S.%f}+00'",
     }
+
+
+def test_a_device_of_a_reservation_follows_the_job_on_it(world: World) -> None:
+    Device.objects.filter(backend=world.rest, index=0).update(status=DeviceStatus.IDLE)
+    reconcile()
+    assert make.statuses(world.rest) == ["PROCESSING", "PROCESSING"]
 
 
 def test_a_worker_that_was_told_something_else_than_to_start_has_not_been_told(world: World) -> None:

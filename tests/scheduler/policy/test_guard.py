@@ -182,3 +182,10 @@ def test_without_reasons_too_the_short_ones_pass_on_what_is_held() -> None:
     free = FreeDevices(snapshot.nodes)
     assert list(starts(replace(snapshot, queue=queue), free)) == [Placed(3, ((1, 0b11),))]
     assert free.on(1) == 0b100  # what was held is given back, what was placed is not
+
+
+def test_a_kept_index_has_again_what_was_held_when_the_plan_is_made() -> None:
+    snapshot = replace(world(ONE), queue=(request(1, 4, at=0), request(2, 1)))
+    free = FreeDevices(snapshot.nodes)
+    assert plan(snapshot, free) == [Waits(1, SHORT, 4, 3), Waits(2, BEHIND, 1, 0, 1)]
+    assert (free.total, free.on(1)) == (3, 0b111)
