@@ -10,7 +10,7 @@ from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from tests import make
-from usage.calendar import HOUR
+from usage.calendar import HOUR, Unit, floor
 from usage.models import ClosedDay, ClosedHour, ClosedMonth, UsageHour
 from usage.proof import prove
 from usage.rollups.grains import HOURS
@@ -95,6 +95,16 @@ def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> No
     days = list(ClosedDay.objects.order_by("day").values_list("day", "until"))
     assert [end for _start, end in days[:-1]] == [start for start, _end in days[1:]]
     assert (hours[0], prove().differences) == (early, [])
+    assert days[0][0] == floor(early, Unit.DAY, timezone.get_default_timezone())
+
+
+def test_hours_between_closed_ones_and_those_that_are_asked_for_are_counted_too() -> None:
+    start = settled_until() - 10 * HOUR
+    _hold(start, start + 10 * HOUR)
+    assert close_hours(start + 2 * HOUR) == 2
+    assert recount_hours(start + 5 * HOUR, start + 6 * HOUR, actor=make.ACTOR) == 4
+    hours = ClosedHour.objects.order_by("hour").values_list("hour", "device_ms")
+    assert list(hours) == [(start + number * HOUR, 3_600_000) for number in range(6)]
 
 
 LATE = {
