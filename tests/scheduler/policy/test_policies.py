@@ -86,6 +86,17 @@ CASES = {
         world({1: 0b111}, job(1, 1, token=1), job(2, 1, token=1), job(3, 1, at=9, token=2), rules=Rules(Policy.FAIR)),
         [Placed(1, ((1, 0b1),)), Placed(3, ((1, 0b10),)), Placed(2, ((1, 0b100),))],
     ),
+    "fair: a turn costs a token as much as it takes devices": (
+        world(
+            {1: F},
+            job(1, 3, token=1),
+            job(2, 1, token=1),
+            job(3, 1, at=9, token=2),
+            job(4, 1, at=9, token=2),
+            rules=Rules(Policy.FAIR),
+        ),
+        [Placed(1, ((1, 0b111),)), Placed(3, ((1, 0b1000),)), Placed(4, ((1, 0b10000),)), Placed(2, ((1, 0b100000),))],
+    ),
     "a job over its token's limit waits and blocks nobody": (
         world({1: F}, job(1, 3), job(2, 2), job(3, 1, token=2), limits=Limits({1: Limit(2, 4)})),
         [Waits(1, Reason.OVER_TOKEN_LIMIT, 5, 4), Placed(2, ((1, 0b11),)), Placed(3, ((1, 0b100),))],
