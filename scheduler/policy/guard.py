@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from scheduler.policy.placement import FreeDevices, pick
 from scheduler.policy.reasons import Placed
-from scheduler.policy.snapshot import Node, Request, Running, Snapshot
+from scheduler.policy.snapshot import Request, Snapshot
 
 Places = dict[int, int]
 """Masks of devices by node."""
+End = tuple[int, tuple[tuple[int, int], ...]]
+"""When a job must end, and the masks of devices, with their nodes, that come free then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def hold_for(
     could use.
     """
     ends = sorted(_ends(snapshot, placed), key=lambda end: end[0])
-    hold = _together(head, free, ends) if snapshot.combine else _on_one_node(head, snapshot.nodes, free, ends)
+    hold = (_together if snapshot.combine else _on_one_node)(head, free, ends)
     if hold:
         return hold
     guarded = snapshot.now_ms - head.requested_ms >= snapshot.rules.guard_ms
@@ -48,18 +50,24 @@ def _being_taken(snapshot: Snapshot) -> bool:
     return any(job.leaving for job in snapshot.running) or any(node.coming for node in snapshot.nodes)
 
 
-def _ends(snapshot: Snapshot, placed: Iterable[tuple[Request, Placed]]) -> Iterator[tuple[int, Running | Placed]]:
-    """Give when each job that holds devices must end, of those that must, the ones that start now included."""
-    yield from ((running.ends_ms, running) for running in snapshot.running if running.ends_ms is not None)
+def _ends(snapshot: Snapshot, placed: Iterable[tuple[Request, Placed]]) -> Iterator[End]:
+    """Give when each job that holds devices must end, of those that must, the ones that start now included.
+
+    What comes free on nodes that are not there, since they are silent or shut down, is of no use to anybody.
+    """
+    here = {node.id for node in snapshot.nodes}
+    for running in snapshot.running:
+        if running.ends_ms is not None:
+            yield running.ends_ms, tuple(place for place in running.devices if place[0] in here)
     for request, start in placed:
         if request.limit_ms is not None:
-            yield snapshot.now_ms + request.limit_ms, start
+            yield snapshot.now_ms + request.limit_ms, start.devices
 
 
-def _together(head: Request, free: FreeDevices, ends: list[tuple[int, Running | Placed]]) -> Hold | None:
+def _together(head: Request, free: FreeDevices, ends: list[End]) -> Hold | None:
     coming = 0
-    for at_ms, job in ends:
-        coming += sum(mask.bit_count() for _node, mask in job.devices)
+    for at_ms, devices in ends:
+        coming += sum(mask.bit_count() for _node, mask in devices)
         if free.total + coming >= head.devices:
             needed_now = max(0, head.devices - coming)
             return Hold(at_ms, _spot(free, needed_now))
@@ -74,16 +82,13 @@ def _spot(free: FreeDevices, count: int) -> Places:
     return spot
 
 
-def _on_one_node(
-    head: Request, nodes: Iterable[Node], free: FreeDevices, ends: list[tuple[int, Running | Placed]]
-) -> Hold | None:
-    large_enough = {node.id for node in nodes if node.size >= head.devices}
+def _on_one_node(head: Request, free: FreeDevices, ends: list[End]) -> Hold | None:
     coming: dict[int, int] = {}
-    for at_ms, job in ends:
-        for node, mask in job.devices:
+    for at_ms, devices in ends:
+        for node, mask in devices:
             coming[node] = coming.get(node, 0) + mask.bit_count()
             there = free.on(node)
-            if node in large_enough and there.bit_count() + coming[node] >= head.devices:
+            if there.bit_count() + coming[node] >= head.devices:
                 needed_now = max(0, head.devices - coming[node])
                 return Hold(at_ms, {node: pick(there, needed_now)} if needed_now else {})
     return None

@@ -1,6 +1,7 @@
 """Whose devices a job of higher priority may take."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from scheduler.policy.placement import FreeDevices
 from scheduler.policy.snapshot import Request, Running, Snapshot
@@ -22,10 +23,14 @@ def victims_of(head: Request, snapshot: Snapshot, free: FreeDevices) -> tuple[in
 
 
 def _takeable(head: Request, snapshot: Snapshot) -> Iterator[Running]:
+    """Give the jobs from which the head may take devices, with those on nodes that are there: others help nobody."""
     old_enough = snapshot.now_ms - snapshot.rules.min_run_ms
+    here = {node.id for node in snapshot.nodes}
     for job in snapshot.running:
         if job.priority < head.priority and not job.leaving and not job.fixed and job.started_ms <= old_enough:
-            yield job
+            devices = tuple(place for place in job.devices if place[0] in here)
+            if devices:
+                yield replace(job, devices=devices)
 
 
 def _returning(snapshot: Snapshot) -> dict[int, int]:

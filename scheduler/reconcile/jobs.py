@@ -34,8 +34,9 @@ def _holding() -> QuerySet[Job]:
 
 
 def _fail(job: Job, detail: str) -> str:
-    """End a job that cannot go on; what no worker has to leave first is cleaned at once."""
-    devices = list(Allocation.objects.filter(OPEN, job=job).values_list("device_id", flat=True))
+    """End a job that cannot go on; what no worker has to leave first, reserved or not, is cleaned at once."""
+    used = Allocation.objects.filter(Q(job=job) | Q(job=None, sda=job.sda_id), OPEN)
+    devices = list(used.values_list("device_id", flat=True))
     end_job(job.pk, JobStatus.FAILED, cause=Cause.INCONSISTENT, detail=detail, actor=SYSTEM, only=LIVE)
     clean_unattended(devices)
     return detail

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from backends.choices import BackendStatus, DeviceStatus
-from backends.models import Agent, Backend, Device
+from backends.models import Agent, Backend, Device, ManagerPresence
 from backends.rooms import FITTING, Room, fitting_rooms, read_rooms, wrong_rooms
 from backends.services.groups import create_backend_group, move_backend
 from backends.services.nodes import add_devices
@@ -36,6 +36,11 @@ def more(node: Backend, indexes: range) -> int:
 
 def of(node: Backend, index: int) -> "Device":
     return Device.objects.get(backend=node, index=index)
+
+
+def _silence(node: Backend) -> None:
+    ManagerPresence.objects.update(since=db_now() - timedelta(hours=1))
+    Agent.objects.filter(pk=node.pk).update(last_seen=db_now() - timedelta(seconds=31))
 
 
 CHANGES: dict[str, tuple[Callable[[Backend], object], tuple[int, int, int, bool]]] = {
@@ -67,6 +72,13 @@ CHANGES: dict[str, tuple[Callable[[Backend], object], tuple[int, int, int, bool]
         lambda node: Agent.objects.filter(pk=node.pk).update(last_seen=None),
         (0b1111, 0, 4, False),
     ),
+    "its agent has been silent for too long": (_silence, (0b1111, 0, 4, False)),
+}
+GONE: dict[str, Callable[[Backend], object]] = {
+    "it is deleted": lambda node: Backend.objects.filter(pk=node.pk).update(deleted_at=db_now()),
+    "it is in another group": lambda node: Backend.objects.filter(pk=node.pk).update(
+        group=create_backend_group(name="other", actor=make.ACTOR)
+    ),
 }
 
 
@@ -79,6 +91,12 @@ def test_the_room_of_a_node_follows(case: str) -> None:
     change, expected = CHANGES[case]
     change(make.ready_backend(4))
     assert rooms() == [expected]
+
+
+@pytest.mark.parametrize("case", GONE)
+def test_a_node_that_is_not_of_the_group_has_no_room_in_it(case: str) -> None:
+    GONE[case](make.ready_backend(4))
+    assert rooms() == []
 
 
 @pytest.mark.only_postgresql
@@ -122,8 +140,13 @@ def test_a_short_queue_gets_what_a_look_at_every_node_would_give_it(seed: int) -
 
 @pytest.mark.only_postgresql
 def test_the_first_nodes_of_each_kind_are_enough() -> None:
+    unfit = [make.ready_backend(2) for _ in range(4)]
     nodes = [make.ready_backend(2) for _ in range(5)]
     _set(nodes[3], 0, BUSY)
+    Backend.objects.filter(pk=unfit[0].pk).update(status=BackendStatus.SHUTDOWN)
+    for gone, node in zip(GONE.values(), unfit[1:3], strict=True):
+        gone(node)
+    _silence(unfit[3])
     found = fitting_rooms(0, db_now(), 2)
     assert sorted(found or []) == [
         *(Room(node.pk, 0b11, 2, 0, True) for node in nodes[:2]),

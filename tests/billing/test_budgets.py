@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.models import Budget
-from billing.queries.budgets import Month, month_of, this_month, use_of
+from billing.queries.budgets import Month, live_budgets, month_of, this_month, use_of
 from billing.services.budgets import create_budget, delete_budget, update_budget
 from billing.services.checking import check_budgets
 from moreh_cloud.alerts.models import OPEN, Alert
@@ -27,6 +27,7 @@ from tests.billing.world import hold, price
 from tokens.choices import Spent
 from tokens.errors import BudgetSpent
 from tokens.models import Token
+from tokens.services import delete_token
 
 pytestmark = pytest.mark.django_db
 SECONDS_18 = timedelta(seconds=18)  # half a hundredth of an hour; at 1,000 KRW a second, 18,000 KRW
@@ -88,6 +89,13 @@ def test_only_this_months_use_counts_and_exactly(sda: Sda, month: Month, amount:
     use = use_of([one, other], month)
     assert (use.standing(one).used, use.standing(one).percent) == (Fraction(5, 1000), percent)
     assert (use.standing(other).used, use.standing(other).percent) == (Fraction(18_000), Fraction(50))
+
+
+def test_nobody_looks_at_the_budget_of_a_deleted_token() -> None:
+    gone, there = make.token(), make.token()
+    mine = [hours(gone, "0"), hours(there, "0")]
+    delete_token(gone, actor=make.ACTOR)
+    assert live_budgets() == mine[1:]
 
 
 CROSSED = {

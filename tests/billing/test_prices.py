@@ -14,8 +14,9 @@ from billing.services.prices import change_price, create_price, delete_price, en
 from billing.services.statements import make_statements
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.errors import DomainError, InvalidParameter, NotFound
+from sda.models import Sda
 from tests import make
-from tests.billing.world import HOUR, MARCH, START, close, hold, price
+from tests.billing.world import DAY, END, HOUR, MARCH, START, close, hold, price
 
 pytestmark = pytest.mark.django_db
 APRIL, MAY = date(2025, 4, 1), date(2025, 5, 1)
@@ -139,9 +140,28 @@ def test_what_an_issued_statement_used_stays(case: str, used: Price) -> None:
 
 
 def test_what_an_issued_statement_used_may_end_after_it(used: Price) -> None:
+    change_price(used, actor=make.ACTOR, valid_until=APRIL)
     change_price(used, actor=make.ACTOR, valid_until=None)
     end_price(used, APRIL, actor=make.ACTOR)
     assert Price.objects.get().valid_until == APRIL
+
+
+def test_a_price_that_ended_within_the_month_was_used_until_then_and_may_end_later(used: Price) -> None:
+    Price.objects.filter(pk=used.pk).update(valid_until=date(2025, 3, 15))
+    with pytest.raises(PriceInUse) as refusal:
+        end_price(used, date(2025, 3, 14), actor=make.ACTOR)
+    assert refusal.value.details["usedUntil"] == "2025-03-15"
+    change_price(used, actor=make.ACTOR, valid_until=date(2025, 3, 16))
+    assert Price.objects.get().valid_until == date(2025, 3, 16)
+
+
+def test_the_last_month_that_used_a_price_counts(used: Price) -> None:
+    hold(Sda.objects.get(), END, END + HOUR)
+    close(END, END + 30 * DAY)
+    make_statements(APRIL, actor=make.ACTOR, issue=True)
+    with pytest.raises(PriceInUse) as refusal:
+        end_price(used, date(2025, 4, 30), actor=make.ACTOR)
+    assert refusal.value.details["usedUntil"] == "2025-05-01"
 
 
 def test_what_has_gone_is_not_found() -> None:

@@ -195,6 +195,24 @@ def test_rounding_of_corrections_adds_up_to_that_of_the_whole(issued: Statement)
     assert amounts == [(900, D(0)), (900, D(1))]
 
 
+def test_what_was_not_used_after_all_is_given_back_at_its_price(issued: Statement) -> None:
+    Allocation.objects.all().delete()
+    close()
+    found = correct_statement(issued, actor=make.ACTOR)
+    assert found
+    assert [line[1:] for line in lines_of(found)] == [("MI250", D(1000), -3_600_000, D(-1000))]
+
+
+def test_a_line_is_rounded_once() -> None:
+    """Forty-five hundredths are nothing; rounded to tenths first, they would be one."""
+    sda = make.sda()
+    hold(sda, START, START + 0.45 * HOUR)
+    price("1", sda_model=sda.model)
+    close()
+    make_all()
+    assert lines_of(Statement.objects.get())[0][2:] == (D(1), 1_620_000, D(0))
+
+
 def test_a_price_that_is_set_later_is_billed_by_a_correction() -> None:
     sda = make.sda()
     hold(sda, START, START + HOUR)
@@ -315,6 +333,21 @@ def test_the_largest_price_and_total_keep_their_digits() -> None:
     make_all(issue=True)
     assert Price.objects.get(pk=mine.pk).amount == D("999999999.999999")
     assert lines_of(Statement.objects.get())[0][2:] == (D("999999999.999999"), 3_596_400, D(999_000_000))
+
+
+@pytest.mark.parametrize(("last", "fits"), [(timedelta(hours=512), False), (timedelta(hours=512, seconds=-1), True)])
+def test_a_total_of_thirteen_digits_is_too_large(last: timedelta, fits: bool) -> None:
+    sda = make.sda()
+    for model, length in (("A", 31 * DAY), ("B", 31 * DAY), ("C", last)):
+        hold(sda, START, START + length, device_model=model)
+    price("500000000", sda_model=sda.model)
+    close()
+    if fits:
+        make_all()
+        assert Statement.objects.get().total == 10**12 - 138_889
+        return
+    with pytest.raises(AmountTooLarge):
+        make_all()
 
 
 def test_a_total_that_cannot_be_written_is_refused_by_its_token() -> None:

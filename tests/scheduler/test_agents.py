@@ -10,8 +10,10 @@ from backends.errors import ClaimedTwice, StaleAgent
 from backends.models import Agent, Backend, Bmc, Device, ManagerPresence, Order, Telemetry
 from backends.services import agents
 from backends.services.agents import show_presence
+from backends.services.nodes import set_backend_status
 from backends.services.telemetry import Reading, take_readings
 from moreh_cloud.alerts.models import Alert
+from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause, JobStatus, WorkerState
 from scheduler.models import Allocation, Job, Worker
@@ -110,6 +112,60 @@ def test_a_stranger_is_stopped_before_its_devices_are_cleaned() -> None:
     assert make.statuses(node) == ["IDLE", "IDLE"]
 
 
+def test_a_stranger_is_told_to_stop_once_and_is_gone_only_when_it_says_so() -> None:
+    node = make.ready_backend(2)
+    job = make.running_job(node)
+    worker = Worker.objects.get(job=job)
+    finish_job(job, exit_code=0, actor=make.ACTOR)
+    for boot in (2, 3):
+        make.hello(node, 2, boot=boot, running={worker.pk: [0]})
+        assert list(make.orders(node).values_list("verb", "ref")) == [("STOP", worker.pk)]
+        assert (Worker.objects.get().state, make.statuses(node)) == (WorkerState.STOPPING, ["CLEANING", "IDLE"])
+    make.answer(node, "STOP", ok=False, error="stuck")
+    assert (Worker.objects.get().state, list(make.orders(node))) == (WorkerState.STOPPING, [])
+    make.hello(node, 2, boot=4)
+    assert Worker.objects.get().state == WorkerState.GONE
+    make.answer(node)
+    assert make.statuses(node) == ["IDLE", "IDLE"]
+
+
+def test_a_node_loses_only_workers_of_its_own() -> None:
+    node, other = make.ready_backend(1), make.ready_backend(2)
+    job = make.running_job(node)
+    workers.lose_worker(other, Worker.objects.get().pk, error="not mine")
+    job.refresh_from_db()
+    assert (job.status, Worker.objects.get().error) == (JobStatus.RUNNING, "")
+
+
+def test_a_node_that_has_just_spoken_is_not_given_up() -> None:
+    node = make.ready_backend(1)
+    job = make.running_job(node)
+    _age()
+    workers.lose_backend(node.pk)
+    job.refresh_from_db()
+    assert (job.status, make.statuses(node)) == (JobStatus.RUNNING, ["PROCESSING"])
+
+
+def test_what_is_given_up_with_a_node_is_told_and_what_was_shut_down_before_stays_so() -> None:
+    from scheduler.services.sdas import set_device_status
+
+    node = make.ready_backend(3)
+    set_device_status(node, DeviceStatus.SHUTDOWN, index=2, actor=make.ACTOR)
+    finish_job(make.running_job(node), exit_code=0, actor=make.ACTOR)
+    make.answer(node, "STOP")
+    assert Device.objects.filter(cleaner__isnull=False, index=0).exists()
+    _age(agent=timedelta(seconds=91))
+    sweep()
+    assert make.statuses(node) == ["SHUTDOWN"] * 3
+    assert _whys(node) == ["NODE_LOST", "NODE_LOST", "OPERATOR"]
+    assert not Device.objects.filter(status=DeviceStatus.SHUTDOWN, cleaner__isnull=False, index=0).exists()
+    event = Event.objects.get(action="BACKEND_LOST")
+    assert (event.subject, event.request) == (f"backend/{node.pk}", {"why": "NODE_LOST"})
+    make.hello(node, 3, boot=2)
+    make.answer(node)
+    assert make.statuses(node) == ["IDLE", "IDLE", "SHUTDOWN"]
+
+
 def test_an_earlier_start_of_the_same_agent_is_refused() -> None:
     node = make.backend(1)
     make.hello(node, 1, boot=5)
@@ -171,6 +227,20 @@ def test_a_device_that_cannot_be_cleaned_is_quarantined_and_never_idle() -> None
     make.answer(node, "CLEAN", ok=False, error="stuck")
     assert (make.statuses(node), _whys(node)) == (["SHUTDOWN"], ["NOT_CLEANED"])
     assert "not clean" in Alert.objects.get().content
+
+
+def test_an_order_speaks_only_of_the_devices_that_it_cleans() -> None:
+    node = make.ready_backend(2)
+    jobs = [make.running_job(node), make.running_job(node)]
+    for job in jobs:
+        finish_job(job, exit_code=0, actor=make.ACTOR)
+        make.answer(node, "STOP")
+    first, second = make.orders(node)
+    workers.take_result(node, first.pk, ok=False, error="stuck")
+    assert make.statuses(node) == ["SHUTDOWN", "CLEANING"]
+    assert [row.clean_at is None for row in Allocation.objects.order_by("device__index")] == [False, True]
+    workers.take_result(node, second.pk, ok=True)
+    assert make.statuses(node) == ["SHUTDOWN", "IDLE"]
 
 
 def test_an_old_clean_order_does_not_free_a_device_that_was_used_again() -> None:
@@ -262,6 +332,10 @@ def test_adr_20_a_node_seen_off_after_its_agent_last_spoke_is_powered_off() -> N
     sweep()
     job.refresh_from_db()
     assert job.status == JobStatus.RUNNING
+    Bmc.objects.filter(backend=node).update(checked_at=Agent.objects.get(pk=node.pk).last_seen)
+    workers.power_down_backend(node.pk)
+    job.refresh_from_db()
+    assert job.status == JobStatus.RUNNING
     Bmc.objects.filter(backend=node).update(checked_at=db_now() + timedelta(seconds=1))
     sweep()
     job.refresh_from_db()
@@ -275,9 +349,20 @@ def test_a_failed_health_check_takes_the_node_out_and_a_good_one_back_in() -> No
     workers.note_health(node, ok=False, error="ECC")
     node.refresh_from_db()
     assert (node.status, node.why) == (BackendStatus.SHUTDOWN, Why.UNHEALTHY)
+    assert Alert.objects.get(category="GPU_ERROR").cleared_at is None
     workers.note_health(node, ok=True)
     node.refresh_from_db()
     assert (node.status, node.why) == (BackendStatus.ACTIVE, Why.NONE)
+    assert Alert.objects.get(category="GPU_ERROR").cleared_at is not None
+
+
+def test_a_good_health_check_wakes_no_node_that_an_operator_shut_down() -> None:
+    node = make.ready_backend(1)
+    set_backend_status(node, BackendStatus.SHUTDOWN, actor=make.ACTOR)
+    workers.note_health(node, ok=True)
+    workers.note_health(node, ok=False, error="ECC")
+    node.refresh_from_db()
+    assert (node.status, node.why) == (BackendStatus.SHUTDOWN, Why.OPERATOR)
 
 
 def test_readings_store_the_latest_values_and_older_ones_change_nothing() -> None:

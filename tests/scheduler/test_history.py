@@ -51,6 +51,14 @@ def test_the_same_request_is_the_same_job() -> None:
     assert Event.objects.filter(action="ADD_PAST_JOBS").count() == 1
 
 
+def test_the_same_request_of_another_token_is_another_job() -> None:
+    first, second = _past(), _past()
+    assert first.sda.token_id != second.sda.token_id
+    assert add_past_jobs([first], actor=make.ACTOR) == 1
+    assert add_past_jobs([first, second], actor=make.ACTOR) == 1
+    assert list(Job.objects.order_by("pk").values_list("token", flat=True)) == [first.sda.token_id, second.sda.token_id]
+
+
 UNTRUE = {
     "it began before it was asked for": lambda job: replace(job, requested_at=job.started_at + MINUTE),
     "it ended before it began": lambda job: replace(job, ended_at=job.started_at - MINUTE),

@@ -1,27 +1,37 @@
 """The main job, end to end through the services: rows, events and allocations, exactly."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from backends.choices import DeviceStatus
 from backends.models import Device
 from moreh_cloud.events.models import Event
+from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import InvalidParameter, NotFound
 from scheduler.choices import Cause, JobStatus, WorkerState
 from scheduler.errors import JobFinished, JobNotWaiting
 from scheduler.models import Allocation, Job, Worker
 from scheduler.services.jobs import (
     Ask,
+    SignOfLife,
     cancel_job,
     end_job,
     finish_job,
+    note_signs_of_life,
     resume_job,
     resume_key,
     set_job_priority,
     submit_job,
 )
+from scheduler.services.sdas import delete_sda
+from scheduler.services.stops import stop_tokens
 from scheduler.services.workers import take_result
 from scheduler.tick import tick
+from sda.queries import get_sda
 from tests import make
+from tokens.errors import BudgetSpent
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +90,63 @@ def test_a_request_id_is_needed(request_id: str) -> None:
         submit_job(accelerator.token, Ask(request_id=request_id), actor=make.ACTOR)
     assert caught.value.details == {"parameter": "request_id"}
     assert not Job.objects.exists()
+
+
+def test_the_same_request_id_gives_the_same_job_to_a_stopped_token_too() -> None:
+    accelerator = make.sda()
+    first = make.job(accelerator, request_id="r-1")
+    why = {"kind": "MONEY", "limit": "1", "spent": "1", "unit": "KRW"}
+    assert stop_tokens({accelerator.token_id: why}, actor=make.ACTOR) == [accelerator.token_id]
+    accelerator.token.refresh_from_db()
+    assert make.job(accelerator, request_id="r-1").pk == first.pk
+    with pytest.raises(BudgetSpent):
+        make.job(accelerator, request_id="r-2")
+
+
+LIMITS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "the largest pid": ({"pid": 2**31 - 1}, None),
+    "a pid that is too large": ({"pid": 2**31}, "pid"),
+    "a pid below zero": ({"pid": -1}, "pid"),
+    "the shortest time limit": ({"time_limit": timedelta(seconds=1)}, None),
+    "a shorter one": ({"time_limit": timedelta(milliseconds=999)}, "time_limit"),
+    "the longest time limit": ({"time_limit": timedelta(days=3650)}, None),
+    "a longer one": ({"time_limit": timedelta(days=3650, milliseconds=1)}, "time_limit"),
+    "the longest request id": ({"request_id": "x" * 64}, None),
+    "a text with NUL": ({"process_name": "a\0b"}, "process_name"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_what_a_client_says_is_taken_up_to_its_limits(case: str) -> None:
+    ask, refused = LIMITS[case]
+    accelerator = make.sda()
+    if refused is None:
+        assert make.job(accelerator, **ask).status == JobStatus.WAITING
+        return
+    with pytest.raises(InvalidParameter) as caught:
+        make.job(accelerator, **ask)
+    assert (caught.value.details, Job.objects.count()) == ({"parameter": refused}, 0)
+
+
+def test_a_job_of_an_sda_that_was_deleted_meanwhile_is_not_found() -> None:
+    accelerator = make.sda()
+    stale = get_sda(accelerator.token, accelerator.pk)
+    delete_sda(accelerator, actor=make.ACTOR)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scheduler.services.jobs.get_sda", lambda _token, _sda_id: stale)
+        with pytest.raises(NotFound):
+            make.job(accelerator)
+    assert not Job.objects.exists()
+
+
+def test_a_job_that_is_over_waits_for_nothing_and_is_under_no_notice() -> None:
+    make.ready_backend(1)
+    waiting = make.job(num_devices=2)
+    tick(waiting.group_id)
+    Job.objects.filter(pk=waiting.pk).update(leaves_at=db_now())
+    assert Job.objects.get().pending_reason == "NEVER_FITS"
+    cancel_job(waiting, cause=Cause.BY_USER, actor=make.ACTOR)
+    assert Job.objects.values_list("status", "pending_reason", "leaves_at").get() == ("CANCELED", "", None)
 
 
 def test_an_sda_of_another_token_is_not_found() -> None:
@@ -180,6 +247,28 @@ def test_a_client_resumes_with_its_key_and_only_with_it() -> None:
         resume_job(job.token, job.pk, "wrong")
     with pytest.raises(NotFound):
         resume_job(make.token(), job.pk, resume_key(job))
+
+
+def test_who_comes_back_is_alive() -> None:
+    job = make.job()
+    Job.objects.filter(pk=job.pk).update(client_seen_at="2020-01-01 00:00:00+00")
+    before = db_now()
+    resume_job(job.token, job.pk, resume_key(job))
+    assert Job.objects.get().client_seen_at >= before
+
+
+def test_the_latest_sign_of_life_is_kept_of_live_jobs_and_no_pid_changes_none() -> None:
+    live, over = make.job(pid=7), make.job(pid=8)
+    end_job(over.pk, JobStatus.CANCELED, actor=make.ACTOR)
+    before = db_now()
+    signs = [SignOfLife(live.pk, 1, 1.0, 9), SignOfLife(live.pk, 2, 50.5), SignOfLife(over.pk, 3, 99.0, 9)]
+    note_signs_of_life(signs)
+    stored = Job.objects.order_by("pk").values_list("pk", "used_memory", "utilization", "pid")
+    assert list(stored) == [(live.pk, 2, 50.5, 7), (over.pk, 0, 0.0, 8)]
+    assert [job.client_seen_at >= before for job in Job.objects.order_by("pk")] == [True, False]
+    note_signs_of_life([SignOfLife(live.pk, 4, 60.0, 9)])
+    assert Job.objects.get(pk=live.pk).pid == 9
+    note_signs_of_life([])
 
 
 def test_a_drained_device_leaves_when_its_job_has_ended_and_it_is_clean() -> None:

@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from backends.choices import DeviceStatus
 from backends.services.devices import set_device_status
+from backends.services.groups import create_backend_group
 from moreh_cloud.console.live.topics import read_pulse
 from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause, JobStatus
+from scheduler.load import load
 from scheduler.models import Allocation, Job
-from scheduler.outlook import Guess, Habits, estimates, look_ahead
-from scheduler.policy.forecast import Basis
+from scheduler.outlook import Guess, Habits, _steady, estimates, expected_in, habits_of, look_ahead
+from scheduler.policy.forecast import Basis, Expected, Start
 from scheduler.policy.whatif import Change, Effect
 from scheduler.services.jobs import cancel_job, finish_job, set_job_priority
+from scheduler.services.sdas import create_sda
 from scheduler.tick import tick
 from scheduler.whatif import answer
 from sda.models import Sda
@@ -30,6 +34,7 @@ EXPECTATIONS = {
     "of those that ran for longer": (250, None, Guess(50)),
     "longer than any before: nobody knows": (400, None, None),
     "a limit that is far away": (0, 1000, Guess(300)),
+    "a limit just as long": (0, 300, Guess(300)),
     "never longer than the limit": (0, 200, Guess(200, limited=True)),
     "the limit alone": (400, 1000, Guess(600, limited=True)),
     "past its limit": (400, 300, Guess(0, limited=True)),
@@ -82,6 +87,65 @@ def test_an_estimate_from_what_such_jobs_did_before() -> None:
     told = estimates([waiting.group_id])[waiting.pk]
     assert (told.at - db_now()).total_seconds() == pytest.approx(60, abs=5)
     assert told.basis == Basis.HISTORY
+
+
+def test_habits_are_those_of_the_latest_completed_jobs_of_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = make.sda(2, max_duplicates=0)
+    kind = (mine.token_id, 2)
+    for seconds in (100, 50, 70, 900):
+        past(mine, seconds)
+    oldest, _latest, elsewhere, failed = Job.objects.order_by("pk")
+    Job.objects.filter(pk=oldest.pk).update(ended_at=F("ended_at") - timedelta(minutes=1))
+    Job.objects.filter(pk=elsewhere.pk).update(group=create_backend_group(name="other", actor=make.ACTOR))
+    Job.objects.filter(pk=failed.pk).update(status=JobStatus.FAILED)
+    assert habits_of(0) == Habits({kind: [50_000, 40_000]})
+    monkeypatch.setattr("scheduler.outlook.LATEST", 1)
+    assert habits_of(0) == Habits({kind: [50_000]})
+
+
+def test_of_a_reservation_nobody_expects_that_it_ends() -> None:
+    make.ready_backend(2)
+    sda = create_sda(make.token(), make.sda_model(2), reserved=True, actor=make.ACTOR)
+    past(sda, 900)
+    assert [one.fixed for one in load(0, everyone=True).running] == [True]
+    assert expected_in(load(0, everyone=True)) == Expected({}, {})
+
+
+NOW_MS = 1_000_000
+TOLD = {  # what was told before, what is estimated now; whether the former stays
+    "it moved by five seconds": ((NOW_MS + 10_000, "HISTORY"), Start(NOW_MS + 15_000, (), Basis.HISTORY), True),
+    "it moved by more": ((NOW_MS + 10_000, "HISTORY"), Start(NOW_MS + 15_001, (), Basis.HISTORY), False),
+    "far away, it moved by a twentieth": (
+        (NOW_MS + 1_050_000, "HISTORY"),
+        Start(NOW_MS + 1_000_000, (), Basis.HISTORY),
+        True,
+    ),
+    "far away, it moved by more": (
+        (NOW_MS + 1_050_001, "HISTORY"),
+        Start(NOW_MS + 1_000_000, (), Basis.HISTORY),
+        False,
+    ),
+    "it rests on something else": ((NOW_MS + 10_000, "HISTORY"), Start(NOW_MS + 10_000, (), Basis.LIMITS), False),
+    "it has passed": ((NOW_MS - 1, "HISTORY"), Start(NOW_MS + 1, (), Basis.HISTORY), False),
+    "it is now": ((NOW_MS, "HISTORY"), Start(NOW_MS + 1, (), Basis.HISTORY), True),
+    "nothing was told": (None, Start(NOW_MS, (), Basis.FREE), False),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_what_was_told_stays_as_long_as_it_is_about_right(case: str) -> None:
+    before, start, stays = TOLD[case]
+    assert _steady(before, start, NOW_MS) == (before if stays else (start.at_ms, start.basis.value))
+
+
+def test_after_a_long_look_ahead_the_next_one_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.outlook.FRESH_S", 0)
+    monkeypatch.setattr("scheduler.outlook.REST", 0)
+    look_ahead(0)
+    assert cache.get("outlook:0:turn") is None
+    monkeypatch.setattr("scheduler.outlook.REST", 100_000)
+    look_ahead(0)
+    assert cache.get("outlook:0:turn") == 1
 
 
 def test_without_history_nobody_knows() -> None:

@@ -1,14 +1,16 @@
 """Policies, limits, time limits and preemption, from rows to rows."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from math import log
 from typing import Any
 
 import pytest
 
-from backends.choices import DeviceStatus, SchedulingPolicy
-from backends.models import BackendGroup
+from backends.choices import BackendStatus, DeviceStatus, SchedulingPolicy
+from backends.models import Agent, Backend, BackendGroup, ManagerPresence
 from backends.services.groups import create_backend_group, update_backend_group
+from backends.services.nodes import set_backend_status
 from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from moreh_cloud.lib.errors import InvalidParameter
@@ -20,8 +22,9 @@ from scheduler.policy.plan import plan
 from scheduler.policy.reasons import Reason
 from scheduler.policy.snapshot import Policy
 from scheduler.queries import places, queue
-from scheduler.services.jobs import cancel_job, finish_job
-from scheduler.sharing import spent, weight
+from scheduler.services.jobs import cancel_job, finish_job, preempt_job
+from scheduler.sharing import add_use, spent, weight
+from scheduler.telling import LAST_TURN
 from scheduler.tick import acquire, tick
 from scheduler.work import sweep
 from tests import make
@@ -84,6 +87,28 @@ def test_backfill_with_time_limits_lets_only_those_pass_who_are_over_in_time() -
     ]
 
 
+AWAY: dict[str, Callable[[Backend], object]] = {
+    "a full node": lambda node: node,
+    "a silent node": lambda node: Agent.objects.filter(pk=node.pk).update(last_seen=db_now() - timedelta(minutes=1)),
+    "a node that is shut down": lambda node: set_backend_status(node, BackendStatus.SHUTDOWN, actor=make.ACTOR),
+}
+
+
+@pytest.mark.parametrize("case", AWAY)
+def test_a_head_that_needs_one_node_waits_beside_a_job_with_a_time_limit_on(case: str) -> None:
+    rule(policy="backfill", combine=False, guard_s=10_000)
+    away = make.ready_backend(2)
+    run(make.job(num_devices=2, time_limit=timedelta(seconds=100)))
+    make.ready_backend(3)
+    run(make.job(num_devices=1))
+    ManagerPresence.objects.update(since=db_now() - timedelta(hours=1))
+    AWAY[case](away)
+    head, small = make.job(num_devices=3), make.job()
+    tick(head.group_id)
+    assert told(head) == ("WAITING", Reason.NOT_ENOUGH_DEVICES, 3, 2)
+    assert told(small)[0] == JobStatus.SUBMITTED
+
+
 def test_a_job_past_its_time_limit_fails_and_says_so() -> None:
     make.ready_backend(1)
     job = run(make.job(time_limit=timedelta(seconds=60)))
@@ -115,6 +140,15 @@ def test_fair_serves_first_who_used_least_and_the_queue_shows_that_order() -> No
     assert Job.objects.get(pk=first.pk).turn == 0
 
 
+def test_a_new_job_stands_last_in_a_fair_queue_until_a_tick_has_lined_it_up() -> None:
+    assert make.job().turn == 0
+    rule(policy="fair")
+    job = make.job()
+    assert job.turn == LAST_TURN
+    tick(job.group_id)
+    assert Job.objects.get(pk=job.pk).turn < LAST_TURN
+
+
 def test_a_fair_group_remembers_what_was_used_and_forgets_half_of_it_in_a_half_life() -> None:
     make.ready_backend(2)
     rule(policy="fair")
@@ -129,11 +163,46 @@ def test_a_fair_group_remembers_what_was_used_and_forgets_half_of_it_in_a_half_l
     assert weight(now - 100 * day, now, now, day) == pytest.approx(86_400_000 / log(2))
 
 
-def test_what_a_token_holds_now_counts_as_use() -> None:
+def test_what_a_token_holds_now_counts_as_use_beside_what_it_held() -> None:
     make.ready_backend(2)
     job = run(make.job(num_devices=2))
     Allocation.objects.filter(job=job).update(started_at=db_now() - timedelta(seconds=100))
     assert spent([job.token_id], db_now()) == {job.token_id: pytest.approx(200_000, rel=0.01)}
+    Share.objects.create(token=job.token, device_ms=1_000_000, at=db_now())
+    assert spent([job.token_id], db_now()) == {job.token_id: pytest.approx(1_200_000, rel=0.01)}
+
+
+DAY = timedelta(days=1)
+
+
+def test_a_day_of_use_weighs_half_of_one_a_half_life_later() -> None:
+    now = db_now()
+    assert weight(now - DAY, now, now, DAY) == pytest.approx(86_400_000 / log(2) / 2)
+    assert weight(now - 2 * DAY, now - DAY, now, DAY) == pytest.approx(86_400_000 / log(2) / 4)
+
+
+def test_use_adds_up_at_the_latest_end_and_what_was_before_has_faded_until_then(settings: Any) -> None:
+    settings.MOREH_FAIR_HALF_LIFE = DAY
+    token, now = make.token(), db_now()
+    day = 86_400_000 / log(2) / 2  # of one device, until now
+    add_use(token.pk, 2, now - DAY, now)
+    assert _share(token) == [pytest.approx(2 * day), now]
+    add_use(token.pk, 1, now, now + DAY)
+    assert _share(token) == [pytest.approx(2 * day / 2 + day), now + DAY]
+    add_use(token.pk, 1, now - DAY, now)  # an end that is noted late
+    assert _share(token) == [pytest.approx(2 * day / 2 + day + day / 2), now + DAY]
+    assert spent([token.pk], now) == {token.pk: _share(token)[0]}  # nothing was worth more before than it was
+
+
+def _share(token: Token) -> list[Any]:
+    share = Share.objects.get(token=token)
+    return [share.device_ms, share.at]
+
+
+def test_only_a_fair_group_counts_use(pressed: tuple[Job, Job]) -> None:
+    low, _high = pressed
+    finish_job(low, exit_code=0, actor=make.ACTOR)
+    assert not Share.objects.exists()
 
 
 def test_a_token_over_its_limit_waits_with_numbers_and_blocks_nobody() -> None:
@@ -220,8 +289,16 @@ def test_a_job_keeps_its_devices_when_nobody_waits_for_them_any_more(pressed: tu
     sweep()
     low.refresh_from_db()
     assert (low.status, low.attempt) == (JobStatus.RUNNING, 1)
-    assert low.leaves_at is None
+    assert (low.leaves_at, low.leaves_for) == (None, 0)
     assert Allocation.objects.filter(job=low, ended_at=None).count() == 2
+    assert Event.objects.filter(action="KEEP_JOB", subject=f"job/{low.pk}").count() == 1
+
+
+def test_a_job_under_notice_keeps_its_devices_until_the_notice_is_over(pressed: tuple[Job, Job]) -> None:
+    low, high = pressed
+    tick(high.group_id)
+    assert preempt_job(low.pk) is False
+    assert told(low)[0] == JobStatus.RUNNING
 
 
 def test_nobody_is_told_within_their_minimum_run_time_or_twice(pressed: tuple[Job, Job]) -> None:

@@ -1,12 +1,21 @@
 """Reserved SDAs: their devices are held, and billed, from creation to deletion."""
 
 import pytest
+from django.db import transaction
 
+from backends.choices import DeviceStatus
 from scheduler.choices import JobStatus
 from scheduler.errors import NotEnoughDevices
 from scheduler.models import Allocation, Job
 from scheduler.services.jobs import finish_job
-from scheduler.services.sdas import create_sda, delete_sda, reset_sda, switch_model
+from scheduler.services.sdas import (
+    check_backend,
+    create_sda,
+    delete_sda,
+    reset_sda,
+    set_device_status,
+    switch_model,
+)
 from scheduler.tick import tick
 from sda.errors import SdaInUse
 from sda.models import Sda
@@ -89,3 +98,53 @@ def test_reset_stops_what_runs_and_leaves_what_waits() -> None:
     assert reset_sda(job.sda, actor=make.ACTOR) == [job.pk]
     assert list(Job.objects.order_by("pk").values_list("status", flat=True)) == ["CANCELED", "WAITING"]
     assert waiting.pk
+
+
+def test_a_reserved_sda_that_gets_another_model_holds_what_that_needs_and_is_billed_for_each() -> None:
+    node = make.ready_backend(5)
+    sda = _reserved(2)
+    was = sda.model
+    switched = switch_model(sda, make.sda_model(3), actor=make.ACTOR)
+    assert make.statuses(node) == ["CLEANING"] * 2 + ["PREPARING"] * 3
+    rows = Allocation.objects.order_by("pk").values_list("sda_model", "ended_at")
+    held = [(model, ended is None) for model, ended in rows]
+    assert held == [(was.pk, False)] * 2 + [(switched.model_id, True)] * 3
+    make.answer(node)
+    assert make.statuses(node) == ["IDLE"] * 2 + ["PREPARING"] * 3
+
+
+def test_a_reserved_sda_keeps_its_model_when_the_devices_of_another_are_not_there() -> None:
+    node = make.ready_backend(3)
+    sda = _reserved(2)
+    with pytest.raises(NotEnoughDevices), transaction.atomic():
+        switch_model(sda, make.sda_model(3), actor=make.ACTOR)
+    assert Sda.objects.get().model == sda.model
+    assert (make.statuses(node), Allocation.objects.filter(ended_at=None).count()) == (["PREPARING"] * 2 + ["IDLE"], 2)
+
+
+def test_an_sda_for_which_a_job_waits_is_in_use() -> None:
+    job = make.job()
+    with pytest.raises(SdaInUse):
+        switch_model(job.sda, make.sda_model(), actor=make.ACTOR)
+    with pytest.raises(SdaInUse):
+        delete_sda(job.sda, actor=make.ACTOR)
+
+
+def test_force_ends_only_the_jobs_of_the_devices_that_are_taken_out() -> None:
+    node = make.ready_backend(2)
+    first, second = make.running_job(node), make.running_job(node)
+    set_device_status(node, DeviceStatus.IDLE, actor=make.ACTOR, force=True)
+    statuses = Job.objects.order_by("pk").values_list("pk", "status")
+    assert list(statuses) == [(first.pk, "RUNNING"), (second.pk, "RUNNING")]
+    set_device_status(node, DeviceStatus.SHUTDOWN, index=1, actor=make.ACTOR, force=True)
+    assert list(statuses.all()) == [(first.pk, "RUNNING"), (second.pk, "CANCELED")]
+
+
+def test_a_node_is_asked_for_one_health_check_at_a_time() -> None:
+    node = make.ready_backend(1)
+    check_backend(node)
+    check_backend(node)
+    assert [order.verb for order in make.orders(node)] == ["CHECK"]
+    make.answer(node, "CHECK")
+    check_backend(node)
+    assert make.orders(node).count() == 1

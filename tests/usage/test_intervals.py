@@ -18,7 +18,7 @@ from sda.services.models import create_membership, create_sda_model_group, updat
 from tests import make
 from tokens.services import add_token_to_group, create_token_group
 from usage.intervals import Kind, stays
-from usage.queries import Billed, device_ms_billed
+from usage.queries import Billed, device_ms_billed, usage_by
 
 pytestmark = pytest.mark.django_db
 LONG = timedelta(days=1)
@@ -76,3 +76,15 @@ def test_what_a_device_was_is_known_after_it_was_replaced() -> None:
     assert list(FormerModel.objects.order_by("until", "pk").values_list("model", flat=True)) == ["MI250", "MI300"]
     assert Device.objects.get().model == "MI355"
     assert [stay.key.device_model for stay in stays(db_now() - LONG, db_now())] == ["MI250"]
+
+
+def test_what_begins_as_a_device_is_replaced_is_held_on_the_new_one() -> None:
+    device, sda = make.backend(1, device_model="MI250").devices.get(), make.sda()
+    replaced = db_now() - LONG
+    FormerModel.objects.create(device=device, model="MI100", until=replaced)
+    millisecond = timedelta(milliseconds=1)
+    for start, lasted in ((replaced - 5 * millisecond, 5), (replaced, 7)):
+        end = start + lasted * millisecond
+        Allocation.objects.create(sda=sda, token=sda.token, device=device, started_at=start, ended_at=end)
+    found = usage_by(replaced - LONG, db_now(), ["device_model"])
+    assert {model: times.device_ms for (model,), times in found.items()} == {"MI100": 5, "MI250": 7}

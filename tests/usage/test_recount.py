@@ -10,9 +10,11 @@ from moreh_cloud.events.models import Event
 from moreh_cloud.lib.clock import db_now
 from scheduler.models import Allocation
 from tests import make
-from usage.calendar import HOUR
+from usage.calendar import HOUR, Unit, floor
 from usage.models import ClosedDay, ClosedHour, ClosedMonth, UsageHour
 from usage.proof import prove
+from usage.rollups.grains import HOURS
+from usage.rollups.periods import clear
 from usage.services import close_hours, recount_hours, roll_up, settled_until
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +95,16 @@ def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> No
     days = list(ClosedDay.objects.order_by("day").values_list("day", "until"))
     assert [end for _start, end in days[:-1]] == [start for start, _end in days[1:]]
     assert (hours[0], prove().differences) == (early, [])
+    assert days[0][0] == floor(early, Unit.DAY, timezone.get_default_timezone())
+
+
+def test_hours_between_closed_ones_and_those_that_are_asked_for_are_counted_too() -> None:
+    start = settled_until() - 10 * HOUR
+    _hold(start, start + 10 * HOUR)
+    assert close_hours(start + 2 * HOUR) == 2
+    assert recount_hours(start + 5 * HOUR, start + 6 * HOUR, actor=make.ACTOR) == 4
+    hours = ClosedHour.objects.order_by("hour").values_list("hour", "device_ms")
+    assert list(hours) == [(start + number * HOUR, 3_600_000) for number in range(6)]
 
 
 LATE = {
@@ -121,3 +133,17 @@ def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
     assert (event["deviceMsBefore"], event["deviceMs"]) == told
     roll_up()
     assert Event.objects.filter(action="CORRECT_USAGE").count() == 1
+
+
+def test_older_closed_hours_are_looked_at_again_as_often_as_an_hour_is_closed() -> None:
+    start = settled_until() - 60 * HOUR
+    _hold(start, start + 51 * HOUR)
+    roll_up()
+    last = settled_until() - HOUR
+    Allocation.objects.update(ended_at=start + 50 * HOUR)
+    roll_up()
+    assert not Event.objects.filter(action="CORRECT_USAGE").exists()  # ten hours ago: not at every beat
+    clear(HOURS, last, last + HOUR)
+    roll_up()
+    assert Event.objects.filter(action="CORRECT_USAGE").count() == 1
+    assert prove().differences == []

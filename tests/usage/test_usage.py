@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from backends.models import Device
+from backends.models import Backend, Device
 from moreh_cloud.lib.clock import db_now, to_ms
 from scheduler.choices import Cause
 from scheduler.models import Allocation, Job
@@ -16,7 +16,7 @@ from scheduler.services.jobs import cancel_job, finish_job, preempt_job
 from scheduler.tick import tick
 from tests import make
 from usage.calendar import HOUR
-from usage.capacity import Capacity
+from usage.capacity import Capacity, capacities, capacity_of, total_devices
 from usage.models import ClosedHour, UsageHour
 from usage.proof import prove
 from usage.queries import UsageReport, device_ms_of, usage_of
@@ -90,6 +90,28 @@ def test_percentages_of_a_young_installation_are_of_its_devices_since_there_were
     assert week.capacity == Capacity(there * device_ms, device_ms)
     assert week.percent(week.total.maximum) == week.average_percent == Fraction(100, there)
     assert usage_of(NINE - timedelta(days=7), NINE - timedelta(days=6)).percent(1) == 0
+
+
+def test_capacity_counts_devices_from_their_creation_until_their_node_was_deleted() -> None:
+    gone, young, old = make.backend(2), make.backend(1), make.backend(4)
+    Device.objects.filter(backend__in=[gone, old]).update(created_at=NINE)
+    Device.objects.filter(backend=young).update(created_at=NINE + timedelta(minutes=15))
+    Backend.objects.filter(pk=gone.pk).update(deleted_at=NINE + timedelta(minutes=30))
+    Backend.objects.filter(pk=old.pk).update(deleted_at=NINE)
+    minute = 60_000
+    assert capacity_of(NINE - HOUR, NINE + HOUR) == Capacity((2 * 30 + 45) * minute, 60 * minute)
+    bounds = [NINE - HOUR, NINE, NINE + timedelta(minutes=20), NINE + HOUR]
+    assert capacities(bounds) == [0, (2 * 20 + 5) * minute, (2 * 10 + 40) * minute]
+    assert total_devices() == 1
+
+
+@pytest.mark.parametrize(("minutes", "closed"), [(61.999, 0), (62, 1), (121.999, 1), (122, 2)])
+def test_an_hour_is_closed_when_all_that_began_in_it_is_committed(
+    minutes: float, closed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _held(0, 30)
+    monkeypatch.setattr("usage.services.db_now", lambda: NINE + timedelta(minutes=minutes))
+    assert close_hours() == closed
 
 
 def test_closed_hours_measure_exactly_as_the_allocations_do() -> None:
