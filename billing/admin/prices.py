@@ -90,6 +90,7 @@ class Of(admin.SimpleListFilter):
 
 @admin.register(Price)
 class PriceAdmin(ServiceAdmin):
+    comes_from = _("What has no price costs nothing, and statements say so.")
     form = PriceForm
     list_display = ("__str__", "sda_model", "device_model", "amount", "currency", "valid_from", "valid_until", "state")
     list_filter = (Validity, Of)

@@ -60,6 +60,7 @@ def _to_months() -> Any:
 
 @admin.register(Statement)
 class StatementAdmin(ServiceAdmin):
+    comes_from = _("A statement is made of a month that is closed, for each token that used something in it.")
     list_display = (
         *("__str__", "shown_month", "token_link", "shown_kind", "shown_status", "device_hours"),
         *("shown_total", "currency", "shown_issued_at"),

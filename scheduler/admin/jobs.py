@@ -115,6 +115,7 @@ EXPORTED = {
 
 @admin.register(Job)
 class JobAdmin(GrowingAdmin):
+    comes_from = _("Jobs come from the programs in the VMs of customers. Those that are over are found by the filter.")
     list_display = (
         "shown_number",
         "token_link",
@@ -165,6 +166,15 @@ class JobAdmin(GrowingAdmin):
         if (row := kwargs.get("obj")) is not None:
             context["picture"] = picture(row) | {"why": self.told_why(row)}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer on a job's page what it can still take: nothing when it is over, no other place when it runs."""
+        status = Job.objects.filter(pk=object_id).values_list("status", flat=True).first()
+        useless = {"cancel", "change_priority"} if status in OVER else set()
+        if status != JobStatus.WAITING:
+            useless.add("change_priority")
+        given = super().get_actions_detail(request, object_id)
+        return [action for action in given if getattr(action.method, "original_function_name", "") not in useless]
 
     @confirmed(
         _("Cancel"),

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
@@ -19,7 +20,7 @@ from moreh_cloud.lib.admin.export import export, without_pages
 from moreh_cloud.lib.admin.import_page import import_page
 from moreh_cloud.lib.admin.importing import IMPORTERS, Importer
 from moreh_cloud.lib.admin.shown import Secret, Table
-from moreh_cloud.lib.errors import DomainError
+from moreh_cloud.lib.errors import DomainError, Message
 from moreh_cloud.lib.said import with_details
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class ServiceAdmin(ModelAdmin):
     """(request, the row as stored, changed data) → nothing. Raises DomainError."""
     wire_names: Mapping[str, str] = {}
     """Which form field a parameter of a DomainError is about, where the names differ."""
+
+    comes_from: Message = ""
+    """How rows come here, for who looks at a list that has none yet."""
 
     kinds = (("csv", "CSV"), ("json", "JSON"))
     """The kinds of files that the list can be had as."""
@@ -96,7 +100,10 @@ class ServiceAdmin(ModelAdmin):
         return bool(self.importer) and self.has_add_permission(request) and self.has_operate_permission(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        more: dict[str, Any] = {"may_import": self.has_import_permission(request)}
+        more: dict[str, Any] = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "may_import": self.has_import_permission(request),
+        }
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -178,6 +185,8 @@ class ServiceAdmin(ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
+        if row:
+            context["title"] = capfirst(self.opts.verbose_name)  # beside what the row is called
         tables = list(self.tables(request, row)) if row else []
         context["tables_above"] = [table for table in tables if table.above]
         context["tables"] = [table for table in tables if not table.above]

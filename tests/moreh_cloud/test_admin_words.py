@@ -1,0 +1,125 @@
+"""What the pages of the admin are called, what an empty list says, and what stands where nothing can be shown."""
+
+import re
+
+import pytest
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from django.utils import translation
+from django.views.defaults import server_error
+
+from backends.models import Backend
+from billing.models import Price, Statement
+from moreh_cloud.accounts.choices import Role
+from scheduler.choices import Cause, JobStatus
+from scheduler.models import Job
+from scheduler.services.jobs import cancel_job
+from sda.models import Membership
+from sda.services.models import create_membership, create_sda_model_group
+from tests import make
+from tests.admin_world import address, client_of
+from tokens.models import Token
+from tokens.services import create_token_group
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+
+
+def shown(browser: Client, page: str, language: str = "en") -> str:
+    return browser.get(page, headers={"accept-language": language}).content.decode()
+
+
+def named(page: str) -> tuple[str, list[str]]:
+    """Give the title of a page and the steps of its header."""
+    (title,) = re.findall(r"<title>\s*(.*?)\s*</title>", page, re.DOTALL)
+    (header,) = re.findall(r"<h1 .*?</h1>", page, re.DOTALL)
+    steps = re.findall(r'<(?:a|span)[^>]*truncate tracking-tight">\s*(.*?)\s*</', header, re.DOTALL)
+    return re.sub(r"\s+", " ", title), steps
+
+
+def test_pages_are_called_what_the_menu_calls_them() -> None:
+    browser, node = client_of(Role.MASTER), make.backend(name="gpu-7")
+    pages = {
+        address(Token, "changelist"): ("Tokens | Moreh Cloud", ["Tokens"]),
+        address(Token, "add"): ("Add token | Moreh Cloud", ["Tokens", "Add"]),
+        address(Backend, "import"): ("Import | Moreh Cloud", ["Backends", "Import"]),
+        address(Backend, "change", node.pk): ("gpu-7 | Backend | Moreh Cloud", ["Backends", "gpu-7"]),
+    }
+    assert {page: named(shown(browser, page)) for page in pages} == pages
+    korean = named(shown(browser, address(Backend, "change", node.pk), "ko"))
+    assert korean == ("gpu-7 | 노드 | Moreh Cloud", ["노드", "gpu-7"])
+    assert named(shown(browser, address(Job, "changelist"), "ko")) == ("작업 | Moreh Cloud", ["작업"])
+
+
+def test_an_empty_list_says_how_rows_come_and_a_filter_that_it_finds_nothing() -> None:
+    browser, prices = client_of(Role.MASTER), address(Price, "changelist")
+    empty, filtered = shown(browser, prices), shown(browser, f"{prices}?q=MI999")
+    assert "Nothing here yet" in empty
+    assert "What has no price costs nothing, and statements say so." in empty
+    assert "Reset filters" not in empty
+    assert "found (" not in empty
+    assert "Nothing fits the filters" in filtered
+    assert "Reset filters" in filtered
+    assert '0 found (<a href="?">Show all</a>)' in filtered
+    assert "아직 항목이 없습니다" in shown(browser, address(Statement, "changelist"), "ko")
+
+
+def test_only_a_list_that_is_filtered_offers_to_show_all() -> None:
+    browser, nodes = client_of(Role.MASTER), address(Backend, "changelist")
+    make.backend(name="gpu-7")
+    assert "Show all" not in shown(browser, nodes)
+    assert '1 found (<a href="?">Show all</a>)' in shown(browser, f"{nodes}?q=gpu-7")
+
+
+def test_what_is_off_is_not_red() -> None:
+    browser = client_of(Role.MASTER)
+    page = shown(browser, "/admin/backends/backendgroup/")
+    assert 'title="no"' in page
+    assert "bg-red-100 text-red-700" not in page
+
+
+def test_a_membership_is_called_by_its_groups() -> None:
+    group = create_sda_model_group(name="small ones", backend_group=make.default_group(), actor=make.ACTOR)
+    row = create_membership(create_token_group(name="labs", actor=make.ACTOR), group, actor=make.ACTOR)
+    browser = client_of(Role.MASTER)
+    assert "labs → small ones</a>" in shown(browser, address(Membership, "changelist"))
+    assert named(shown(browser, address(Membership, "change", row.pk)))[1] == ["Memberships", "labs → small ones"]
+
+
+def test_a_job_offers_what_it_can_still_take() -> None:
+    browser, node = client_of(Role.GENERAL), make.ready_backend(2)
+    running, waiting, over = make.running_job(node), make.job(), make.job()
+    cancel_job(over, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
+    offered = {job: _offered(browser, job) for job in (waiting, running, over)}
+    assert offered == {waiting: ["cancel", "change_priority"], running: ["cancel"], over: []}
+    assert Job.objects.get(pk=over.pk).status == JobStatus.CANCELED
+
+
+def _offered(browser: Client, job: Job) -> list[str]:
+    page = shown(browser, address(Job, "change", job.pk))
+    return sorted(set(re.findall(rf'href="/admin/scheduler/job/{job.pk}/(\w+)/?"', page)) - {"change"})
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "home"), [("en", "There is no such page", "Home"), ("ko", "페이지를 찾을 수 없습니다", "홈")]
+)
+def test_an_address_that_is_not_there(language: str, title: str, home: str) -> None:
+    answer = client_of(Role.MASTER).get("/admin/nowhere/", headers={"accept-language": language})
+    assert answer.status_code == 404
+    assert f"<h1>{title}</h1>" in answer.content.decode()
+    assert f'<a href="/admin/">{home}</a>' in answer.content.decode()
+
+
+def test_what_a_role_may_not_do() -> None:
+    answer = client_of(Role.READ_ONLY).get(address(Token, "add"))
+    assert (answer.status_code, "<h1>Your role does not allow this</h1>" in answer.content.decode()) == (403, True)
+
+
+def test_a_form_that_is_older_than_the_log_in() -> None:
+    answer = Client(enforce_csrf_checks=True).post(reverse("admin:login"), {"username": "kim", "password": "x"})
+    assert (answer.status_code, "<h1>This page was too old</h1>" in answer.content.decode()) == (403, True)
+
+
+def test_what_stands_where_the_server_failed() -> None:
+    with translation.override("ko"):
+        page = server_error(RequestFactory().get("/")).content.decode()
+    assert "<h1>문제가 발생했습니다</h1>" in page
