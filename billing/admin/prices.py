@@ -92,7 +92,16 @@ class Of(admin.SimpleListFilter):
 class PriceAdmin(ServiceAdmin):
     comes_from = _("What has no price costs nothing, and statements say so.")
     form = PriceForm
-    list_display = ("__str__", "sda_model", "device_model", "amount", "currency", "valid_from", "valid_until", "state")
+    list_display = (
+        "__str__",
+        "sda_model",
+        "device_model",
+        "shown_amount",
+        "currency",
+        "valid_from",
+        "valid_until",
+        "state",
+    )
     list_filter = (Validity, Of)
     list_select_related = ("sda_model",)
     search_fields = ("sda_model__name", "device_model")
@@ -107,13 +116,17 @@ class PriceAdmin(ServiceAdmin):
     }
     actions = ("end", "delete")
     actions_detail = ("replace", "end", "delete")
-    export_columns = {"name": None}
+    export_columns = {"name": None, "amount": "amount"}
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Price:
         return create_price(actor=actor_of(request), **data)
 
     def update_row(self, request: HttpRequest, row: Price, changes: dict[str, Any]) -> None:
         change_price(row, actor=actor_of(request), **changes)
+
+    @admin.display(description=_("price of a device-hour"), ordering="amount")
+    def shown_amount(self, row: Price) -> str:
+        return f"{row.amount.normalize():,f}"
 
     @confirmed(
         _("End"),

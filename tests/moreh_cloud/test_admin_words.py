@@ -1,8 +1,10 @@
 """What the pages of the admin are called, what an empty list says, and what stands where nothing can be shown."""
 
 import re
+from typing import Any
 
 import pytest
+from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import translation
@@ -123,3 +125,39 @@ def test_what_stands_where_the_server_failed() -> None:
     with translation.override("ko"):
         page = server_error(RequestFactory().get("/")).content.decode()
     assert "<h1>문제가 발생했습니다</h1>" in page
+
+
+REFUSED: dict[str, tuple[type[Model], dict[str, Any], str]] = {
+    "a name that is taken": (
+        Backend,
+        {"name": "gpu-7", "ip": "10.0.0.1", "bmc_ip": "127.0.0.9"},
+        "This name is taken.",
+    ),
+    "several jobs on several SDAs": (
+        Token,
+        {"description": "lab", "max_sda_count": 2, "max_duplicates": 5, "priority": 0, "access_level": "USER"},
+        "Several jobs at once on one SDA need a token that may own only one SDA.",
+    ),
+    "a price that ends before it begins": (
+        Price,
+        {"device_model": "MI250", "amount": 1, "valid_from": "2026-11-10", "valid_until": "2026-11-01"},
+        "The end must be after the start.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_form_says_what_is_wrong_without_the_names_of_programs(case: str) -> None:
+    make.backend(name="gpu-7")
+    model, given, sentence = REFUSED[case]
+    needed = {"group": 0, "port": 21545, "bmc_port": 623, "device_count": 8} if model is Backend else {}
+    answer = client_of(Role.MASTER).post(address(model, "add"), {**needed, **given})
+    errors = answer.context["adminform"].form.errors.get_json_data()
+    assert [said["message"] for field in errors.values() for said in field] == [sentence]
+
+
+def test_a_refused_action_names_the_row_once() -> None:
+    browser = client_of(Role.MASTER)
+    page = browser.post("/admin/backends/backendgroup/0/delete/", {"agreed": "1"}, follow=True).content.decode()
+    assert "default_backend_group: The default backend group cannot be deleted" in page
+    assert "(id: 0)" not in page

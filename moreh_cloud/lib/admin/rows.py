@@ -29,6 +29,9 @@ else:
     _ModelForm = forms.ModelForm
 
 
+PLACES = ("id", "parameter")  # details that say which row or field it is about, as whoever sees the page knows
+
+
 class RowForm(_ModelForm):
     """Check the fields; what concerns several fields or rows the service judges, in its own words."""
 
@@ -128,7 +131,8 @@ class ServiceAdmin(ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        return _tells(form, getattr(request, "refusal", None), self.wire_names)
+        refusal = getattr(request, "refusal", None)
+        return _tells(form, refusal, self.wire_names) if refusal else form
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -201,31 +205,29 @@ class GrowingAdmin(ServiceAdmin):
     show_full_result_count = False
 
 
-def explain(error: DomainError) -> str:
-    """Say what a service refused, with the details that people can read."""
-    return with_details(str(error), error.details)
+def explain(error: DomainError, *, beside: str = "") -> str:
+    """Say what a service refused, with the details that people can read; what the place says they need not say."""
+    known = {*PLACES, beside}
+    details = {name: value for name, value in error.details.items() if name not in known and value != ""}
+    return with_details(str(error), details)
 
 
-def _tells(form: Any, refusal: DomainError | None, names: Mapping[str, str]) -> Any:
+def _tells(form: Any, refusal: DomainError, names: Mapping[str, str]) -> Any:
     """Make the form say what the service refused, beside the field that it is about."""
-    if refusal is None:
-        return form
-    problems = _problems(refusal)
+    problems = _concerned(refusal)
 
     class Refused(form):
         def clean(self) -> Any:
             data = super().clean()
-            for name, problem in problems:
-                field = names.get(name, name)
-                self.add_error(field if field in self.fields else None, problem)
+            for name, value in problems.items():
+                field = names.get(name, name) if names.get(name, name) in self.fields else None
+                known = explain(refusal, beside=name if field else "")
+                self.add_error(field, value if isinstance(value, list) else known)
             return data
 
     return Refused
 
 
-def _problems(refusal: DomainError) -> list[tuple[str, Any]]:
-    lists = [(name, value) for name, value in refusal.details.items() if isinstance(value, list)]
-    if lists:
-        return lists
-    named = str(refusal.details.get("parameter") or next(iter(refusal.details), ""))
-    return [(named, explain(refusal))]
+def _concerned(refusal: DomainError) -> dict[str, object]:
+    lists: dict[str, object] = {name: value for name, value in refusal.details.items() if isinstance(value, list)}
+    return lists or {str(refusal.details.get("parameter") or next(iter(refusal.details), "")): None}
