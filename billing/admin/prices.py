@@ -53,6 +53,8 @@ class PriceForm(RowForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["amount"] = f"{self.instance.amount.normalize():f}"
         if "device_model" in self.fields:
             known = Device.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
             field = self.fields["device_model"]

@@ -1,6 +1,7 @@
 """What the pages of the admin are called, what an empty list says, and what stands where nothing can be shown."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,17 +12,20 @@ from django.utils import translation
 from django.views.defaults import server_error
 
 from backends.models import Backend
+from billing.choices import StatementStatus
 from billing.models import Price, Statement
 from moreh_cloud.accounts.choices import Role
+from moreh_cloud.lib.clock import db_now
 from scheduler.choices import Cause, JobStatus
 from scheduler.models import Job
 from scheduler.services.jobs import cancel_job
 from sda.models import Membership
 from sda.services.models import create_membership, create_sda_model_group
 from tests import make
-from tests.admin_world import address, client_of
+from tests.admin_world import address, client_of, populate
 from tokens.models import Token
 from tokens.services import create_token_group
+from usage.models import ClosedDay, ClosedHour, ClosedMonth
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
@@ -87,6 +91,26 @@ def test_a_membership_is_called_by_its_groups() -> None:
     assert named(shown(browser, address(Membership, "change", row.pk)))[1] == ["Memberships", "labs → small ones"]
 
 
+@pytest.mark.parametrize(("rows", "offer"), [(50, True), (49, False)])
+def test_a_list_that_is_not_counted_does_not_count_what_all_is(rows: int, offer: bool) -> None:
+    accelerator, browser = make.sda(max_duplicates=0), client_of(Role.GENERAL)
+    for _ in range(rows):
+        make.job(accelerator)
+    page = shown(browser, address(Job, "changelist"))
+    assert ("Select all rows of the list" in page) == offer
+    assert f"0 of {rows} selected" in page
+    assert "9999999999" not in page
+
+
+def test_a_closed_month_is_called_by_its_month_here() -> None:
+    start = datetime(2026, 9, 30, 15, tzinfo=UTC)
+    times = {"until": datetime(2026, 10, 31, 15, tzinfo=UTC), "closed_at": datetime(2026, 11, 1, tzinfo=UTC)}
+    sums = {"device_ms": 0, "minimum": 0, "maximum": 0}
+    assert str(ClosedMonth(month=start, **times, **sums)) == "2026-10"
+    assert str(ClosedDay(day=start, **times, **sums)) == "2026-10-01"
+    assert str(ClosedHour(hour=start, **times, **sums, starts=0, ends=0)) == "2026-10-01 00:00"
+
+
 def test_a_job_offers_what_it_can_still_take() -> None:
     browser, node = client_of(Role.GENERAL), make.ready_backend(2)
     running, waiting, over = make.running_job(node), make.job(), make.job()
@@ -96,9 +120,26 @@ def test_a_job_offers_what_it_can_still_take() -> None:
     assert Job.objects.get(pk=over.pk).status == JobStatus.CANCELED
 
 
-def _offered(browser: Client, job: Job) -> list[str]:
-    page = shown(browser, address(Job, "change", job.pk))
-    return sorted(set(re.findall(rf'href="/admin/scheduler/job/{job.pk}/(\w+)/?"', page)) - {"change"})
+def _offered(browser: Client, row: Model) -> list[str]:
+    page = shown(browser, address(type(row), "change", row.pk))
+    links = re.findall(rf'href="/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/(\w+)/?"', page)
+    return sorted(set(links) - {"change", "paper"})
+
+
+def test_a_draft_is_made_and_issued_and_what_is_issued_is_corrected() -> None:
+    populate()
+    browser = client_of(Role.GENERAL)
+    draft = Statement.objects.get()
+    assert _offered(browser, draft) == ["issue", "make"]
+    issued = {"number": "202601-1", "issued_at": db_now(), "issued_by": "kim"}
+    Statement.objects.update(status=StatementStatus.ISSUED, **issued)
+    assert _offered(browser, draft) == ["correct"]
+
+
+def test_the_fields_of_a_question_begin_with_a_capital() -> None:
+    populate()
+    page = shown(client_of(Role.GENERAL), address(Price, "replace", Price.objects.get().pk))
+    assert re.findall(r"<label[^>]*>\s*([^<]+?)\s*<", page) == ["Valid from", "Price of a device-hour"]
 
 
 @pytest.mark.parametrize(

@@ -197,11 +197,22 @@ class ServiceAdmin(ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
+class GrowingList(ChangeList):
+    """A page of a list that is never counted; where one page holds all of it, its rows are."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the rows of the page."""
+        super().get_results(request)
+        if self.page_num == 1 and len(self.result_list) < self.list_per_page:
+            self.result_count = len(self.result_list)
+
+
 @compressed
 class GrowingAdmin(ServiceAdmin):
     """A list of a table that grows without end: its pages are never counted."""
 
     paginator = InfinitePaginator
+    page_of_rows = GrowingList
     show_full_result_count = False
 
 
