@@ -29,7 +29,7 @@ else:
     _ModelForm = forms.ModelForm
 
 
-PLACES = ("id", "parameter")  # details that say which row or field it is about, as whoever sees the page knows
+PLACES = ("id", "command", "parameter")  # details that whoever sees the page knows: of which row, deed and field
 
 
 class RowForm(_ModelForm):
