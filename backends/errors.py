@@ -30,7 +30,7 @@ class GroupInUse(DomainError):
 
 class DefaultGroup(DomainError):
     code = "DEFAULT_GROUP"
-    message = _("The default backend group cannot be deleted or left by force.")
+    message = _("The default backend group cannot be deleted, and a node leaves it only for another group.")
 
 
 class StaleAgent(DomainError):

@@ -32,7 +32,7 @@ class Queue(models.Model):
         verbose_name_plural = _("queues")
 
     def __str__(self) -> str:
-        return f"queue of group {self.pk}"
+        return str(self.group)
 
 
 class Job(models.Model):
@@ -121,7 +121,7 @@ class Job(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"job {self.pk}"
+        return f"#{self.pk}"
 
 
 class Allocation(models.Model):
@@ -166,7 +166,7 @@ class Allocation(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"device {self.device_id} for job {self.job_id}"
+        return f"#{self.pk}"
 
 
 class Share(models.Model):
@@ -205,4 +205,4 @@ class Worker(models.Model):
         indexes = (models.Index(fields=["backend"], condition=~Q(state=WorkerState.GONE), name="worker_present"),)
 
     def __str__(self) -> str:
-        return f"worker {self.pk} of job {self.job_id}"
+        return f"#{self.pk}"

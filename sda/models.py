@@ -74,7 +74,7 @@ class Membership(models.Model):
         constraints = (models.UniqueConstraint(fields=["token_group", "model_group"], name="membership_pair"),)
 
     def __str__(self) -> str:
-        return f"{self.token_group_id} → {self.model_group_id}"
+        return f"{self.token_group} → {self.model_group}"
 
 
 class Sda(Tombstoned):

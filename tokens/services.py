@@ -188,7 +188,7 @@ def _lock(token: Token) -> Token:
 def _check(token: Token) -> None:
     if token.max_duplicates != 1 and token.max_sda_count != 1:
         raise InvalidParameter(
-            _("maxDuplicates may differ from 1 only where maxSdaCount is 1."), parameter="maxDuplicates"
+            _("Several jobs at once on one SDA need a token that may own only one SDA."), parameter="maxDuplicates"
         )
     if not isinstance(token.env, dict) or not all(isinstance(v, str) for v in token.env.values()):
         raise InvalidParameter(_("env must map names to strings."), parameter="env")

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import BackendGroup
@@ -145,7 +146,7 @@ class ClosedHour(Closed):
         ordering = ("-hour",)
 
     def __str__(self) -> str:
-        return str(self.hour)
+        return f"{timezone.localtime(self.hour):%Y-%m-%d %H:%M}"
 
 
 class ClosedDay(Closed):
@@ -159,7 +160,7 @@ class ClosedDay(Closed):
         ordering = ("-day",)
 
     def __str__(self) -> str:
-        return str(self.day)
+        return f"{timezone.localtime(self.day):%Y-%m-%d}"
 
 
 class ClosedMonth(Closed):
@@ -173,4 +174,4 @@ class ClosedMonth(Closed):
         ordering = ("-month",)
 
     def __str__(self) -> str:
-        return str(self.month)
+        return f"{timezone.localtime(self.month):%Y-%m}"

@@ -19,6 +19,7 @@ KEY_NOTE = _("Give it to the new node's agent: it is stored as a digest and cann
 
 @admin.register(EnrolmentKey)
 class EnrolmentKeyAdmin(ServiceAdmin):
+    comes_from = _("With an enrolment key the agent of a new node makes itself known, once.")
     form = EnrolmentForm
     list_display = ("__str__", "group", "created", "expires_at", "shown_state", "node")
     list_filter = ("group",)

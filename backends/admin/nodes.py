@@ -65,6 +65,7 @@ class NodeList(ChangeList):
 @admin.register(Backend)
 @compressed
 class BackendAdmin(ServiceAdmin):
+    comes_from = _("Add a node, import a file of nodes, or let an agent come with an enrolment key.")
     form = BackendForm
     change_form_outer_before_template = None  # the page has a template of its own
     list_display = ("name", "group", "shown_status", "shown_power", "shown_devices", "address", "seen", "agent_version")

@@ -33,6 +33,7 @@ class Settled(admin.SimpleListFilter):
 
 @admin.register(Order)
 class OrderAdmin(GrowingAdmin):
+    comes_from = _("No agent has an open order. Those that are settled are found by the filter.")
     list_display = ("shown_verb", "backend_link", "ref", "devices", "shown_state", "error", "given", "settled")
     list_filter = (Settled, "verb", "state", ByBackend)
     list_select_related = ("backend",)

@@ -17,8 +17,9 @@ class ByBackend(ExactNumber):
 
 @admin.register(PowerAction)
 class PowerActionAdmin(GrowingAdmin):
+    comes_from = _("Nobody asked a node for anything about its power yet.")
     list_display = (
-        "pk",
+        "id",
         "backend_link",
         "command",
         "target",

@@ -75,7 +75,7 @@ class EnrolmentKey(models.Model):
         verbose_name_plural = _("enrolment keys")
 
     def __str__(self) -> str:
-        return f"enrolment key {self.pk}"
+        return f"#{self.pk}"
 
 
 class ManagerPresence(models.Model):

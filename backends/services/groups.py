@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from backends.choices import DEFAULT_GROUP
 from backends.errors import DefaultGroup, GroupNotEmpty
@@ -80,7 +81,7 @@ def move_backend(
         movable = movable.filter(group__in=come_from)
     left = backend.group_id
     if not movable.update(group=group):
-        raise Conflict(backend=backend.pk)
+        raise Conflict(_("The node is not in the group that it was to leave."), backend=backend.pk)
     record("MOVE_BACKEND", actor=actor, subject=f"backend/{backend.pk}", left=left, group=group.pk)
     devices_freed.send(BackendGroup, group_ids=[left, group.pk])
     backend.group = group

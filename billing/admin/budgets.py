@@ -42,6 +42,7 @@ def put_standing(rows: Sequence[Any]) -> None:
 
 @admin.register(Budget)
 class BudgetAdmin(ServiceAdmin):
+    comes_from = _("A budget says how much a token may use in a month, in money or in device-hours.")
     list_display = ("shown_token", "kind", "shown_amount", "shown_use", "warn_percent", "stops", "shown_state")
     list_filter = ("kind", "stops")
     page_of_rows = BudgetList

@@ -53,6 +53,8 @@ class PriceForm(RowForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["amount"] = f"{self.instance.amount.normalize():f}"
         if "device_model" in self.fields:
             known = Device.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
             field = self.fields["device_model"]
@@ -90,8 +92,18 @@ class Of(admin.SimpleListFilter):
 
 @admin.register(Price)
 class PriceAdmin(ServiceAdmin):
+    comes_from = _("What has no price costs nothing, and statements say so.")
     form = PriceForm
-    list_display = ("__str__", "sda_model", "device_model", "amount", "currency", "valid_from", "valid_until", "state")
+    list_display = (
+        "__str__",
+        "sda_model",
+        "device_model",
+        "shown_amount",
+        "currency",
+        "valid_from",
+        "valid_until",
+        "state",
+    )
     list_filter = (Validity, Of)
     list_select_related = ("sda_model",)
     search_fields = ("sda_model__name", "device_model")
@@ -106,13 +118,17 @@ class PriceAdmin(ServiceAdmin):
     }
     actions = ("end", "delete")
     actions_detail = ("replace", "end", "delete")
-    export_columns = {"name": None}
+    export_columns = {"name": None, "amount": "amount"}
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Price:
         return create_price(actor=actor_of(request), **data)
 
     def update_row(self, request: HttpRequest, row: Price, changes: dict[str, Any]) -> None:
         change_price(row, actor=actor_of(request), **changes)
+
+    @admin.display(description=_("price of a device-hour"), ordering="amount")
+    def shown_amount(self, row: Price) -> str:
+        return f"{row.amount.normalize():,f}"
 
     @confirmed(
         _("End"),

@@ -20,7 +20,7 @@ from billing.pricing import money
 from billing.services.statements import correct_statement, issue_statement, make_again
 from moreh_cloud.events.actor import Actor
 from moreh_cloud.events.admin import event_table
-from moreh_cloud.lib.admin import ExactNumber, ServiceAdmin, Table, badge, confirmed, exactly, link, link_to
+from moreh_cloud.lib.admin import ExactNumber, ServiceAdmin, Table, badge, confirmed, exactly, link, link_to, without
 from moreh_cloud.lib.admin.shown import NOTHING
 from moreh_cloud.lib.said import LeftOut, Said
 
@@ -60,6 +60,7 @@ def _to_months() -> Any:
 
 @admin.register(Statement)
 class StatementAdmin(ServiceAdmin):
+    comes_from = _("A statement is made of a month that is closed, for each token that used something in it.")
     list_display = (
         *("__str__", "shown_month", "token_link", "shown_kind", "shown_status", "device_hours"),
         *("shown_total", "currency", "shown_issued_at"),
@@ -107,6 +108,11 @@ class StatementAdmin(ServiceAdmin):
             return answer
 
         return self.admin_site.admin_view(seen)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer on a statement's page to make and issue a draft, and to correct what is issued."""
+        issued = Statement.objects.filter(pk=object_id, status=StatementStatus.ISSUED).exists()
+        return without(super().get_actions_detail(request, object_id), {"make", "issue"} if issued else {"correct"})
 
     @confirmed(
         _("Make again"),
@@ -186,7 +192,7 @@ def _told(row: Statement) -> Said:
 def _files(row: Statement) -> Table:
     links = [link(reverse(f"admin:billing_statement_{kind}", args=[row.pk]), kind.upper()) for kind in KINDS]
     paper = link(reverse("admin:billing_statement_paper", args=[row.pk]), _("Page to print"))
-    return Table(_("Files"), ("",) * (len(links) + 1), [(paper, *links)], above=True)
+    return Table(_("Files"), (), [(paper, *links)], above=True)
 
 
 def _line(row: Statement, line: Any) -> tuple[object, ...]:

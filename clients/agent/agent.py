@@ -54,6 +54,7 @@ class Agent:
         self.runner: Runner = runner or FakeRunner()
         self.welcome: pb.Welcome | None = None
         self.welcomed = asyncio.Event()
+        self.unknown = False  # the manager knows no node with this key; it is tried again all the same
         self._key = key
         self._state_dir = state_dir
         self._health = HealthCheck(devices)
@@ -113,6 +114,7 @@ class Agent:
                 await self._session()
             except grpc.aio.AioRpcError as error:
                 self._log(logging.WARNING, f"{explain(error, self.server)} ({code_of(error)})")
+                self.unknown = error.code() is grpc.StatusCode.UNAUTHENTICATED
             except TimeoutError:
                 self._log(logging.WARNING, "The manager does not answer.")
             except OSError as error:
@@ -147,7 +149,7 @@ class Agent:
             reports.cancel()
 
     def _greeted(self, welcome: pb.Welcome) -> None:
-        self.welcome = welcome
+        self.welcome, self.unknown = welcome, False
         self._log(logging.INFO, "welcomed")
         self._orders.expect(welcome)
         self.welcomed.set()

@@ -35,6 +35,7 @@ class StillOpen(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ServiceAdmin):
+    comes_from = _("What an operator must look at comes here by itself.")
     list_display = (
         "shown_level",
         "category",

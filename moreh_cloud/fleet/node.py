@@ -72,8 +72,11 @@ class Node:
             runner = FakeRunner()
 
     async def up(self) -> None:
-        """Wait until the manager has welcomed the node's agent; a node without power is not waited for."""
-        while self._on.is_set() and not (self.agent and self.agent.welcomed.is_set()):
+        """Wait until the manager has welcomed the node's agent.
+
+        A node without power is not waited for, nor one that an operator deleted or gave another key.
+        """
+        while self._on.is_set() and not (self.agent and (self.agent.welcomed.is_set() or self.agent.unknown)):
             await asyncio.sleep(0.05)
 
     def make_agent(self, runner: FakeRunner) -> Agent:

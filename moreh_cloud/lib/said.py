@@ -51,7 +51,7 @@ def say(message: Kept) -> str:
 def with_details(sentence: str, details: Mapping[str, object]) -> str:
     """Put the details that people can read behind a sentence."""
     readable = {name: _joined(value) for name, value in details.items() if isinstance(value, str | int | list)}
-    told = ", ".join(f"{name}: {value}" for name, value in readable.items())
+    told = ", ".join(f"{name}: {value}" if value != "" else name for name, value in readable.items())
     return f"{sentence} ({told})" if told else sentence
 
 

@@ -32,7 +32,7 @@ UNFOLD = {
     "SITE_SYMBOL": "memory",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "STYLES": [_file("console.css"), _file("lists.css")],
-    "SCRIPTS": [_file("live.js"), _file("charts.js"), _file("menus.js"), _file("search.js")],
+    "SCRIPTS": [_file("live.js"), _file("charts.js"), _file("menus.js"), _file("once.js"), _file("search.js")],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

@@ -80,6 +80,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "moreh_cloud.lib.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.text("MOREH_TIME_ZONE", "Asia/Seoul")

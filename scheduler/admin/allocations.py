@@ -28,7 +28,7 @@ class StillHeld(admin.SimpleListFilter):
 
 @admin.register(Allocation)
 class AllocationAdmin(GrowingAdmin):
-    list_display = ("pk", "device_link", "job_link", "sda_link", "token_link", "since", "until", "clean")
+    list_display = ("id", "device_link", "job_link", "sda_link", "token_link", "since", "until", "clean")
     list_filter = (StillHeld, ByToken)
     list_select_related = ("device__backend", "job", "sda", "token")
     search_fields = ("job__id__exact", "token__description")

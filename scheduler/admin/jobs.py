@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from moreh_cloud.console.templatetags.jobs import expected_start
@@ -22,11 +21,13 @@ from moreh_cloud.lib.admin import (
     ConfirmForm,
     ExactNumber,
     GrowingAdmin,
+    GrowingList,
     Table,
     ago,
     badge,
     confirmed,
     link_to,
+    without,
 )
 from scheduler.admin.picture import picture
 from scheduler.admin.tones import JOB, WORKER
@@ -86,7 +87,7 @@ def _seconds(start: str, *ends: str) -> Callable[[Job], float | None]:
     return read
 
 
-class JobList(ChangeList):
+class JobList(GrowingList):
     """A page of jobs with when those that wait are expected to start, which takes no query."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -115,6 +116,7 @@ EXPORTED = {
 
 @admin.register(Job)
 class JobAdmin(GrowingAdmin):
+    comes_from = _("Jobs come from the programs in the VMs of customers. Those that are over are found by the filter.")
     list_display = (
         "shown_number",
         "token_link",
@@ -138,7 +140,7 @@ class JobAdmin(GrowingAdmin):
     export_columns = EXPORTED
     actions = ("cancel", "change_priority")
     actions_detail: Any = ("cancel", "change_priority")
-    readonly_fields = ("token_link", "sda_link", "group_link")
+    readonly_fields = ("token_link", "sda_link", "group_link", "shown_from")
     fieldsets = (
         (
             _("Request"),
@@ -146,7 +148,7 @@ class JobAdmin(GrowingAdmin):
         ),
         (
             _("Program"),
-            {"fields": (("process_name", "pid"), ("framework", "version"), ("referer_protocol", "referer_ip"))},
+            {"fields": (("process_name", "pid"), ("framework", "version"), "shown_from")},
         ),
         (_("Latest from the client"), {"fields": (("used_memory", "utilization"), "client_seen_at")}),
     )
@@ -165,6 +167,14 @@ class JobAdmin(GrowingAdmin):
         if (row := kwargs.get("obj")) is not None:
             context["picture"] = picture(row) | {"why": self.told_why(row)}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer on a job's page what it can still take: nothing when it is over, no other place when it runs."""
+        status = Job.objects.filter(pk=object_id).values_list("status", flat=True).first()
+        useless = {"cancel", "change_priority"} if status in OVER else set()
+        if status != JobStatus.WAITING:
+            useless.add("change_priority")
+        return without(super().get_actions_detail(request, object_id), useless)
 
     @confirmed(
         _("Cancel"),
@@ -199,6 +209,10 @@ class JobAdmin(GrowingAdmin):
     @admin.display(description=_("backend group"))
     def group_link(self, row: Job) -> SafeString | str:
         return link_to(row.group)
+
+    @admin.display(description=_("from address"))
+    def shown_from(self, row: Job) -> str:
+        return " · ".join(part for part in (row.referer_protocol, row.referer_ip) if part) or NOTHING
 
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, row: Job) -> SafeString:

@@ -9,7 +9,7 @@ from scheduler.models import Queue, Worker
 
 @admin.register(Worker)
 class WorkerAdmin(GrowingAdmin):
-    list_display = ("pk", "job_link", "attempt", "backend_link", "devices", "shown_state", "address", "error")
+    list_display = ("id", "job_link", "attempt", "backend_link", "devices", "shown_state", "address", "error")
     list_filter = ("state",)
     list_select_related = ("job", "backend")
     search_fields = ("job__id__exact", "backend__name")

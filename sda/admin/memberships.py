@@ -21,6 +21,7 @@ from sda.services.models import (
 
 @admin.register(Membership)
 class MembershipAdmin(ServiceAdmin):
+    comes_from = _("A membership gives the tokens of a user group the models of an SDA model group.")
     list_display = ("__str__", "user_group", "sda_model_group", "backend_group")
     list_filter = ("model_group",)
     list_select_related = ("token_group", "model_group__backend_group")

@@ -49,12 +49,13 @@ def sda_counts() -> dict[str, Coalesce]:
 
 @admin.register(SdaModel)
 class SdaModelAdmin(ServiceAdmin):
+    comes_from = _("An SDA model says how many devices a customer's accelerator stands for.")
     list_display = ("name", "num_devices", "shown_open", "shown_groups", "shown_sdas", "shown_tokens", "description")
     list_filter = (Tombstones, "open", "groups")
     live_topics = "customers"
     search_fields = ("name", "description")
     search_help_text = _("Name or description")
-    wire_names = {"label": "name", "numDevices": "num_devices"}
+    wire_names = {"numDevices": "num_devices"}
     actions = ("delete",)
     actions_detail = ("delete",)
 
@@ -132,6 +133,7 @@ class DeleteModelGroupForm(ConfirmForm):
 
 @admin.register(SdaModelGroup)
 class SdaModelGroupAdmin(ServiceAdmin):
+    comes_from = _("An SDA model group says on which nodes its models run.")
     form = SdaModelGroupForm
     list_display = ("name", "description", "index", "backend_group", "shown_models")
     list_filter = (Tombstones, "backend_group")

@@ -36,6 +36,7 @@ class ByToken(ExactNumber):
 
 @admin.register(Sda)
 class SdaAdmin(ServiceAdmin):
+    comes_from = _("An SDA is a customer's accelerator: a token and an SDA model.")
     list_display = ("__str__", "token_link", "model", "model_group", "shown_kind", "current")
     list_filter = (Tombstones, "reserved", "current", "model", "model_group", ByToken)
     list_select_related = ("token", "model", "model_group")

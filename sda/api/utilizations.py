@@ -36,8 +36,8 @@ def _use(job: int, sda: Card) -> Card:
         "totalMemory": sum(_known(devices, "totalMemory")),
         "usedMemory": sum(_known(devices, "usedMemory")),
         "temperature": max(_known(devices, "temperature"), default=None),
-        "gpuPower": sum(_known(devices, "power")) if _known(devices, "power") else None,
-        "utilization": sum(utilization) / len(utilization) if utilization else None,
+        "gpuPower": round(sum(_known(devices, "power")), 1) if _known(devices, "power") else None,
+        "utilization": round(sum(utilization) / len(utilization), 1) if utilization else None,
         "sda": sda,
     }
 

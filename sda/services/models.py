@@ -158,4 +158,5 @@ def _save(row: SdaModel | SdaModelGroup) -> None:
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        raise Duplicate(label=row.name) from error
+        name = "label" if isinstance(row, SdaModelGroup) else "name"  # as REST calls it
+        raise Duplicate(**{name: row.name}) from error

@@ -357,6 +357,8 @@ def test_a_backend_moves_between_groups(api: APIClient) -> None:
         {"id": node.pk, "name": node.name}
     ]
     assert refused(api.post(url, {"group": slow.pk, "backend": node.pk})) == (409, "CONFLICT", ["backend"])
+    said = api.post(url, {"group": slow.pk, "backend": node.pk}).json()["message"]
+    assert said == "The node is not in the group that it was to leave."
     assert done(api.put(url, {"group": slow.pk, "backend": node.pk}))["name"] == "slow"
     assert refused(api.delete(url, {"group": fast.pk, "backend": node.pk})) == (409, "CONFLICT", ["backend"])
     assert done(api.delete(url, {"group": slow.pk, "backend": node.pk}))["backends"] == []

@@ -47,6 +47,8 @@ def test_a_price_is_made_changed_replaced_ended_and_deleted(browser: Client) -> 
     assert "UPDATE_PRICE" in shown
     row.refresh_from_db()
     assert row.amount == 1300
+    shown = browser.get(address(Price, "changelist")).content.decode()
+    assert ">1,300</td>" in shown
     sent = {"valid_from": "2026-02-01", "amount": "1400", "agreed": "1"}
     assert browser.post(address(Price, "replace", row.pk), sent).status_code == 302
     other = Price.objects.get(amount=1400)

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from backends.models import PowerAction
 from moreh_cloud.accounts.choices import Role
 from tests import make
+from tokens.models import Token
 
 if TYPE_CHECKING:
     from pytest_django.live_server_helper import LiveServer
@@ -78,3 +79,22 @@ def test_an_operator_logs_in_and_powers_a_node_off(chromium: Browser, live_serve
     assert PowerAction.objects.get().command == "off"
     assert problems == []
     assert (page.evaluate(BRIGHTNESS) < 0.5) == (scheme == "dark")
+
+
+def test_an_impatient_click_makes_one_token(chromium: Browser, live_server: "LiveServer") -> None:
+    make.operator(Role.GENERAL, username="kim")
+    page = log_in(chromium, live_server.url, "light", live=False)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.goto(f"{live_server.url}/admin/tokens/token/add/")
+    page.get_by_label("Description").fill("lab")
+    place = page.get_by_role("button", name="Save", exact=True).bounding_box()
+    assert place
+    page.mouse.move(place["x"] + 9, place["y"] + 9)
+    for _ in range(3):
+        page.mouse.down()
+        page.mouse.up()
+        page.wait_for_timeout(30)
+    page.get_by_text("Value of the token").wait_for()
+    assert asked == [f"{live_server.url}/admin/tokens/token/add/"]
+    assert Token.objects.get().description == "lab"

@@ -68,7 +68,7 @@ BAD_MODELS: dict[str, tuple[dict[str, Any], tuple[int, str, list[str]]]] = {
     "without anything": ({}, (400, "INVALID_PARAMETER", ["name", "numDevices"])),
     "of no devices": ({"name": "x", "numDevices": 0}, (400, "INVALID_PARAMETER", ["numDevices"])),
     "of many devices in words": ({"name": "x", "numDevices": "two"}, (400, "INVALID_PARAMETER", ["numDevices"])),
-    "of a known name": ({"name": "known", "numDevices": 1}, (409, "DUPLICATE", ["label"])),
+    "of a known name": ({"name": "known", "numDevices": 1}, (409, "DUPLICATE", ["name"])),
 }
 
 

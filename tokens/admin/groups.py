@@ -37,6 +37,7 @@ class DeleteTokenGroupForm(ConfirmForm):
 
 @admin.register(TokenGroup)
 class TokenGroupAdmin(ServiceAdmin):
+    comes_from = _("A user group gives all its tokens the same rights, by memberships.")
     list_display = ("name", "description", "index", "max_devices", "shown_tokens")
     list_filter = (Tombstones,)
     search_fields = ("name", "description")

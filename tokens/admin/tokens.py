@@ -61,6 +61,7 @@ class ByGroup(RelatedDropdownFilter):
 
 @admin.register(Token)
 class TokenAdmin(ServiceAdmin):
+    comes_from = _("A token is a customer; its value is what the customer's VMs show to get devices.")
     form = TokenForm
     list_display = (
         "shown_name",

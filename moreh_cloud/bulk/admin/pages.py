@@ -53,6 +53,7 @@ COUNTERS = {
 class BulkActionAdmin(ServiceAdmin):
     """The list of them, and for each the page that shows how far it is."""
 
+    comes_from = _("Actions on more than 50 rows, and files of more than 50 lines, show their progress here.")
     list_display = ("number", "shown_verb", "shown_noun", "actor", "shown_state", "progress", "asked", "ended")
     list_filter = ("state",)
     search_fields = ("id__exact", "actor", "noun", "verb")

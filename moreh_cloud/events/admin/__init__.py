@@ -85,7 +85,8 @@ def event_table(subject: str) -> Table:
 
 def asked(event: Event) -> str:
     """Say in one line what was asked for."""
-    return ", ".join(f"{name}: {value}" for name, value in masked(event.request).items())[:200]
+    said = masked(event.request).items()
+    return ", ".join(f"{name}: {value}" for name, value in said if value not in ("", None))[:200]
 
 
 @admin.register(Event)

@@ -1,9 +1,9 @@
 """What the admins of all apps share: they show rows, and write only through services."""
 
-from moreh_cloud.lib.admin.actions import ConfirmForm, ForceForm, confirmed, fields_of
+from moreh_cloud.lib.admin.actions import ConfirmForm, ForceForm, confirmed, fields_of, without
 from moreh_cloud.lib.admin.compressed import compressed
 from moreh_cloud.lib.admin.filters import ExactNumber, Tombstones
-from moreh_cloud.lib.admin.rows import GrowingAdmin, RowForm, ServiceAdmin
+from moreh_cloud.lib.admin.rows import GrowingAdmin, GrowingList, RowForm, ServiceAdmin
 from moreh_cloud.lib.admin.shown import Secret, Table, ago, badge, exactly, link, link_to
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ExactNumber",
     "ForceForm",
     "GrowingAdmin",
+    "GrowingList",
     "RowForm",
     "Secret",
     "ServiceAdmin",
@@ -24,4 +25,5 @@ __all__ = [
     "fields_of",
     "link",
     "link_to",
+    "without",
 ]

@@ -3,13 +3,14 @@
 A method that is `confirmed` gets (actor, row, data) and no request, because for many rows a worker calls it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldBooleanWidget
@@ -22,6 +23,11 @@ Verb = Callable[[Any, Any, Any, dict[str, Any]], object]
 
 class ConfirmForm(forms.Form):
     """What an action wants to know besides its rows. It is kept with a bulk action, so it asks for no secret."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.label = capfirst(field.label)  # as Django does it for the fields of rows
 
 
 def force_field(label: Any, help_text: Any) -> forms.BooleanField:
@@ -74,6 +80,11 @@ def confirmed(
         return run
 
     return decorate
+
+
+def without(actions: Iterable[Any], names: Collection[str]) -> list[Any]:
+    """Leave out the actions of a page that its row cannot take."""
+    return [action for action in actions if getattr(action.method, "original_function_name", "") not in names]
 
 
 def fields_of(data: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
@@ -19,13 +20,16 @@ from moreh_cloud.lib.admin.export import export, without_pages
 from moreh_cloud.lib.admin.import_page import import_page
 from moreh_cloud.lib.admin.importing import IMPORTERS, Importer
 from moreh_cloud.lib.admin.shown import Secret, Table
-from moreh_cloud.lib.errors import DomainError
+from moreh_cloud.lib.errors import DomainError, Message
 from moreh_cloud.lib.said import with_details
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
 else:
     _ModelForm = forms.ModelForm
+
+
+PLACES = ("id", "command", "parameter")  # details that whoever sees the page knows: of which row, deed and field
 
 
 class RowForm(_ModelForm):
@@ -52,6 +56,9 @@ class ServiceAdmin(ModelAdmin):
     """(request, the row as stored, changed data) → nothing. Raises DomainError."""
     wire_names: Mapping[str, str] = {}
     """Which form field a parameter of a DomainError is about, where the names differ."""
+
+    comes_from: Message = ""
+    """How rows come here, for who looks at a list that has none yet."""
 
     kinds = (("csv", "CSV"), ("json", "JSON"))
     """The kinds of files that the list can be had as."""
@@ -96,7 +103,10 @@ class ServiceAdmin(ModelAdmin):
         return bool(self.importer) and self.has_add_permission(request) and self.has_operate_permission(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        more: dict[str, Any] = {"may_import": self.has_import_permission(request)}
+        more: dict[str, Any] = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "may_import": self.has_import_permission(request),
+        }
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -121,7 +131,8 @@ class ServiceAdmin(ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        return _tells(form, getattr(request, "refusal", None), self.wire_names)
+        refusal = getattr(request, "refusal", None)
+        return _tells(form, refusal, self.wire_names) if refusal else form
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -178,10 +189,22 @@ class ServiceAdmin(ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
+        if row:
+            context["title"] = capfirst(self.opts.verbose_name)  # beside what the row is called
         tables = list(self.tables(request, row)) if row else []
         context["tables_above"] = [table for table in tables if table.above]
         context["tables"] = [table for table in tables if not table.above]
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+class GrowingList(ChangeList):
+    """A page of a list that is never counted; where one page holds all of it, its rows are."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the rows of the page."""
+        super().get_results(request)
+        if self.page_num == 1 and len(self.result_list) < self.list_per_page:
+            self.result_count = len(self.result_list)
 
 
 @compressed
@@ -189,34 +212,33 @@ class GrowingAdmin(ServiceAdmin):
     """A list of a table that grows without end: its pages are never counted."""
 
     paginator = InfinitePaginator
+    page_of_rows = GrowingList
     show_full_result_count = False
 
 
-def explain(error: DomainError) -> str:
-    """Say what a service refused, with the details that people can read."""
-    return with_details(str(error), error.details)
+def explain(error: DomainError, *, beside: str = "") -> str:
+    """Say what a service refused, with the details that people can read; what the place says they need not say."""
+    known = {*PLACES, beside}
+    details = {name: value for name, value in error.details.items() if name not in known and value != ""}
+    return with_details(str(error), details)
 
 
-def _tells(form: Any, refusal: DomainError | None, names: Mapping[str, str]) -> Any:
+def _tells(form: Any, refusal: DomainError, names: Mapping[str, str]) -> Any:
     """Make the form say what the service refused, beside the field that it is about."""
-    if refusal is None:
-        return form
-    problems = _problems(refusal)
+    problems = _concerned(refusal)
 
     class Refused(form):
         def clean(self) -> Any:
             data = super().clean()
-            for name, problem in problems:
-                field = names.get(name, name)
-                self.add_error(field if field in self.fields else None, problem)
+            for name, value in problems.items():
+                field = names.get(name, name) if names.get(name, name) in self.fields else None
+                known = explain(refusal, beside=name if field else "")
+                self.add_error(field, value if isinstance(value, list) else known)
             return data
 
     return Refused
 
 
-def _problems(refusal: DomainError) -> list[tuple[str, Any]]:
-    lists = [(name, value) for name, value in refusal.details.items() if isinstance(value, list)]
-    if lists:
-        return lists
-    named = str(refusal.details.get("parameter") or next(iter(refusal.details), ""))
-    return [(named, explain(refusal))]
+def _concerned(refusal: DomainError) -> dict[str, object]:
+    lists: dict[str, object] = {name: value for name, value in refusal.details.items() if isinstance(value, list)}
+    return lists or {str(refusal.details.get("parameter") or next(iter(refusal.details), "")): None}

@@ -128,7 +128,8 @@ def test_ticked_jobs_are_asked_about_in_the_admin(chromium: Browser, live_server
     page.goto(live_server.url + JOBS)
     page.get_by_role("button", name="Select all 1 that the filter finds").click()
     bulk.get_by_role("button", name="Cancel…").click()
-    page.get_by_text(f"job {first.pk}").wait_for()
+    page.get_by_text("Cancel: 1 job").wait_for()
+    page.get_by_text(f"#{first.pk}", exact=True).wait_for()
 
 
 def test_bars_are_told_on_hovering_and_by_keys(chromium: Browser, live_server: "LiveServer") -> None:

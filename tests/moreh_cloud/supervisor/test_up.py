@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -91,6 +93,15 @@ class Up:
         with urlopen(f"http://127.0.0.1:{self.env['MOREH_HTTP_PORT']}/api/check", timeout=10) as answer:
             return {part: found["status"] for part, found in json.load(answer).items()}
 
+    def rest(self, method: str, address: str) -> Any:
+        """Ask REST as the administrator that `up` made."""
+        port, login = self.env["MOREH_HTTP_PORT"], urlencode({"id": "admin", "password": PASSWORD}).encode()
+        with urlopen(f"http://127.0.0.1:{port}/api/v2/auth/token", login, timeout=10) as answer:
+            access = {"Authorization": f"Bearer {json.load(answer)['result']['access']}"}
+        asked = Request(f"http://127.0.0.1:{port}/api/v2{address}", method=method, headers=access)
+        with urlopen(asked, timeout=10) as answer:  # noqa: S310 - the line above says where to
+            return json.load(answer)
+
     def parts(self) -> list[int]:
         """Give the processes of this installation, found by its data folder in their environment."""
         mark = f"MOREH_DATA_DIR={self.env['MOREH_DATA_DIR']}".encode()
@@ -135,6 +146,18 @@ def test_up_comes_up_green_stops_carries_on_and_says_what_died(site_env: dict[st
         assert again.ended() == 1
         assert "grpc was killed by signal 9. Its last lines:" in again.output
         assert again.parts() == []
+
+
+def test_up_comes_up_again_without_the_node_that_an_operator_deleted(site_env: dict[str, str], tmp_path: Path) -> None:
+    with _up(site_env, tmp_path) as first:
+        first.ready()
+        (gone,) = [node["id"] for node in first.rest("GET", "/backend") if node["name"] == "node-02"]
+        assert first.rest("DELETE", f"/backend?id={gone}&force=true") == {"code": "SUCCESS", "result": {}}
+        assert first.stop() == 0
+    with _up(site_env, tmp_path) as again:
+        again.ready()
+        assert [node["name"] for node in again.rest("GET", "/backend")] == ["node-01"]
+        assert "node-02: This node key is not known. (UNAUTHENTICATED)" in again.output
 
 
 @pytest.mark.parametrize("setting", ["MOREH_HTTP_PORT", "MOREH_GRPC_PORT"])

@@ -1,0 +1,3 @@
+from moreh_cloud.lib.formats.en.formats import DATE_FORMAT, DATETIME_FORMAT
+
+__all__ = ["DATETIME_FORMAT", "DATE_FORMAT"]
