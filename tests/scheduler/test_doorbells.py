@@ -10,7 +10,7 @@ from scheduler.models import Job
 from scheduler.services.jobs import cancel_job, finish_job, preempt_job, set_job_priority
 from scheduler.services.sdas import create_sda, delete_sda, switch_model
 from scheduler.services.stops import free_tokens, stop_tokens
-from scheduler.signals import queue_changed
+from scheduler.signals import job_accepted, queue_changed
 from sda.models import Sda
 from tests import make
 
@@ -20,15 +20,17 @@ WHY = {"kind": "MONEY", "limit": "1", "spent": "1", "unit": "KRW"}
 
 @pytest.fixture
 def heard() -> Iterator[list[int]]:
-    """The groups whose queues are said to look different."""
+    """The groups whose queues are said to look different, because a job came or for another reason."""
     groups: list[int] = []
 
     def hear(*, group_id: int, **_signal: object) -> None:
         groups.append(group_id)
 
-    queue_changed.connect(hear)
+    for signal in (job_accepted, queue_changed):
+        signal.connect(hear)
     yield groups
-    queue_changed.disconnect(hear)
+    for signal in (job_accepted, queue_changed):
+        signal.disconnect(hear)
 
 
 def _waiting(priority: int = 0) -> Job:
