@@ -9,16 +9,15 @@ from scheduler.policy.reasons import Decision, Placed, Waits
 from scheduler.policy.snapshot import Policy, Request, Snapshot
 from scheduler.telling import give_notice, line_up, tell_why
 
-BATCH = 4000
+BATCH = 5000
 
 
 def apply(lease: Lease, snapshot: Snapshot, decisions: Sequence[Decision]) -> None:
-    """Write what was decided on a snapshot, a small batch first so that a lone job does not wait. Raises LeaseLost."""
+    """Write what was decided on a snapshot, in batches of one transaction each. Raises LeaseLost."""
     asked = {request.id: request for request in snapshot.queue}
     placed = [decision for decision in decisions if isinstance(decision, Placed)]
-    for batch in (placed[:1], *(placed[i : i + BATCH] for i in range(1, len(placed), BATCH))):
-        if batch:
-            _apply_batch(lease, batch, asked)
+    for start in range(0, len(placed), BATCH):
+        _apply_batch(lease, placed[start : start + BATCH], asked)
     waits = [decision for decision in decisions if isinstance(decision, Waits)]
     if waits:
         _tell(lease, waits, fair=snapshot.rules.policy is Policy.FAIR)

@@ -1,9 +1,10 @@
 """What the machine can do at most: a durable queue, placement, durable allocations, and nothing of a product.
 
 `python -m benchmarks.scheduler.floor NODES JOBS` prints allocations per second of three narrow tables in the same
-PostgreSQL (fsync on): one SELECT of the queue and one of the nodes, buckets of free devices in Python, one COPY, one
-UPDATE of the jobs that still wait and one of what is free on the nodes, one commit. An index makes sure that nobody
-else has a device. Beside it the same as a bare list: without that index, and free devices known to Python only.
+PostgreSQL (fsync on): one SELECT of the queue that locks it (SKIP LOCKED) and one of the nodes, buckets of free devices
+in Python, one COPY, one UPDATE of the jobs and one of what is free on the nodes, one commit. An index makes sure that
+nobody else has a device. Beside it the same as a bare list: no locks, no such index, and free devices known to Python
+only; two of these at once would give the same devices to the same jobs.
 """
 
 import json
@@ -29,7 +30,8 @@ TABLES = """
     INSERT INTO node SELECT i, 255 FROM generate_series(0, {nodes} - 1) AS i;
     CREATE INDEX ON waiting (priority DESC, id) WHERE state = 0
 """
-BEGIN = "UPDATE waiting SET state = 1, started = clock_timestamp() WHERE id = ANY(%s) AND state = 0"
+QUEUE = "SELECT id, devices FROM waiting WHERE state = 0 ORDER BY priority DESC, id"
+BEGIN = "UPDATE waiting SET state = 1, started = clock_timestamp() WHERE id = ANY(%s)"
 KEEP = "UPDATE node SET free = now.free FROM unnest(%s::int[], %s::int[]) AS now (id, free) WHERE node.id = now.id"
 ROUNDS = 3
 
@@ -53,7 +55,7 @@ def _round(connection: psycopg.Connection, nodes: int, jobs: int, *, kept: bool)
         cursor.execute(statement)
     connection.commit()
     begun = perf_counter()
-    queue = cursor.execute("SELECT id, devices FROM waiting WHERE state = 0 ORDER BY priority DESC, id").fetchall()
+    queue = cursor.execute(QUEUE + " FOR UPDATE SKIP LOCKED" * kept).fetchall()
     free = dict(cursor.execute("SELECT id, free FROM node ORDER BY id") if kept else ((i, 0xFF) for i in range(nodes)))
     placed = _place(free, queue)
     with cursor.copy("COPY held FROM STDIN") as copy:
