@@ -1,7 +1,7 @@
 """Before a job is submitted: would it run, when, and what would have to change? Reads only."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -103,7 +103,7 @@ def _remedies(
         yield Remedy.MAX_DEVICES, waits.needed
         return
     first = max((one.priority for one in snapshot.queue), default=request.priority) + 1
-    if request.priority < first <= MAX_PRIORITY and _starts(snapshot, replace(request, priority=first)):
+    if request.priority < first <= MAX_PRIORITY and _starts(snapshot, request._replace(priority=first)):
         yield Remedy.PRIORITY, first
     number = 1
     while snapshot.largest_node and number <= MOST_NODES and not enough():

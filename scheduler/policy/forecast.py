@@ -82,7 +82,7 @@ class _Future:
     """The world at one moment to come."""
 
     def __init__(self, snapshot: Snapshot, expected: Expected, leaving: frozenset[int]) -> None:
-        nodes = tuple(replace(node, free=node.free | node.coming, coming=0) for node in snapshot.nodes)
+        nodes = tuple(node._replace(free=node.free | node.coming, coming=0) for node in snapshot.nodes)
         self.found: dict[int, Start] = {}
         self._now = replace(snapshot, nodes=nodes, queue=tuple(in_order(snapshot)))
         self._free = FreeDevices(nodes)

@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Policy(StrEnum):
@@ -11,8 +12,7 @@ class Policy(StrEnum):
     FAIR = "fair"  # as strict, but within a priority the token that used least lately goes first
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """An active backend; bit i of `free` says that its device i is schedulable and idle, of `coming` that it is
     being cleaned."""
 
@@ -22,8 +22,7 @@ class Node:
     coming: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A waiting job, which wants `devices` devices at once; `requested_ms` is in milliseconds.
 
     `limit_ms` is how long it may run at most, where that is known.

@@ -129,7 +129,7 @@ def changed(snapshot: Snapshot, change: Change) -> Snapshot:
     gone = change.drain | change.leave
     freed = _freed(snapshot, change.cancel)
     nodes = [
-        replace(node, free=0, coming=0) if node.id in gone else replace(node, coming=node.coming | freed[node.id])
+        node._replace(free=0, coming=0) if node.id in gone else node._replace(coming=node.coming | freed[node.id])
         for node in snapshot.nodes
         if node.id not in change.leave
     ]
@@ -177,4 +177,4 @@ def _largest(snapshot: Snapshot, change: Change) -> int:
 
 def _waiting(queue: Sequence[Request], change: Change) -> list[Request]:
     staying = [request for request in queue if request.id not in change.cancel]
-    return [replace(r, priority=change.priorities.get(r.id, r.priority)) for r in (*staying, *change.submit)]
+    return [r._replace(priority=change.priorities.get(r.id, r.priority)) for r in (*staying, *change.submit)]

@@ -71,12 +71,12 @@ def test_it_comes_true(snapshot: Snapshot) -> None:
     assume(snapshot.rules.policy is not Policy.FAIR)
     plain = replace(
         snapshot,
-        nodes=tuple(replace(node, coming=0) for node in snapshot.nodes),
+        nodes=tuple(node._replace(coming=0) for node in snapshot.nodes),
         rules=replace(snapshot.rules, preempt=False),
         limits=Limits(),
         sda_slots={},
         running=tuple(replace(one, ends_ms=None) for one in snapshot.running),
-        queue=tuple(replace(request, limit_ms=None) for request in snapshot.queue),
+        queue=tuple(request._replace(limit_ms=None) for request in snapshot.queue),
     )
     lasts = {request.id: 1 + request.id % 40 for request in plain.queue}
     remaining = {one.id: 1 + one.id % 50 for one in plain.running}
@@ -127,7 +127,7 @@ def test_it_names_what_a_drain_waits_for_and_what_can_never_start() -> None:
 
 @given(live_snapshots())
 def test_what_starts_at_once_is_what_the_plan_then_starts(snapshot: Snapshot) -> None:
-    settled = replace(snapshot, nodes=tuple(replace(node, coming=0) for node in snapshot.nodes))
+    settled = replace(snapshot, nodes=tuple(node._replace(coming=0) for node in snapshot.nodes))
     change = Change(drain=frozenset(node.id for node in settled.nodes[:1]), add=(4,))
     answer = what_if(settled, Expected({}, {}), change)
     starts = {o.request.id: o.after.devices for o in answer.outcomes if o.after and o.after.at_ms == settled.now_ms}

@@ -50,11 +50,11 @@ HOLDS: dict[str, tuple[Snapshot, Request, Hold]] = {
         Hold(None, {1: 7}),
     ),
     "devices that were taken from others are being cleaned": (
-        world(replace(ONE, coming=0b1000), rules=PREEMPTIVE),
+        world(ONE._replace(coming=0b1000), rules=PREEMPTIVE),
         head(4),
         Hold(None, {1: 7}),
     ),
-    "devices are being cleaned where nobody takes any": (world(replace(ONE, coming=0b1000)), head(4), Hold()),
+    "devices are being cleaned where nobody takes any": (world(ONE._replace(coming=0b1000)), head(4), Hold()),
     "the first end after which there is enough counts": (
         world(ONE, running=(runs(7, NOW + 90, (1, 0b1000)), runs(8, NOW + 50, (1, 0b10000)))),
         head(4),
@@ -146,7 +146,7 @@ def test_nobody_passes_who_would_take_what_the_limit_leaves_for_the_head() -> No
 
 def test_the_slots_of_the_heads_sda_are_kept_for_it() -> None:
     snapshot = replace(world(ONE), sda_slots={1: 1})
-    again = replace(request(2, 1), sda_id=1)
+    again = request(2, 1)._replace(sda_id=1)
     assert decided(snapshot, request(1, 4), again, request(3, 1)) == [
         Waits(1, SHORT, 4, 3),
         Waits(2, BEHIND, 1, 3, 1),

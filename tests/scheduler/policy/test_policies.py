@@ -261,7 +261,7 @@ def _left(snapshot: Snapshot) -> dict[int, int]:
 def test_a_guarded_head_starts_no_later_than_if_nobody_could_pass(snapshot: Snapshot, random: object) -> None:
     unlimited = replace(
         snapshot,
-        queue=tuple(replace(request, limit_ms=None) for request in snapshot.queue),
+        queue=tuple(request._replace(limit_ms=None) for request in snapshot.queue),
         running=tuple(replace(one, ends_ms=None) for one in snapshot.running),
     )
     _compare(unlimited, {request.id: 1 + request.id % 40 for request in unlimited.queue})
@@ -271,7 +271,7 @@ def test_a_guarded_head_starts_no_later_than_if_nobody_could_pass(snapshot: Snap
 def test_with_time_limits_nobody_who_passes_delays_the_head(snapshot: Snapshot) -> None:
     known = replace(
         snapshot,
-        queue=tuple(replace(request, limit_ms=1 + request.id % 40) for request in snapshot.queue),
+        queue=tuple(request._replace(limit_ms=1 + request.id % 40) for request in snapshot.queue),
         running=tuple(replace(one, ends_ms=snapshot.now_ms + 1 + one.id % 50) for one in snapshot.running),
     )
     _compare(known, {request.id: 1 + request.id % 40 for request in known.queue})

@@ -97,8 +97,8 @@ def live_snapshots(draw: st.DrawFn, rules: st.SearchStrategy[Rules] | None = Non
             running.append(_running(draw, 1000 + node.id, node.id, mine))
     return replace(
         plain,
-        nodes=tuple(replace(node, coming=free_on[node.id]) for node in plain.nodes),
-        queue=tuple(replace(r, limit_ms=draw(st.none() | st.integers(1, 99))) for r in plain.queue),
+        nodes=tuple(node._replace(coming=free_on[node.id]) for node in plain.nodes),
+        queue=tuple(r._replace(limit_ms=draw(st.none() | st.integers(1, 99))) for r in plain.queue),
         now_ms=now_ms,
         running=tuple(running),
         rules=draw(rules if rules is not None else any_rules()),
@@ -177,7 +177,7 @@ def _after(now: Snapshot, placed: dict[int, Placed], busy: dict[int, int], lasts
                 slots[request.sda_id] -= 1
     return replace(
         now,
-        nodes=tuple(replace(node, free=free[node.id]) for node in now.nodes),
+        nodes=tuple(node._replace(free=free[node.id]) for node in now.nodes),
         queue=tuple(request for request in now.queue if request.id not in placed),
         running=tuple(running),
         sda_slots=slots,
@@ -198,7 +198,7 @@ def _until(now: Snapshot, busy: dict[int, int]) -> Snapshot:
     return replace(
         now,
         now_ms=at,
-        nodes=tuple(replace(node, free=free[node.id]) for node in now.nodes),
+        nodes=tuple(node._replace(free=free[node.id]) for node in now.nodes),
         running=tuple(one for one in now.running if one.id not in over),
     )
 
