@@ -187,13 +187,13 @@ def test_a_second_agent_is_refused_while_the_first_is_alive_and_taken_when_it_is
 
 def test_a_vanished_device_takes_its_job_along_and_is_quarantined() -> None:
     node = make.ready_backend(2)
-    job = make.running_job(node)
-    worker = Worker.objects.get(job=job)
-    Allocation.objects.filter(job=job).update(device=Device.objects.get(backend=node, index=1))
-    Device.objects.filter(backend=node, index=1).update(status=DeviceStatus.PROCESSING)
-    make.hello(node, 1, boot=2, running={worker.pk: [1]})
+    stays, job = make.running_job(node), make.running_job(node)
+    running = {worker.pk: worker.devices for worker in Worker.objects.filter(job__in=[stays, job])}
+    assert sorted(running.values()) == [[0], [1]]
+    make.hello(node, 1, boot=2, running=running)
     job.refresh_from_db()
-    assert (job.status, job.detail) == (JobStatus.FAILED, "a device vanished")
+    stays.refresh_from_db()
+    assert (stays.status, job.status, job.detail) == (JobStatus.RUNNING, JobStatus.FAILED, "a device vanished")
     assert (make.statuses(node)[1], _whys(node)[1]) == ("SHUTDOWN", "VANISHED")
     assert Alert.objects.filter(category="GPU_ERROR").count() == 1
 
