@@ -60,7 +60,7 @@ BEGIN_JOBS = """
 BY = {"name": SYSTEM.name, "protocol": SYSTEM.protocol, "address": SYSTEM.ip_address}
 PATIENCE = "SET LOCAL lock_timeout = '2s'"
 LARGE = 400  # jobs of a batch that is worth a second transaction
-HERE = 0.55  # of its jobs are written in the first one, which waits for the commit of the second
+HERE = 0.6  # of its jobs are written in the first one, which waits for the commit of the second
 
 
 class Changed(Exception):
@@ -88,8 +88,9 @@ def _halves(batch: Sequence[Placed]) -> tuple[Sequence[Placed], Sequence[Placed]
     middle = sorted(placed.devices[0][0] for placed in batch)[int(len(batch) * HERE)]
     halves: tuple[list[Placed], list[Placed], list[Placed]] = ([], [], [])
     for placed in batch:
-        sides = {node >= middle for node, _mask in placed.devices}
-        halves[sides.pop() if len(sides) == 1 else 2].append(placed)
+        nodes = [node for node, _mask in placed.devices]
+        low, high = min(nodes) >= middle, max(nodes) >= middle
+        halves[high if low == high else 2].append(placed)
     return halves
 
 
@@ -122,11 +123,14 @@ def _begin_beside(lease: Lease, batch: Sequence[Placed]) -> Sequence[Placed]:
 
 def _allowed(requests: Sequence[Request]) -> bool:
     """Tell whether no limit stands in the way of any, now that nobody else can take from it."""
-    room = Room(read_limits({request.token_id for request in requests}, lock=True), {})
+    limits = read_limits({request.token_id for request in requests}, lock=True)
+    concerned = {*limits.tokens, *limits.groups_of, *limits.stopped}
+    room = Room(limits, {})
     for request in requests:
-        if room.too_much(request):
-            return False
-        room.take(request)
+        if request.token_id in concerned:
+            if room.too_much(request):
+                return False
+            room.take(request)
     return True
 
 
