@@ -114,7 +114,7 @@ class Agent:
                 await self._session()
             except grpc.aio.AioRpcError as error:
                 self._log(logging.WARNING, f"{explain(error, self.server)} ({code_of(error)})")
-                self.unknown = error.code() is grpc.StatusCode.UNAUTHENTICATED
+                self.unknown = self.unknown or error.code() is grpc.StatusCode.UNAUTHENTICATED
             except TimeoutError:
                 self._log(logging.WARNING, "The manager does not answer.")
             except OSError as error:
