@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import structlog
 from django.db import OperationalError, connection, transaction
 
-from backends.rooms import rooms_are_kept
 from moreh_cloud.events.actor import SYSTEM
 from moreh_cloud.lib.bell import tell_on_commit
 from scheduler.lease import Lease
@@ -18,6 +18,7 @@ from scheduler.policy.reasons import Placed
 from scheduler.policy.room import Room
 from scheduler.policy.snapshot import Request
 
+log = structlog.get_logger(__name__)
 # The clock is read when all devices are locked, and no job is touched before: both ask `clock`, which asks `taken`.
 # Between which nodes to look is said for PostgreSQL, which would read all of 80,000 devices to find 2,000.
 BEGIN_JOBS = """
@@ -73,7 +74,7 @@ def begin_as_planned(lease: Lease, batch: Sequence[Placed], asked: Mapping[int, 
     Gives those to look at one by one, because something is not as the plan saw it. Devices before jobs: nobody who has
     locked a waiting job asks for free devices but the ticks of its own group.
     """
-    if not rooms_are_kept() or not _allowed([asked[placed.request_id] for placed in batch]):
+    if connection.vendor != "postgresql" or not _allowed([asked[placed.request_id] for placed in batch]):
         return batch
     here, beside, between = _halves(batch) if len(batch) >= LARGE else (batch, (), ())
     with ThreadPoolExecutor(1) as other:
@@ -114,7 +115,10 @@ def _begin_beside(lease: Lease, batch: Sequence[Placed]) -> Sequence[Placed]:
             with connection.cursor() as cursor:
                 cursor.execute(PATIENCE)
             begin(batch)
-    except (Changed, OperationalError):
+    except Changed:
+        return batch
+    except OperationalError as error:
+        log.warning("batch_beside_failed", group=lease.group_id, jobs=len(batch), error=type(error.__cause__).__name__)
         return batch
     finally:
         connection.close()

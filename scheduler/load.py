@@ -106,7 +106,7 @@ def rules_of(group: BackendGroup) -> Rules:
 def request_of(row: Row) -> Request:
     """Give a waiting job in the policy's terms."""
     limit_ms = None if row.time_limit is None else row.time_limit // MS
-    return Request(*row[:6], limit_ms)
+    return Request(*row[:6], limit_ms)  # up to the limit both have the same fields
 
 
 def _waiting(group_id: int, most: int | None = None) -> list[Row]:

@@ -1,8 +1,13 @@
 """A large batch begins in two transactions side by side, and its rows are those of one job after the other."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
+from structlog.testing import capture_logs
 
 from backends.choices import DeviceStatus
 from backends.models import Agent, Backend, Bmc, Device
@@ -84,6 +89,34 @@ def test_what_has_changed_in_one_half_leaves_the_other_alone() -> None:
     assert list(waiting) == sorted(job for job, node in where.items() if node == gone)
     assert _started() == claim.LARGE + 40 - len(waiting)
     assert Allocation.objects.values("device").distinct().count() == _started() == Allocation.objects.count()
+
+
+def test_a_half_that_waits_too_long_for_a_lock_is_looked_at_one_by_one() -> None:
+    _nodes()
+    _jobs(claim.LARGE + 40)
+    lease, snapshot, decisions = _decided()
+    last = max(one.devices[0][0] for one in decisions if isinstance(one, Placed))
+    with ThreadPoolExecutor(1) as other:
+        locked = threading.Event()
+        holding = other.submit(_hold, last, 3.0, locked)  # longer than the half beside is patient
+        assert locked.wait(10)
+        with capture_logs() as logs:
+            apply(lease, snapshot, decisions)
+        holding.result()
+    (said,) = [one for one in logs if one["event"] == "batch_beside_failed"]
+    assert (said["group"], said["error"]) == (GROUP, "LockNotAvailable")
+    assert _started() == claim.LARGE + 40 == Allocation.objects.values("device").distinct().count()
+    assert reconcile() == []
+
+
+def _hold(node: int, seconds: float, locked: threading.Event) -> None:
+    try:
+        with transaction.atomic():
+            list(Device.objects.select_for_update().filter(backend=node))
+            locked.set()
+            sleep(seconds)
+    finally:
+        connection.close()
 
 
 def test_a_batch_beside_writes_nothing_under_an_epoch_that_is_over() -> None:
