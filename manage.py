@@ -13,3 +13,10 @@ if __name__ == "__main__":
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:  # a setting that cannot be read; where it was read helps nobody
         sys.exit(f"Not started: {error}")
+    except Exception as error:  # of a command of Django's own; ours say it themselves
+        from core.commands import in_words
+
+        said = "" if "--traceback" in sys.argv else in_words(error)
+        if not said:
+            raise
+        sys.exit(f"CommandError: {said}")

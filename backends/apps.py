@@ -1,8 +1,12 @@
+"""The app and what it connects at start."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class BackendsConfig(AppConfig):
+    """The app `backends`."""
+
     name = "backends"
     label = "backends"
     verbose_name = _("Backends")

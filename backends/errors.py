@@ -1,6 +1,8 @@
+"""What can be refused, with codes of the wire."""
+
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.lib.errors import DomainError, Forbidden
+from core.errors import DomainError, Forbidden
 
 
 class BackendInUse(DomainError):
@@ -33,10 +35,50 @@ class DefaultGroup(DomainError):
     message = _("The default backend group cannot be deleted, and a node leaves it only for another group.")
 
 
+class NoBmc(DomainError):
+    code = "CONFLICT"
+    message = _("This node has no BMC. Give it the address of one first.")
+
+
+class NotCancelable(DomainError):
+    code = "CONFLICT"
+    message = _("Only a power action that has not begun can be canceled.")
+
+
+class MaintenanceIsOver(DomainError):
+    code = "CONFLICT"
+    message = _("This maintenance window is over or canceled.")
+
+
+class MaintenanceOverlaps(DomainError):
+    code = "CONFLICT"
+    message = _("Another maintenance window of some of these nodes overlaps.")
+
+
+class BmcAskedTooOften(DomainError):
+    code = "THROTTLED"
+    message = _("This BMC was asked too often in the last minute; try again later.")
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(seconds=f"{retry_after:.1f}")
+        self.retry_after = retry_after
+
+
 class StaleAgent(DomainError):
     code = "CONFLICT"
     message = _("A later start or stream of this agent is known already.")
 
 
-class ClaimedTwice(Forbidden):
+class TooManyHellos(DomainError):
+    code = "TRY_AGAIN"
+    message = _("Too many agents connect now, or this one connects too often; try again later.")
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(seconds=f"{retry_after:.1f}")
+        self.retry_after = retry_after
+
+
+class DuplicateAgent(Forbidden):
+    """An agent says hello for a node whose own agent, another installation, is alive."""
+
     message = _("Another agent speaks for this node.")

@@ -1,9 +1,13 @@
+"""Celery entry points."""
+
 from celery import shared_task
 
 from backends import work
 from backends.queries import due_actions
-from moreh_cloud.lib.bell import ring
-from moreh_cloud.lib.clock import db_now
+from backends.services.power_waiting import due_for_drain, release_drained
+from core.apart import each_apart
+from core.clock import db_now
+from core.wakeups import enqueue
 
 
 @shared_task(ignore_result=True)
@@ -14,18 +18,25 @@ def drive_power(*, action_id: int, **_future: object) -> None:
 
 @shared_task(ignore_result=True)
 def sweep_power() -> None:
-    """Look at every BMC that was not looked at lately."""
+    """Read the power of every BMC whose last reading is not recent."""
     work.sweep_power()
 
 
 @shared_task(ignore_result=True)
 def probe_bmcs() -> None:
-    """Look which BMCs would let a stranger in."""
+    """Test which BMCs accept commands without a password."""
     work.probe_bmcs()
 
 
 @shared_task(ignore_result=True)
+def monitor_bmcs() -> None:
+    """Read the sensors and event logs of the BMCs that were not read for a while."""
+    work.monitor_bmcs()
+
+
+@shared_task(ignore_result=True)
 def pick_up_power() -> None:
-    """Ring again for power actions that nobody is at: their bell was lost, or their worker."""
+    """Enqueue the power actions that no worker carries out, because it waited, or the message or worker was lost."""
+    each_apart(due_for_drain(), release_drained, "drain_not_released")
     for action_id in due_actions(db_now()):
-        ring(drive_power, action_id=action_id)
+        enqueue(drive_power, action_id=action_id)

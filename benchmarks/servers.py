@@ -60,8 +60,8 @@ def gunicorn(application: str, *options: str) -> Iterator[int]:
             process.terminate()
 
 
-def _wait(port: int, patience: float = 30) -> None:
-    until = time.monotonic() + patience
+def _wait(port: int, timeout: float = 30) -> None:
+    until = time.monotonic() + timeout
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

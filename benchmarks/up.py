@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = {"ready_seconds": (15.0, 8.0), "resident_mb": (900.0, 600.0)}  # limit, aim
 SETTLING = 10.0  # seconds of work before memory is read: drivers and connections are there by then
-PATIENCE = 120.0  # seconds
+TIMEOUT = 120.0  # seconds
 
 
 def main() -> int:
@@ -72,20 +72,20 @@ def _await_ready(up: "subprocess.Popen[str]", begun: float) -> float:
         lines.append(line)
         if re.search("is ready after", line):
             return time.monotonic() - begun
-        if time.monotonic() - begun > PATIENCE:
+        if time.monotonic() - begun > TIMEOUT:
             break
     sys.exit("Not ready:\n" + "".join(lines[-30:]))
 
 
 def _family(pid: int) -> list[int]:
-    """Give a process and all its descendants."""
+    """Return a process and all its descendants."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(child) for task in tasks for child in task.read_text().split()]
     return [pid, *(member for child in children for member in _family(child))]
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Give user and system time, those of ended children included."""
+    """Return user and system time, those of ended children included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 

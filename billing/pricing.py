@@ -1,4 +1,4 @@
-"""What device-time costs, exactly: fractions until a line is rounded, once, half up; never floats."""
+"""Prices of device-time, exactly: fractions until a line is rounded, once, half up; never floats."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ THOUSANDTHS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
 
 def digits_of(currency: str) -> int:
-    """Give the number of minor digits of a currency (ISO 4217): 0 of KRW, 2 of USD."""
+    """Return the number of minor digits of a currency (ISO 4217): 0 of KRW, 2 of USD."""
     return 0 if currency in NO_MINOR else 3 if currency in THOUSANDTHS else 2
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a device-hour costs in [start, end) of an SDA model or, without one, of a device model."""
+    """The price of a device-hour in [start, end) of an SDA model or, without one, of a device model."""
 
     id: int
     sda_model: int | None
@@ -36,7 +36,7 @@ class Rate:
     end: date | None
 
     def holds(self, day: date) -> bool:
-        """Tell whether it is valid on a day."""
+        """Whether it is valid on a day."""
         return self.start <= day and (self.end is None or day < self.end)
 
 
@@ -49,24 +49,27 @@ class PriceList:
             self._rates[rate.device_model if rate.sda_model is None else rate.sda_model].append(rate)
 
     def changes(self, after: date, before: date) -> list[date]:
-        """Give the days, between two, with which some rate begins or ends, in order."""
+        """Return the days, between two, with which some rate begins or ends, in order."""
         rates = [rate for mine in self._rates.values() for rate in mine]
         days = {day for rate in rates for day in (rate.start, rate.end) if day}
         return sorted(day for day in days if after < day < before)
 
     def rate(self, sda_model: int, device_model: str, day: date) -> Rate | None:
-        """Find what is valid on a day: that of the SDA model, else that of the device model."""
-        choice = (*self._rates.get(sda_model, ()), *self._rates.get(device_model, ()))
+        """Return the price on a day: that of the SDA model, else that of the device model.
+
+        Usage of before may name a device model with blanks at its ends; a price never does.
+        """
+        choice = (*self._rates.get(sda_model, ()), *self._rates.get(device_model.strip(), ()))
         return next((rate for rate in choice if rate.holds(day)), None)
 
 
 def charge(device_ms: int, amount: Decimal) -> Fraction:
-    """Give the money for device-milliseconds at a price of a device-hour, not rounded."""
+    """Return the money for device-milliseconds at a price of a device-hour, not rounded."""
     return device_ms * Fraction(amount) / HOUR_MS
 
 
 def unrounded(money: Fraction) -> Decimal:
-    """Give money as a decimal of 60 digits, far more than anything is rounded to."""
+    """Return money as a decimal of 60 digits, far more than anything is rounded to."""
     return EXACT.divide(Decimal(money.numerator), Decimal(money.denominator))
 
 

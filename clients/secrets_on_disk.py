@@ -1,32 +1,44 @@
 """Secrets that tools read and keep: the VM's token, the node's key. They never travel in arguments."""
 
+import codecs
 import os
+import re
 from pathlib import Path
 
+from clients.errors import SettingError, TokenMissing
+
 TOKEN_FILE = Path("/etc/moreh/token")
-
-
-class TokenMissing(Exception):
-    """There is no token to call with."""
-
-    def __init__(self) -> None:
-        super().__init__("SDA token is not given.")
+SECRET = re.compile(rb"[!-~]*")  # one line of visible ASCII: what an HTTP header may carry
 
 
 def read_token(file: Path | None = None, *, default: Path = TOKEN_FILE) -> str:
-    """Find the VM's token: the file given, else MOREH_TOKEN, else the default file. Raises TokenMissing."""
-    found = read_secret(file) if file else os.environ.get("MOREH_TOKEN", "").strip() or read_secret(default)
+    """Return the VM's token: of the file given, else of MOREH_TOKEN, else of the default file.
+
+    Raises TokenMissing, and SettingError for one that cannot be sent and for a given file that is not there.
+    """
+    given = os.environ.get("MOREH_TOKEN", "")
+    found = _read(file) if file else _secret(os.fsencode(given), "MOREH_TOKEN") or read_secret(default)
     if not found:
         raise TokenMissing
     return found
 
 
 def read_secret(file: Path) -> str:
-    """Read a secret of one line; '' when the file is not there or may not be read."""
+    """Return a secret of one line; "" when there is no such file.
+
+    Raises SettingError when it cannot be read, or not be sent.
+    """
+    return _read(file, needed=False)
+
+
+def _read(file: Path, *, needed: bool = True) -> str:
     try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
+        content = file.read_bytes()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not needed:
+            return ""
+        raise SettingError(f"{file} cannot be read: {error.strerror}.") from error
+    return _secret(content, str(file))
 
 
 def keep_secret(file: Path, secret: str) -> None:
@@ -39,3 +51,11 @@ def keep_secret(file: Path, secret: str) -> None:
         out.flush()
         os.fsync(descriptor)
     draft.replace(file)
+
+
+def _secret(content: bytes, source: str) -> str:
+    """Return the secret without the white space around it and the byte order mark that some editors write."""
+    secret = content.removeprefix(codecs.BOM_UTF8).strip()
+    if not SECRET.fullmatch(secret):
+        raise SettingError(f"{source} holds no secret that can be sent: one line of visible ASCII is expected.")
+    return secret.decode("ascii")

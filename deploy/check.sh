@@ -1,10 +1,10 @@
 #!/bin/sh
-# The static half of the gate. Every check runs, also after one has failed; the last line says which did.
+# Run the static checks. Every check runs, also after one has failed; the last line names the failed ones.
 cd "$(dirname "$0")/.." || exit 1
 PATH="$PWD/.venv/bin:$PATH"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-# As in production: a database and a broker elsewhere (nothing connects to them here), TLS, keys from the environment.
+# Settings as in production: an external database and broker (no check connects to them), TLS, JSON logs.
 production() {
     env MOREH_DATA_DIR="$scratch" DATABASE_URL=postgresql://moreh@db.invalid/moreh REDIS_URL=redis://broker.invalid/0 \
         MOREH_TLS=1 MOREH_ALLOWED_HOSTS=cloud.invalid MOREH_LOG_FORMAT=json "$@"
@@ -24,5 +24,5 @@ run types embedded mypy --no-error-summary .
 run imports lint-imports --no-logo
 run deploy production python manage.py check --deploy --fail-level WARNING
 run migrations embedded python manage.py makemigrations --check --dry-run
-run security bandit --quiet -c pyproject.toml -r --severity-level medium moreh_cloud backends sda tokens scheduler usage billing clients
+run security bandit --quiet -c pyproject.toml -r --severity-level medium core protocol idempotency events accounts alerts bulk inventory liveness backends sda tokens scheduler usage billing fleet console moreh_cloud clients
 [ -z "$failed" ] || { echo "Failed:$failed" >&2; exit 1; }

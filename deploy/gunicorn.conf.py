@@ -1,32 +1,43 @@
-"""Gunicorn: threads in one or more processes, and the product's own log lines instead of gunicorn's."""
+"""Configure gunicorn: threads in one or more processes, and the product's own log format instead of gunicorn's."""
 
 import os
 from typing import Any
 
 from django.conf import settings
 
-from moreh_cloud.lib.memory import settle
+from moreh_cloud.memory import settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moreh_cloud.settings")
 
 wsgi_app = "moreh_cloud.wsgi"
 bind = f"{settings.MOREH_HTTP_HOST}:{settings.MOREH_HTTP_PORT}"
-worker_class = "gthread"
-threads = settings.MOREH_WEB_THREADS + settings.MOREH_LIVE_STREAMS  # a live page keeps one
+worker_class = "moreh_cloud.web.worker.BufferingWorker"
+worker_connections = 512
+limit_request_line = 8190  # gunicorn's most: an address may name hundreds of nodes
+threads = settings.MOREH_WEB_THREADS + settings.MOREH_LIVE_STREAMS  # each live page holds a thread
 graceful_timeout = 30
-control_socket_disable = True  # it would lie in the home folder, shared by all installations of a user
+control_socket_disable = True  # it would be in the home folder, shared by all installations of a user
 logconfig_dict: dict[str, Any] = dict(settings.LOGGING)
 logconfig_dict["loggers"] = {
     **logconfig_dict["loggers"],
     "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
-    # No access log: request lines may hold tokens, and the proxy in front writes one.
+    # No access log: request lines can contain tokens, and the proxy in front writes its own.
     "gunicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
 }
 
 
 def post_worker_init(worker: Any) -> None:
-    """Settle memory; end the live streams when the worker is to end: it waits for every answer that is not complete."""
+    """Adjust garbage collection, and let live streams end when the worker ends, because it waits for open responses."""
     settle()
-    from moreh_cloud.console.live.views import watcher  # Django is set up only now
+    from console.live.views import watcher  # only now Django is set up
+    from moreh_cloud.metrics.recorder import Recorder
 
+    worker.recorder = Recorder("web")
+    worker.recorder.start()
     watcher.serve_while(lambda: worker.alive)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Store what the process has counted."""
+    if recorder := getattr(worker, "recorder", None):
+        recorder.stop()

@@ -1,16 +1,21 @@
 #!/bin/sh
-# Make the virtual environment .venv and install pinned wheels into it: deploy/venv.sh REQUIREMENTS-FILE
+# Create a virtual environment (VENV, or .venv) and install pinned wheels into it: deploy/venv.sh REQUIREMENTS-FILE
 set -eu
 requirements=$1
-python=${PYTHON:-python3.11}
+venv=${VENV:-.venv}
+python=${PYTHON:-}
+# Use the newest version that is installed and starts; the lock file has wheels for each.
+for version in 3.13 3.12 3.11; do
+    if [ -z "$python" ] && "python$version" -c '' 2>/dev/null; then python=python$version; fi
+done
 
-command -v "$python" >/dev/null || { echo "Python 3.11 is needed and '$python' is not there (Debian 12: apt-get install python3)." >&2; exit 1; }
-if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
-    echo "Python 3.11 is needed, and '$python' is another version." >&2; exit 1
+[ -n "$python" ] || { echo "Python 3.11, 3.12 or 3.13 is needed (Debian: apt-get install python3)." >&2; exit 1; }
+if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
+    echo "Python 3.11, 3.12 or 3.13 is needed, and '$python' is not one of them." >&2; exit 1
 fi
 
-# Debian keeps ensurepip, which a virtual environment needs, in a package of its own.
-if [ ! -x .venv/bin/pip ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+# A virtual environment needs ensurepip, which Debian has in a separate package.
+if [ ! -x "$venv/bin/pip" ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "Installing python3-venv …"
         apt-get -q update >/dev/null
@@ -20,9 +25,9 @@ if [ ! -x .venv/bin/pip ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null
     fi
 fi
 
-[ -x .venv/bin/pip ] || "$python" -m venv --clear .venv
+[ -x "$venv/bin/pip" ] || "$python" -m venv --clear "$venv"
 echo "Installing the pinned wheels of $requirements …"
-# The lock names everything that is needed. Left to look for dependencies, pip takes an extra that only a wheel asks for
-# (coverage[toml]) in its newest version, and refuses that for want of a hash as soon as it is not the pinned one.
-# Twice quiet: a warning about each configured place that lacks a wheel helps nobody; errors still show.
-.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$requirements"
+# --no-deps: the lock file names all packages. If pip resolves dependencies itself, it takes the newest version of an
+# extra that only a wheel requires (coverage[toml]), and refuses it without a hash if it is not the pinned version.
+# --quiet twice: no warning about each configured index that lacks a wheel; errors are still shown.
+"$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$requirements"

@@ -6,6 +6,9 @@ from django.conf import settings
 from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.core import checks
 
+from core.far_times import read_far_times
+from core.wide_numbers import leave_out
+
 
 class MorehCloudConfig(AppConfig):
     """The wiring as an application: its commands, and Celery in every process that has Django.
@@ -18,16 +21,18 @@ class MorehCloudConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("moreh_cloud.celery")
+        leave_out()
+        read_far_times()
         checks.register(check_variables)
 
 
 def check_variables(app_configs: Any, **more: Any) -> list[checks.CheckMessage]:  # noqa: ARG001 - Django's signature
-    """Warn of variables that are misspelt: nobody reads them, and the setting that was meant keeps its default."""
-    return [checks.Warning(variable_told(*found), id="moreh.W001") for found in settings.MOREH_UNKNOWN]
+    """Return warnings about misspelt variables: the setting that was meant keeps its default."""
+    return [checks.Warning(unknown_variable(*found), id="moreh.W001") for found in settings.MOREH_UNKNOWN]
 
 
-def variable_told(name: str, nearest: str) -> str:
-    """Say that nobody reads a variable, and which one may be meant."""
+def unknown_variable(name: str, nearest: str) -> str:
+    """Warn about a variable of the environment that nobody reads, and name the one that may be meant."""
     meant = f" Is {nearest} meant?" if nearest else ""
     return f"{name} is no setting of ours and is ignored.{meant} See docs/settings.md."
 

@@ -1,20 +1,22 @@
-"""How a Celery worker waits for its broker."""
+"""A Celery consumer that survives the loss of its broker."""
 
 from functools import partial
+from time import sleep
 from typing import Any
 
 from celery.worker.consumer import Consumer
 from kombu import Connection
 from kombu.transport.redis import Channel, QoS, Transport
+from redis import ResponseError
 
 PAUSE = 2  # seconds
 # After a lost connection kombu puts unacknowledged messages back through a channel whose connection it has forgotten.
-# Ours are doorbells: beat rings again.
+# Ours are wake-ups: beat sends them again.
 QoS.restore_at_shutdown = False
 
 
 class PatientChannel(Channel):
-    """Says that its connection is lost, which a worker survives.
+    """A channel that reports a lost connection as an error that the worker survives.
 
     kombu's own, used by an acknowledgement that was still due when the connection went, fails with an AttributeError:
     that ends the consumer, and the process with it or never (seen once in some twenty kills of a busy broker).
@@ -30,7 +32,7 @@ Transport.Channel = PatientChannel
 
 
 class PatientConsumer(Consumer):
-    """Look for a lost broker every two seconds, for ever.
+    """A consumer that retries every two seconds, for ever, while the broker is lost or refuses to serve.
 
     Celery's own pauses grow to 30 s, so after a long outage workers would stay away that long; no setting changes it.
     """
@@ -40,3 +42,9 @@ class PatientConsumer(Consumer):
         vars(conn)["ensure_connection"] = steadily
         connected: Connection = super().ensure_connected(conn)
         return connected
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Pause after a refusal as well: a broker that refuses to serve lets the worker connect again at once."""
+        super().on_connection_error_after_connected(exc)
+        if isinstance(exc, ResponseError):
+            sleep(PAUSE)

@@ -6,17 +6,21 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from moreh_cloud.lib.api.views import NoSuchAddress
+from core.api.views import NoSuchAddress, bad_request
+from moreh_cloud.middleware.unavailable import server_error
 
-APPS = ("moreh_cloud.accounts", "moreh_cloud.events", "tokens", "backends", "sda", "scheduler", "usage")
+APPS = ("accounts", "events", "inventory", "tokens", "backends", "sda", "scheduler", "remediation", "usage")
+handler400 = bad_request
+handler500 = server_error
 operators = user_passes_test(lambda user: bool(getattr(user, "may_enter", False)))
 
 admin.autodiscover()
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/console/", include("moreh_cloud.console.urls")),
+    path("admin/console/", include("console.urls")),
+    path("admin/django_celery_beat/periodictask/", RedirectView.as_view(pattern_name="admin:liveness_sign_changelist")),
     path("admin/", admin.site.urls),
-    path("accounts/", include("moreh_cloud.accounts.urls")),
+    path("accounts/", include("accounts.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("moreh_cloud.check.api.urls")),
     path("", include("moreh_cloud.metrics.api.urls")),

@@ -6,6 +6,9 @@ PACKAGE = "moreh.sdamanager.v1"
 DEFAULT_PORT = 50052
 ERROR_DOMAIN = "moreh.cloud"  # of google.rpc.ErrorInfo; its reason is the `code` that REST shows
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_ID = 2**63 - 1
+MAX_DEVICES = 32  # of a node
+MAX_TIME_LIMIT_S = 3650 * 24 * 60 * 60  # of a job
 
 Options = Sequence[tuple[str, int | str]]
 

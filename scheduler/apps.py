@@ -1,8 +1,12 @@
+"""The Django app of the scheduler."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class SchedulerConfig(AppConfig):
+    """Configuration of the app; connects its receivers."""
+
     name = "scheduler"
     label = "scheduler"
     verbose_name = _("Scheduler")

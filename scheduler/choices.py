@@ -1,8 +1,14 @@
+"""States of jobs and workers with their transitions, and other closed lists."""
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.transitions import Transitions
+
 
 class JobStatus(models.TextChoices):
+    """The status of a job. SUBMITTED: it has devices, and its workers are starting."""
+
     WAITING = "WAITING", _("waiting")
     SUBMITTED = "SUBMITTED", _("submitted")
     RUNNING = "RUNNING", _("running")
@@ -12,14 +18,16 @@ class JobStatus(models.TextChoices):
 
 
 J = JobStatus
-EDGES: dict[JobStatus, frozenset[JobStatus]] = {
-    J.WAITING: frozenset({J.SUBMITTED, J.RUNNING, J.COMPLETED, J.CANCELED, J.FAILED}),
-    J.SUBMITTED: frozenset({J.RUNNING, J.WAITING, J.COMPLETED, J.CANCELED, J.FAILED}),
-    J.RUNNING: frozenset({J.WAITING, J.COMPLETED, J.CANCELED, J.FAILED}),
-    J.COMPLETED: frozenset(),
-    J.CANCELED: frozenset(),
-    J.FAILED: frozenset(),
-}
+JOB_TRANSITIONS = Transitions(
+    {
+        J.WAITING: {J.SUBMITTED, J.COMPLETED, J.CANCELED, J.FAILED},
+        J.SUBMITTED: {J.RUNNING, J.WAITING, J.COMPLETED, J.CANCELED, J.FAILED},
+        J.RUNNING: {J.WAITING, J.COMPLETED, J.CANCELED, J.FAILED},
+        J.COMPLETED: set(),
+        J.CANCELED: set(),
+        J.FAILED: set(),
+    }
+)
 HOLDING = (J.SUBMITTED, J.RUNNING)
 LIVE = (J.WAITING, *HOLDING)
 OVER = (J.COMPLETED, J.CANCELED, J.FAILED)
@@ -42,14 +50,27 @@ class Cause(models.TextChoices):
 
 
 class WorkerState(models.TextChoices):
+    """The state of a worker. GONE: its agent no longer has it."""
+
     STARTING = "STARTING", _("starting")
     RUNNING = "RUNNING", _("running")
     STOPPING = "STOPPING", _("stopping")
     GONE = "GONE", _("gone")
 
 
-class Use(models.TextChoices):
-    """What a node or a device is good for now; each is in exactly one of these."""
+W = WorkerState
+WORKER_TRANSITIONS = Transitions(
+    {
+        W.STARTING: {W.RUNNING, W.STOPPING},
+        W.RUNNING: {W.STOPPING},
+        W.STOPPING: {W.GONE},
+        W.GONE: set(),
+    }
+)
+
+
+class Availability(models.TextChoices):
+    """Whether a node or a device is in use, available for jobs, or neither; see `queries.availability`."""
 
     IN_USE = "in-use", _("in use")
     AVAILABLE = "available", _("available")

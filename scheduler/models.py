@@ -1,3 +1,5 @@
+"""Tables of the scheduler: queues, jobs, allocations, workers."""
+
 from typing import Any
 
 from django.db import models
@@ -5,20 +7,21 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import Backend, BackendGroup, Device
+from core.json_field import JsonField, is_whole
 from scheduler.choices import HOLDING, LIVE, OVER, Cause, JobStatus, WorkerState
-from scheduler.policy.reasons import Reason
+from scheduler.policy.decisions import pending_reasons
 from sda.models import Sda, SdaModel
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 from tokens.models import Token
 
 WAITING = Q(status=JobStatus.WAITING)
 UNCLEAN = Q(ended_at__isnull=False, clean_at__isnull=True)
-# Noted from rows that were locked or are never removed: to look them up again would cost every job that ends.
+# Copied from rows that are locked or never removed, so no constraint checks them: that would slow the end of each job.
 NOTED: Any = {"null": True, "related_name": "+", "db_index": False, "db_constraint": False}
 
 
 class Queue(models.Model):
-    """The scheduler's place at a backend group: who plans it now, under which epoch, and whether to look again."""
+    """The queue of a backend group: its lease with the epoch, its head, and whether another cycle is wanted."""
 
     group = models.OneToOneField(BackendGroup, models.CASCADE, primary_key=True, related_name="queue")
     epoch = models.BigIntegerField(_("epoch"), default=0)
@@ -26,6 +29,9 @@ class Queue(models.Model):
     wanted = models.BooleanField(_("wanted"), default=False)
     ticked_at = models.DateTimeField(_("last tick"), null=True)
     head = models.BigIntegerField(_("head"), default=0, help_text=_("The job that blocks those behind it; 0: none."))
+    heads = JsonField(
+        fits=is_whole, default=dict, help_text="Since when waiting jobs have been at the head, in milliseconds."
+    )
 
     class Meta:
         verbose_name = _("queue")
@@ -51,18 +57,20 @@ class Job(models.Model):
     attempt = models.PositiveIntegerField(_("attempt"), default=1)
     revision = models.PositiveIntegerField(default=1, help_text="Grows with every change that a client should see.")
 
-    turn = models.PositiveIntegerField(
-        default=0, help_text="Its place among its priority where the policy is fair; 0 elsewhere."
+    fair_rank = models.PositiveIntegerField(
+        default=0,
+        db_column="turn",
+        help_text="Its place among its priority where the policy is fair; 0 elsewhere.",
     )
-    pending_reason = models.CharField(
-        _("why it waits"), max_length=32, blank=True, choices=[(r.value, r.value) for r in Reason]
-    )
+    pending_reason = models.CharField(_("why it waits"), max_length=32, blank=True, choices=pending_reasons)
     pending_needed = models.PositiveIntegerField(_("needed"), default=0)
     pending_available = models.PositiveIntegerField(_("available"), default=0)
 
     time_limit = models.DurationField(_("time limit"), null=True)
-    leaves_at = models.DateTimeField(_("preempted at"), null=True)
-    leaves_for = models.BigIntegerField(_("preempted for"), default=0, help_text=_("The job that gets the devices."))
+    preempt_at = models.DateTimeField(_("preempted at"), db_column="leaves_at", null=True)
+    preempted_by = models.BigIntegerField(
+        _("preempted for"), db_column="leaves_for", default=0, help_text=_("The job that gets the devices.")
+    )
 
     pid = models.PositiveIntegerField(_("pid"), default=0)
     process_name = models.CharField(_("process"), max_length=255, blank=True)
@@ -71,10 +79,13 @@ class Job(models.Model):
     referer_protocol = models.CharField(max_length=16, blank=True)
     referer_ip = models.CharField(_("from address"), max_length=64, blank=True)
 
+    key_form = models.PositiveSmallIntegerField(
+        default=2, db_default=1, editable=False, help_text="How its resume key was made: 1 of its id alone."
+    )
     request_id = models.CharField(max_length=64, help_text="Asking twice with the same one gives the same job.")
     client_seen_at = models.DateTimeField(_("client last seen"))
-    used_memory = models.PositiveIntegerField(_("used memory (MiB)"), default=0)
-    utilization = models.FloatField(_("utilization (%)"), default=0)
+    used_memory = models.PositiveIntegerField(_("used memory (MiB)"), null=True)
+    utilization = models.FloatField(_("utilization (%)"), null=True)
 
     requested_at = models.DateTimeField(_("requested"))
     submitted_at = models.DateTimeField(_("submitted"), null=True)
@@ -101,14 +112,14 @@ class Job(models.Model):
             models.Index(
                 F("group"),
                 F("priority").desc(),
-                F("turn"),
+                F("fair_rank"),
                 F("requested_at"),
                 F("id"),
                 condition=WAITING,
                 name="job_queue",
             ),
             models.Index(fields=["submitted_at"], condition=Q(status__in=HOLDING), name="job_holding"),
-            models.Index(fields=["leaves_at"], condition=Q(leaves_at__isnull=False), name="job_leaving"),
+            models.Index(fields=["preempt_at"], condition=Q(preempt_at__isnull=False), name="job_leaving"),
             models.Index(fields=["sda"], condition=Q(status__in=LIVE), name="job_live_sda"),
             models.Index(fields=["token", "-id"], name="job_token"),
             models.Index(
@@ -118,6 +129,11 @@ class Job(models.Model):
                 condition=Q(status__in=OVER),
                 name="job_history",
             ),
+            models.Index(
+                fields=["ended_at"],
+                condition=Q(status=JobStatus.FAILED, cause=Cause.WORKER_ERROR),
+                name="job_worker_errors",
+            ),
         )
 
     def __str__(self) -> str:
@@ -125,14 +141,14 @@ class Job(models.Model):
 
 
 class Allocation(models.Model):
-    """One device, held from when to when, by a job or by a reserved SDA. The only source of usage.
+    """One device held by a job or a reserved SDA, with start and end. Usage rests on allocations alone.
 
-    What it is billed as stays true later: a reservation notes it as it begins, a job's allocation as it ends, because
-    until then its SDA keeps its model and its job its group.
+    `sda_model` and `group` say what it is billed as. A reservation stores them when it begins, a job's allocation when
+    it ends: until then the SDA keeps its model and the job its group.
     """
 
     job = models.ForeignKey(Job, models.PROTECT, related_name="allocations", null=True, verbose_name=_("job"))
-    # Copied from the job, and neither is ever deleted: that the database looks both up costs a tenth of a tick.
+    # Copied from the job, and neither is ever deleted. Constraints on them cost a tenth of a tick.
     sda = models.ForeignKey(
         Sda, models.PROTECT, related_name="allocations", db_index=False, db_constraint=False, verbose_name=_("SDA")
     )
@@ -170,9 +186,9 @@ class Allocation(models.Model):
 
 
 class Share(models.Model):
-    """How much device-time a token used lately: what it used a half-life ago counts half. Policy `fair` asks it.
+    """The decayed usage of a token, for policy `fair`: device-time counts half after each half-life.
 
-    A weight, no bill: what is billed are the allocations.
+    It is not billed; allocations are.
     """
 
     token = models.OneToOneField(Token, models.CASCADE, primary_key=True, related_name="share")
@@ -187,13 +203,61 @@ class Share(models.Model):
         return f"recent use of token {self.pk}"
 
 
+class IdClock(models.Model):
+    """Until when the database knows which ids were used (one row, id 1); a restored one has an older time."""
+
+    at = models.DateTimeField(_("known until"))
+
+    class Meta:
+        verbose_name = _("clock of ids")
+        verbose_name_plural = _("clock of ids")
+
+    def __str__(self) -> str:
+        return f"known until {self.at}"
+
+
+class SkippedIds(models.Model):
+    """Ids that are never used, because they may have been used before the database was restored."""
+
+    table = models.CharField(_("table"), max_length=64)
+    first = models.BigIntegerField(_("first"))
+    last = models.BigIntegerField(_("last"))
+    at = models.DateTimeField(_("skipped"))
+
+    class Meta:
+        verbose_name = _("skipped ids")
+        verbose_name_plural = _("skipped ids")
+        indexes = (models.Index(fields=["table", "first"], name="skippedids_table"),)
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.first}-{self.last}"
+
+
+class UnknownWorker(models.Model):
+    """A worker on a node of a job that this database does not know, because it was restored from an older dump."""
+
+    backend = models.ForeignKey(Backend, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    worker_id = models.BigIntegerField(_("worker"))
+    job_id = models.BigIntegerField(_("job"))
+    devices = JsonField(_("devices"), fits=is_whole, default=list)
+    seen_at = models.DateTimeField(_("first seen"))
+
+    class Meta:
+        verbose_name = _("unknown worker")
+        verbose_name_plural = _("unknown workers")
+        constraints = (models.UniqueConstraint(fields=["backend", "worker_id"], name="unknownworker_once"),)
+
+    def __str__(self) -> str:
+        return f"#{self.worker_id}"
+
+
 class Worker(models.Model):
-    """The part of a job's attempt that runs on one backend."""
+    """The process of a job's attempt on one backend."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="workers", db_index=False)
     attempt = models.PositiveIntegerField(_("attempt"))
     backend = models.ForeignKey(Backend, models.PROTECT, related_name="workers", db_index=False, db_constraint=False)
-    devices = models.JSONField(_("devices"), default=list, help_text=_("Indexes on its backend."))
+    devices = JsonField(_("devices"), fits=is_whole, default=list, help_text=_("Indexes on its backend."))
     state = models.CharField(_("state"), max_length=16, choices=WorkerState, default=WorkerState.STARTING)
     address = models.CharField(_("address"), max_length=64, blank=True)
     error = models.CharField(_("error"), max_length=512, blank=True)

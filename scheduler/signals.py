@@ -1,8 +1,8 @@
-"""News of this floor that its own receivers turn into doorbells."""
+"""Signals of the scheduler that its own receivers turn into Celery messages."""
 
 from django.dispatch import Signal
 
 job_accepted = Signal()
 """A job was put into the queue of the backend group `group_id`; sent inside the transaction."""
 queue_changed = Signal()
-"""The queue of the backend group `group_id` may look different now; sent inside the transaction."""
+"""A new cycle of the backend group `group_id` may decide differently; sent inside the transaction."""

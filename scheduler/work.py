@@ -1,66 +1,92 @@
-from collections import defaultdict
+"""What workers carry out: cycles, start estimates and sweeps, of all groups and nodes."""
 
-from django.db import transaction
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
-from backends.choices import Why
-from backends.models import Device
+from django.db.models import QuerySet
+
 from backends.queries import lost_backends
-from backends.services.agents import quarantine
-from moreh_cloud.events.actor import SYSTEM
-from moreh_cloud.lib.clock import db_now
-from scheduler.choices import HOLDING, Cause, JobStatus
-from scheduler.cleaning import note_clean
-from scheduler.outlook import look_ahead
-from scheduler.queries import (
+from backends.queries.maintenance import due, to_drain, to_inform, to_return
+from backends.services.maintenance import begin_or_end_window
+from core.apart import each_apart
+from core.clock import db_now
+from events.actor import SYSTEM
+from scheduler.choices import Cause, JobStatus
+from scheduler.cycle.tick import tick
+from scheduler.estimates.start_estimates import refresh_estimates
+from scheduler.models import Job
+from scheduler.queries.queue import waited_for
+from scheduler.queries.sweep import (
     abandoned_jobs,
-    leaving_jobs,
     overdue_jobs,
     powered_off_backends,
+    preemptions_due,
+    silent_preflights,
     stuck_jobs,
     uncleaned_devices,
-    waited_for,
 )
+from scheduler.services.checks import give_due_checks, leave_silent_node
+from scheduler.services.cleaning import quarantine_uncleaned
 from scheduler.services.jobs import end_job, preempt_job
-from scheduler.services.workers import lose_backend, power_down_backend
-from scheduler.tick import tick
+from scheduler.services.lost_nodes import lose_backend, power_down_backend
+from scheduler.services.maintenance import drain_nodes, inform_customers, return_nodes
+from scheduler.services.unknown_workers import overdue_unknown
+from scheduler.services.watch import note_failing, note_frozen, note_silent, note_unusable
+from scheduler.services.workers import stop_overdue_unknown
 
 
 def tick_all() -> None:
-    """Tick every group with waiting jobs; one query when there are none."""
-    for group_id in waited_for():
-        tick(group_id)
+    """Run cycles of every group with waiting jobs; one query when there are none."""
+    each_apart(waited_for(), tick, "group_failed", work="tick")
 
 
-def look_ahead_all() -> None:
-    """Estimate when the jobs of every queue will start; one query when nobody waits."""
-    for group_id in waited_for():
-        look_ahead(group_id)
+def refresh_all_estimates() -> None:
+    """Refresh the start estimates of every group with waiting jobs; one query when there are none."""
+    each_apart(waited_for(), refresh_estimates, "group_failed", work="refresh_estimates")
 
 
 def sweep() -> None:
-    """Look once for everything that has been silent or stuck too long, and act on each by itself."""
+    """Act once on everything that has been silent or stuck for too long, each in a transaction of its own.
+
+    What was found may have changed meanwhile, so each transaction checks it again under its lock.
+    """
     now = db_now()
-    for backend_id in lost_backends(now).values_list("pk", flat=True):
-        lose_backend(backend_id)
-    for backend_id in powered_off_backends():
-        power_down_backend(backend_id)
-    for job_id in abandoned_jobs(now):
-        end_job(job_id, JobStatus.FAILED, cause=Cause.CLIENT_LOST, actor=SYSTEM)
-    for job_id in overdue_jobs(now):
-        end_job(job_id, JobStatus.FAILED, cause=Cause.TIME_LIMIT, actor=SYSTEM, only=HOLDING)
-    for job_id in leaving_jobs(now):
-        preempt_job(job_id)
-    for job_id in stuck_jobs(now):
-        end_job(job_id, JobStatus.FAILED, cause=Cause.PREPARATION_TIMED_OUT, actor=SYSTEM, only=[JobStatus.SUBMITTED])
-    _quarantine_uncleaned(list(uncleaned_devices(now)))
+    _each(silent_preflights(now).values_list("pk", flat=True), leave_silent_node)
+    _each(lost_backends(now).values_list("pk", flat=True), lose_backend)
+    _each(powered_off_backends(), power_down_backend)
+    _fail(abandoned_jobs, Cause.CLIENT_LOST)
+    _fail(overdue_jobs, Cause.TIME_LIMIT)
+    _each(preemptions_due(now), preempt_job)
+    _fail(stuck_jobs, Cause.PREPARATION_TIMED_OUT)
+    _each(sorted(set(overdue_unknown().values_list("backend", flat=True))), stop_overdue_unknown)
+    _each(sorted(set(uncleaned_devices(now).values_list("backend", flat=True))), quarantine_uncleaned)
 
 
-def _quarantine_uncleaned(devices: list[Device]) -> None:
-    """Take devices out of service that nobody said were clean; no timer ever makes one IDLE."""
-    by_node = defaultdict(list)
-    for device in devices:
-        by_node[device.backend].append(device.pk)
-    for backend, ids in by_node.items():
-        with transaction.atomic():
-            quarantine(ids, Why.NOT_CLEANED, backend=backend)
-            note_clean(ids)
+def maintain() -> None:
+    """Begin and end maintenance windows, return and drain their nodes, and inform customers."""
+    _each(due(db_now()), begin_or_end_window)
+    _each(to_return(), return_nodes)  # first: a window may begin when another one of its nodes ends
+    _each(to_drain(), drain_nodes)
+    _each(to_inform(), inform_customers)
+
+
+def watch_devices() -> None:
+    """Look once at all devices: values that do not change or do not come, what is out of service, due checks.
+
+    The looks do not depend on each other: one that fails is logged.
+    """
+    looks = {look.__name__: look for look in (note_frozen, note_silent, note_unusable, note_failing, give_due_checks)}
+    each_apart(looks, lambda name: looks[name](), "watch_failed", work="watch_devices")
+
+
+def _each(keys: Iterable[int], act: Callable[[int], object]) -> None:
+    each_apart(keys, act, "sweep_failed", work=act.__name__)
+
+
+def _fail(late: Callable[[datetime], QuerySet[Job]], cause: Cause) -> None:
+    """Fail the jobs that are late, unless they no longer are when they are locked."""
+
+    def end_late(job_id: int) -> None:
+        end_job(job_id, JobStatus.FAILED, cause=cause, actor=SYSTEM, among=late(db_now()))
+
+    _each(late(db_now()).values_list("pk", flat=True), end_late)

@@ -1,8 +1,12 @@
+"""The app."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class SdaConfig(AppConfig):
+    """The app `sda`."""
+
     name = "sda"
     label = "sda"
     verbose_name = _("SDA")

@@ -1,6 +1,8 @@
+"""What can be refused, with codes of the wire."""
+
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.lib.errors import DomainError
+from core.errors import DomainError
 
 
 class ModelNotAllowed(DomainError):

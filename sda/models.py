@@ -1,3 +1,7 @@
+"""SDA models, their groups, memberships and SDAs."""
+
+from typing import ClassVar
+
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -5,12 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from backends.choices import DEFAULT_GROUP
 from backends.models import BackendGroup
-from moreh_cloud.lib.tombstone import LIVE, Tombstoned
+from core.tombstone import LIVE, Tombstoned
+from inventory.choices import FieldNoun
+from inventory.models import FieldValue
 from tokens.models import Token, TokenGroup
 
 
 class SdaModel(Tombstoned):
-    """A flavour of accelerator: how many physical devices it stands for."""
+    """A model of accelerator: how many physical devices it stands for."""
 
     name = models.CharField(_("name"), max_length=128)
     num_devices = models.PositiveIntegerField(_("devices"), validators=[MinValueValidator(1)])
@@ -58,7 +64,7 @@ class SdaModelGroup(Tombstoned):
 
 
 class Membership(models.Model):
-    """What gives the tokens of a user group the right to the models of an SDA model group."""
+    """The right of the tokens of a user group to the models of an SDA model group."""
 
     token_group = models.ForeignKey(
         TokenGroup, models.CASCADE, related_name="memberships", db_index=False, verbose_name=_("user group")
@@ -102,3 +108,15 @@ class Sda(Tombstoned):
 
     def __str__(self) -> str:
         return f"{self.alias or self.model_id} #{self.pk}"
+
+
+class SdaModelFieldValue(FieldValue):
+    """The value of a custom field of an SDA model."""
+
+    noun: ClassVar[FieldNoun] = FieldNoun.SDA_MODEL
+
+    target = models.ForeignKey(SdaModel, models.CASCADE, related_name="custom_values")
+
+    class Meta(FieldValue.Meta):
+        verbose_name = _("custom field of an SDA model")
+        verbose_name_plural = _("custom fields of SDA models")

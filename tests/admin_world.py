@@ -2,29 +2,36 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 
 from django.contrib.admin import site
 from django.db.models import Model
 from django.test import Client
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from accounts.choices import Role
+from accounts.models import Operator
+from alerts.choices import Category
+from alerts.services import raise_alert
 from backends.choices import PowerVerb
 from backends.models import EnrolmentKey, Telemetry
-from backends.services.nodes import create_enrolment_key
-from backends.services.power import claim_action, request_power
+from backends.power.monitoring import LogEntry, LogPortion, SensorReading, SensorState, SensorUnit
+from backends.services.enrolment import create_enrolment_key
+from backends.services.maintenance import create_window
+from backends.services.monitoring import store_log, store_sensors
+from backends.services.nodes import update_backend
+from backends.services.power import lease_action, request_power
 from billing.models import Statement, StatementLine
 from billing.services.budgets import create_budget
 from billing.services.prices import create_price
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.alerts.choices import Category
-from moreh_cloud.alerts.services import raise_alert
-from moreh_cloud.bulk.services import Order, begin_bulk
-from moreh_cloud.lib.clock import db_now
+from bulk.services import BulkRequest, begin_bulk
+from core.clock import db_now
+from inventory.services import create_custom_field
+from liveness.models import Sign
+from remediation.services.operators import open_repair
 from scheduler.models import Queue
 from sda.services.models import create_membership, create_sda_model_group
 from tests import make
-from tokens.choices import Spent
+from tokens.choices import BudgetKind
 from tokens.models import Token
 from tokens.services import create_token_group
 from usage.models import ClosedDay, ClosedHour, ClosedMonth
@@ -34,19 +41,20 @@ BMC_USER = "bmc-user-7431"
 
 
 def nouns() -> list[type[Model]]:
-    """Give the models that the admin shows, in a stable order."""
+    """Return the models that the admin shows, in a stable order."""
+    import_module("moreh_cloud.urls")  # registers them
     return sorted(site._registry, key=lambda model: model._meta.label)
 
 
 def client_of(role: Role) -> Client:
-    """Give a browser in which an operator of this role has logged in."""
+    """Return a browser in which an operator of this role has logged in."""
     browser = Client()
     browser.force_login(make.operator(role))
     return browser
 
 
 def master() -> Operator:
-    """Give an operator who may do everything."""
+    """Return an operator who may do everything."""
     return Operator.objects.filter(role=Role.MASTER).first() or make.operator(Role.MASTER)
 
 
@@ -69,16 +77,22 @@ def _once() -> None:
     make.running_job(node)
     make.job(num_devices=8)
     action = request_power(node, PowerVerb.STATUS, actor=make.ACTOR)
-    claim_action(action.pk)
+    lease_action(action.pk)
     number = node.pk
+    create_window([node.pk], starts_at=None, ends_at=db_now() + timedelta(days=1), reason="fans", actor=make.ACTOR)
+    store_sensors(number, [SensorReading("CPU Temp", SensorUnit.CELSIUS, 48.0, SensorState.OK)], at=db_now())
+    store_log(number, LogPortion((LogEntry("1", None, "CPU Temp", SensorState.OK, "Upper critical"),), more=False))
     token = make.token()
     token_group = create_token_group(name=f"team {number}", actor=make.ACTOR, tokens=[token])
     model_group = create_sda_model_group(
         name=f"models {number}", backend_group=make.default_group(), actor=make.ACTOR, models=[make.sda_model()]
     )
     create_membership(token_group, model_group, actor=make.ACTOR)
-    create_budget(token, Spent.DEVICE_HOURS, amount=Decimal(number), actor=make.ACTOR)
+    create_budget(token, BudgetKind.DEVICE_HOURS, amount=Decimal(number), actor=make.ACTOR)
+    field = create_custom_field(noun="backend", name=f"field_{number}", in_lists=True, actor=make.ACTOR)
+    update_backend(node, actor=make.ACTOR, tags=[f"tag {number}"], custom_fields={field.name: "colo-1"})
     create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
+    open_repair(make.ready_backend(1), actor=make.ACTOR)
     raise_alert(Category.GPU_ERROR, subject=f"backend/{number}", content="A GPU fell off the bus.")
     hour = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
     held = {"until": hour + timedelta(hours=1), "device_ms": 3_600_000, "minimum": 1, "maximum": 1, "closed_at": hour}
@@ -87,10 +101,9 @@ def _once() -> None:
     ClosedMonth.objects.create(month=hour, **held)
     _bill(token, number)
     Queue.objects.get_or_create(group=make.default_group())
-    every = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)[0]
-    PeriodicTask.objects.create(name=f"task {number}", task="scheduler.tasks.sweep", interval=every)
+    Sign.objects.create(name=f"work {number}", begun_at=db_now(), by="worker@host")
     make.operator(Role.GENERAL)
-    begin_bulk(Order("backends.Backend", "activate", [(node.pk, node.name)]), operator=master(), actor=make.ACTOR)
+    begin_bulk(BulkRequest("backends.Backend", "activate", [(node.pk, node.name)]), operator=master(), actor=make.ACTOR)
     assert EnrolmentKey.objects.exists()
     assert Operator.objects.exists()
 

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 from rest_framework.test import APIClient
 
+from accounts.choices import Role
+from accounts.models import Operator
 from backends.models import BackendGroup
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
+from events.models import Event
 from sda.models import SdaModel, SdaModelGroup
 from sda.services.models import create_membership, create_sda_model_group
 from tests.make import ACTOR
@@ -30,14 +30,14 @@ def client(role: Role = Role.GENERAL) -> APIClient:
 
 
 def done(answer: Any, status: int = 200) -> Any:
-    """Give the result of a write that must have succeeded."""
+    """Return the result of a write that must have succeeded."""
     body = answer.json()
     assert (answer.status_code, body.get("code")) == (status, "SUCCESS"), body
     return body["result"]
 
 
 def refused(answer: Any) -> tuple[int, str, list[str]]:
-    """Give status, code and the named parameters of a failure."""
+    """Return status, code and the named parameters of a failure."""
     body = answer.json()
     assert set(body) == {"code", "message", "details"}, body
     assert body["message"]
@@ -45,7 +45,7 @@ def refused(answer: Any) -> tuple[int, str, list[str]]:
 
 
 def entitle(token: Token, backends: BackendGroup, *models: SdaModel) -> SdaModelGroup:
-    """Give a token these models on a backend group, by a membership of groups of their own."""
+    """Return a token these models on a backend group, by a membership of groups of their own."""
     name = uuid4().hex
     own = create_token_group(name=f"users {name}", tokens=[token], actor=ACTOR)
     group = create_sda_model_group(name=f"models {name}", backend_group=backends, models=models, actor=ACTOR)
@@ -54,6 +54,6 @@ def entitle(token: Token, backends: BackendGroup, *models: SdaModel) -> SdaModel
 
 
 def events(action: str) -> list[tuple[str, dict[str, Any]]]:
-    """Give subject and request of the events of one action, oldest first."""
+    """Return subject and request of the events of one action, oldest first."""
     found = Event.objects.filter(action=action).order_by("pk")
     return [(event.subject, event.request) for event in found]

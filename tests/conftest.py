@@ -1,24 +1,29 @@
 """Every test runs on a real database and a real broker of its own pytest process."""
 
+import gc
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
 
 import django
 import hypothesis
 import pytest
 import redis
-from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, connections, transaction
+from django.db import connection
 from django.utils import translation
 from pytest_django.plugin import DjangoDbBlocker
+from whitenoise.base import WhiteNoise
 
-from tests import services
+from tests import services, tables
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A slow hash protects passwords; those of tests are known, and hashing them took a quarter of the run.
 FAST_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
@@ -33,8 +38,19 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("busy")
 WITH_ROWS = {"db", "transactional_db", "site"}  # fixtures; a site is a whole installation in processes
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 STOPPING = pytest.StashKey[ExitStack]()
-RESTORE = pytest.StashKey[Callable[[], None]]()
+LISTED: dict[tuple[str, str], dict[str, Any]] = {}  # the static files, by folder and prefix
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,9 +69,32 @@ def pytest_configure(config: pytest.Config) -> None:
         (folder / "static").mkdir()  # whitenoise warns about a folder that is not there
         django.setup()
         settings.PASSWORD_HASHERS = [FAST_HASHER]
+        _without_sync()
+        _list_static_files_once()
         if pool := settings.DATABASES["default"].get("OPTIONS", {}).get("pool"):
             pool["max_size"] = 40  # one test process holds servers, their clients and threads of its own
         config.stash[STOPPING] = stack.pop_all()
+
+
+def _without_sync() -> None:
+    """Let SQLite's commits not wait for the disk: no test cuts the power, and PostgreSQL runs so, too."""
+    options = settings.DATABASES["default"]["OPTIONS"]
+    if "init_command" in options:
+        faster = {**options, "init_command": f"{options['init_command']}; PRAGMA synchronous=OFF"}
+        settings.DATABASES["default"]["OPTIONS"] = faster
+
+
+def _list_static_files_once() -> None:
+    """Let all clients share one list of the static files, which took each of them most of its first request."""
+    plain = WhiteNoise.update_files_dictionary
+
+    def update(self: WhiteNoise, root: str, prefix: str) -> None:
+        if (root, prefix) not in LISTED:
+            plain(self, root, prefix)
+            LISTED[root, prefix] = dict(self.files)
+        self.files.update(LISTED[root, prefix])
+
+    WhiteNoise.update_files_dictionary = update
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -64,6 +103,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         stack.close()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out tests of what only the other database has; they count as deselected, not as skipped.
 
@@ -73,11 +113,42 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other = "sqlite" if second else "postgresql"
     gone = {item for item in items if item.get_closest_marker(f"only_{other}") or (second and not _asks_for_rows(item))}
     config.hook.pytest_deselected(items=[*gone])
-    items[:] = [item for item in items if item not in gone]
+    left = [item for item in items if item not in gone]
+    items[:] = _slow_first(left, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def _slow_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return the tests so that each worker's part, as xdist cuts them, begins with its share of the slow files.
+
+    What the workers steal from each other is then quick, and none is left alone with a slow test in the end. The
+    first has all installations that are killed: they mostly wait, while the others compute.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    slow = sorted({item.path for item in items if item.get_closest_marker("slow")})
+    waiting = [path for path in slow if path.parent.name == "crash"]
+    others = [path for path in slow if path not in waiting]
+    quick = [item for path, those in files.items() if path not in slow for item in those]
+    ordered: list[pytest.Item] = []
+    for number in range(workers):
+        begin = waiting if number == 0 < workers - 1 else others[number - 1 :: workers - 1] if number else slow
+        part = [item for path in begin for item in files[path]]
+        rest = (len(items) - len(ordered)) // (workers - number) - len(part)
+        part += [quick.pop() for _more in range(min(len(quick), max(rest, 0)))]
+        ordered += part
+    return ordered
 
 
 def _asks_for_rows(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("django_db") or WITH_ROWS.intersection(getattr(item, "fixturenames", ())))
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays for the whole run: to look at it took an eighth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -98,32 +169,25 @@ def pytest_make_collect_report(
     return report
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
-    """Put back the rows that migrations made, after a test with real transactions has emptied every table."""
-    yield
-    marker = item.get_closest_marker("django_db")
-    emptied = (marker and marker.kwargs.get("transaction")) or "transactional_db" in getattr(item, "fixturenames", ())
-    if emptied and nextitem is not None:
-        item.config.stash[RESTORE]()
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
+    """Whether this process's database is there already: a copy of the tables that the run has made."""
+    name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]
+    if connection.vendor == "sqlite":
+        return tables.copy_to_file(Path(name))
+    return tables.MADE in os.environ and tables.copy_to_server(os.environ["DATABASE_URL"], name)
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
-) -> Iterator[None]:
-    """Remember the rows of a new installation; content types and permissions come back by themselves."""
-    models = [model for model in apps.get_models() if model._meta.app_label not in ("contenttypes", "auth")]
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Remember the rows of a new installation, which tests with real transactions end with."""
+    from tests import first_rows
+    from tests.transitions import enforce
+
     with django_db_blocker.unblock():
-        rows = [row for model in models for row in model._base_manager.all()]
-
-    def restore() -> None:
-        with django_db_blocker.unblock(), transaction.atomic():
-            for row in rows:
-                row.save_base(raw=True)
-        connections.close_all()
-
-    request.config.stash[RESTORE] = restore
+        enforce()
+        first_rows.keep()
+        first_rows.know_content_types()
     yield
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
@@ -155,6 +219,20 @@ def _own_language() -> Iterator[None]:
 def static_files() -> None:
     """The collected static files, which pages name by the hashes of their contents."""
     call_command("collectstatic", interactive=False, verbosity=0)
+    LISTED.clear()
+
+
+@pytest.fixture(scope="module")
+def running_chromium() -> "Iterator[Browser]":
+    """Debian's chromium, running."""
+    from playwright.sync_api import sync_playwright
+
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright's loop runs in this thread, which Django takes for asynchronous code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
@@ -165,11 +243,12 @@ def broker() -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def site_env(tmp_path: Path) -> Iterator[dict[str, str]]:
+def empty_site_env(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a whole installation of its own: data folder, database, broker and free ports.
 
     For tests that start the product's processes. With SQLite and Valkey neither DATABASE_URL nor REDIS_URL is
-    set: `up` starts its own; with PostgreSQL and Redis both name servers that are already running.
+    set: `up` starts its own; with PostgreSQL and Redis both name servers that are already running, and the database
+    may have its tables.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MOREH_", "PYTEST_"))}
     inherited.pop("REDIS_URL")
@@ -181,3 +260,15 @@ def site_env(tmp_path: Path) -> Iterator[dict[str, str]]:
             site["DATABASE_URL"] = stack.enter_context(services.database_of_its_own(server))
             site["REDIS_URL"] = stack.enter_context(services.redis_server(tmp_path))
         yield site
+
+
+@pytest.fixture
+def site_env(empty_site_env: dict[str, str]) -> dict[str, str]:
+    """The same with the tables of a new installation, for tests that look at something else than how they are made."""
+    data = Path(empty_site_env["MOREH_DATA_DIR"])
+    data.mkdir(mode=0o700)
+    if tables.MADE not in os.environ:
+        tables.migrate(empty_site_env)
+    elif "DATABASE_URL" not in empty_site_env:
+        tables.copy_to_file(data / "moreh.sqlite3")
+    return empty_site_env

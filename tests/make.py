@@ -9,19 +9,20 @@ from uuid import UUID, uuid4
 from django.db import connection
 from django.db.models import QuerySet
 
+from accounts.choices import Role
+from accounts.models import Operator
 from backends.choices import DEFAULT_GROUP, DeviceStatus
 from backends.models import Backend, BackendGroup, Device, Order
 from backends.services import agents, nodes
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
+from events.actor import Actor
+from scheduler.cycle.tick import tick
 from scheduler.models import Job
 from scheduler.services import workers
-from scheduler.services.jobs import Ask, submit_job
-from scheduler.tick import tick
+from scheduler.services.submission import JobRequest, submit_job
 from sda.models import Sda, SdaModel
 from sda.services import models, sdas
+from tests.transitions import unchecked
 from tokens.models import Token
 from tokens.services import create_token
 
@@ -30,8 +31,8 @@ _number = count(1)
 
 
 def sql(statement: str, *values: int) -> int:
-    """Write past all services; give how many rows were touched."""
-    with connection.cursor() as cursor:
+    """Write past all services; return how many rows were touched."""
+    with unchecked(), connection.cursor() as cursor:
         cursor.execute(statement, values or None)
         return int(cursor.rowcount)
 
@@ -54,9 +55,9 @@ def backend(devices: int = 8, *, group: BackendGroup | None = None, **fields: An
     return made
 
 
-def greeting(devices: int = 8, *, instance: str = "one", boot: int = 1) -> agents.Greeting:
-    seen = tuple(agents.SeenDevice(i, "MI250", 65_536) for i in range(devices))
-    return agents.Greeting(instance, boot, sequence=next(_number), version="1.0", host_name="host", devices=seen)
+def greeting(devices: int = 8, *, instance: str = "one", boot: int = 1) -> agents.AgentHello:
+    seen = tuple(agents.ReportedDevice(i, "MI250", 65_536) for i in range(devices))
+    return agents.AgentHello(instance, boot, sequence=next(_number), version="1.0", host_name="host", devices=seen)
 
 
 def wait_for(true: Callable[[], bool], within: float = 10.0) -> None:
@@ -69,10 +70,10 @@ def wait_for(true: Callable[[], bool], within: float = 10.0) -> None:
 
 
 def hello(node: Backend, devices: int = 8, *, running: dict[int, list[int]] | None = None, **who: Any) -> UUID:
-    """Let the node's agent say hello; give its session."""
+    """Let the node's agent say hello; return its session."""
     session = uuid4()
-    agents.show_presence()
-    workers.greet_agent(node, greeting(devices, **who), running or {}, session, actor=ACTOR)
+    agents.record_presence()
+    workers.greet_agent(agents.Newcomer(node, greeting(devices, **who), running or {}, session, ACTOR))
     return session
 
 
@@ -121,7 +122,7 @@ def sda(num_devices: int = 1, *, owner: Token | None = None, **token_fields: Any
 def job(accelerator: Sda | None = None, num_devices: int = 1, **ask: Any) -> Job:
     """Submit a job on an SDA."""
     accelerator = accelerator or sda(num_devices)
-    request = Ask(request_id=ask.pop("request_id", str(uuid4())), sda_id=accelerator.pk, **ask)
+    request = JobRequest(request_id=ask.pop("request_id", str(uuid4())), sda_id=accelerator.pk, **ask)
     return submit_job(accelerator.token, request, actor=ACTOR)
 
 

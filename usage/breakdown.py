@@ -1,4 +1,4 @@
-"""Usage told apart: by token, SDA model, device model, backend group or user group, each with its name."""
+"""Usage grouped by token, SDA model, device model, backend group or user group, with names."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from usage.rollups.measure import Key
 
 
 class GroupBy(StrEnum):
-    """By what usage is told apart; the values are the wire's."""
+    """By what usage is grouped. The values stay as they are on the wire."""
 
     TOKEN = "token"  # noqa: S105
     SDA_MODEL = "sdaModel"
@@ -32,8 +32,8 @@ FIELDS: Mapping[GroupBy, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What one of them used; without an id it is a device model, or all tokens that are in no user group."""
+class NamedUsage:
+    """The usage of one group; without an id it is a device model, or all tokens that are in no user group."""
 
     id: int | None
     name: str
@@ -41,7 +41,7 @@ class Share:
 
 
 class Names:
-    """The names of everything of one kind, deleted ones too, and which tokens are in which user groups now."""
+    """The names of all groups of one kind, deleted ones included, and the user groups in which each token is now."""
 
     def __init__(self, by: GroupBy, keys: Sequence[int]) -> None:
         self.by = by
@@ -64,19 +64,22 @@ class Names:
                 return dict(TokenGroup.objects.values_list("pk", "name"))
         return {}
 
-    def shares(self, found: Mapping[Key, Times]) -> list[Share]:
-        """Name what was used, the most first; a token in several user groups counts in full in each."""
+    def named(self, found: Mapping[Key, Times]) -> list[NamedUsage]:
+        """Return the usage of each group with its name, the most first.
+
+        A token that is in several user groups counts in full in each of them.
+        """
         if self.by == GroupBy.DEVICE_MODEL:
-            return _sorted([Share(None, str(model), times) for (model,), times in found.items()])
+            return _sorted([NamedUsage(None, str(model), times) for (model,), times in found.items()])
         sums: defaultdict[int | None, Times] = defaultdict(Times)
         for (key,), times in found.items():
             for owner in self._owners(key):
                 sums[owner] += times
-        return _sorted([Share(pk, self._names[pk] if pk is not None else "", times) for pk, times in sums.items()])
+        return _sorted([NamedUsage(pk, self._names[pk] if pk is not None else "", times) for pk, times in sums.items()])
 
     def _owners(self, key: int) -> Sequence[int | None]:
         return self._groups.get(key) or [None] if self.by == GroupBy.TOKEN_GROUP else [key]
 
 
-def _sorted(shares: list[Share]) -> list[Share]:
-    return sorted(shares, key=lambda share: (-share.times.device_ms, share.id or -1, share.name))
+def _sorted(usages: list[NamedUsage]) -> list[NamedUsage]:
+    return sorted(usages, key=lambda usage: (-usage.times.device_ms, usage.id or -1, usage.name))

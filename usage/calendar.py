@@ -3,7 +3,7 @@
 A day may have 23 or 25 hours, and begin between two hours of UTC. Leap seconds are ignored, as every clock here does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock
 from enum import StrEnum
@@ -20,7 +20,7 @@ class Unit(StrEnum):
 
 
 def floor(at: datetime, unit: Unit, zone: tzinfo) -> datetime:
-    """Give the start of the local hour, day or month that a time lies in."""
+    """Return the start of the local hour, day or month that a time lies in."""
     local = at.astimezone(zone)
     if unit == Unit.HOUR:
         return at.astimezone(UTC) - _past_the_hour(local)
@@ -28,30 +28,35 @@ def floor(at: datetime, unit: Unit, zone: tzinfo) -> datetime:
 
 
 def after(at: datetime, unit: Unit, zone: tzinfo) -> datetime:
-    """Give the end of the local hour, day or month that a time lies in."""
+    """Return the end of the local hour, day or month that a time lies in."""
     return AFTER[unit](at.astimezone(zone), zone)
 
 
 def bounds(start: datetime, end: datetime, unit: Unit, zone: tzinfo) -> list[datetime]:
-    """Cut a range at the local hours, days or months; the first and the last piece may be shorter."""
-    cuts = [start]
-    while (at := after(cuts[-1], unit, zone)) < end:
-        cuts.append(at)
-    return [*cuts, end]
+    """Return a range cut at the local hours, days or months; the first and the last piece may be shorter."""
+    return list(cut(start, end, unit, zone))
+
+
+def cut(start: datetime, end: datetime, unit: Unit, zone: tzinfo) -> Iterator[datetime]:
+    """Yield the cuts that `bounds` returns one by one, because a range of thousands of years has very many."""
+    yield start
+    while (start := after(start, unit, zone)) < end:
+        yield start
+    yield end
 
 
 def floor_hour(at: datetime) -> datetime:
-    """Give the start of the UTC hour that a time lies in."""
+    """Return the start of the UTC hour that a time lies in."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def ceil_hour(at: datetime) -> datetime:
-    """Give the first start of a UTC hour that is not before a time."""
+    """Return the start of the first UTC hour that begins at a time or after it."""
     return floor_hour(at + HOUR - timedelta(microseconds=1))
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """Give when a local day begins."""
+    """Return when a local day begins."""
     # In UTC, because two times of one zone are subtracted and compared as if clocks were never changed.
     return datetime.combine(day, clock.min, zone).astimezone(UTC)
 

@@ -9,13 +9,13 @@ from django.db.models.functions import Coalesce
 
 from backends.choices import DEFAULT_GROUP
 from backends.models import FormerModel
-from moreh_cloud.lib.clock import to_ms
+from core.clock import to_ms
 from scheduler.models import Allocation
 from usage.metering import Interval, Stay
 
 
-class Kind(NamedTuple):
-    """Whose device-time it is, and of what kind: by it usage is told apart."""
+class UsageKind(NamedTuple):
+    """The token that held device-time, and on what; usage is grouped by these fields."""
 
     token: int
     sda_model: int
@@ -30,29 +30,29 @@ KIND: Mapping[str, Expression | F] = {
     "group": Coalesce("group", "job__group", "sda__model_group__backend_group", Value(DEFAULT_GROUP)),
     "device_model": Coalesce(Subquery(_former.values("model")[:1]), "device__model", output_field=CharField()),
 }
-"""Where each part of a Kind is found from an allocation."""
+"""How each field of a UsageKind is read from an allocation."""
 
 
 def overlapping(start: datetime, end: datetime, tokens: Sequence[int] | None = None) -> QuerySet[Allocation]:
-    """Give the allocations, of some tokens or all, of which some part lies in a range."""
+    """Return the allocations of which some part lies in a range; `tokens`: None for all."""
     inside = Q(started_at__lt=end) & (Q(ended_at__isnull=True) | Q(ended_at__gt=start))
     whose = Q() if tokens is None else Q(token__in=tokens)
     return Allocation.objects.filter(inside, whose).order_by()
 
 
 def intervals(start: datetime, end: datetime, *, tokens: Sequence[int] | None = None) -> Iterator[Interval[int]]:
-    """Give what was held in a range, by token id, of some tokens or all; open allocations have no end."""
+    """Yield what was held in a range, by token id; open allocations have no end. `tokens`: None for all."""
     chosen = overlapping(start, end, tokens)
     for pk, begun, ended in chosen.values_list("token_id", "started_at", "ended_at").iterator(chunk_size=5000):
         yield Interval(pk, to_ms(begun), to_ms(ended) if ended else None)
 
 
-def stays(start: datetime, end: datetime, tokens: Sequence[int] | None = None) -> Iterator[Stay[Kind]]:
-    """Give what was held in a range by kind, with when each job was ready; a reservation never is."""
+def stays(start: datetime, end: datetime, tokens: Sequence[int] | None = None) -> Iterator[Stay[UsageKind]]:
+    """Yield what was held in a range by kind, with the time at which each job was ready; reservations have none."""
     chosen = overlapping(start, end, tokens)
     times = ("started_at", "ready_at", "ended_at", "job_id", "job__started_at")
     for *who, begun, ready, ended, job, running in chosen.values_list(*KIND.values(), *times).iterator(chunk_size=5000):
-        yield Stay(Kind(*who), to_ms(begun), _ms(ready if ended else running), _ms(ended), reserved=job is None)
+        yield Stay(UsageKind(*who), to_ms(begun), _ms(ready if ended else running), _ms(ended), reserved=job is None)
 
 
 def _ms(at: datetime | None) -> int | None:

@@ -38,7 +38,7 @@ class Stay(Generic[K]):
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Device-milliseconds, and what of them was preparing or reserved; the rest is processing."""
+    """Device-milliseconds, and how many of them were preparing or reserved; the rest were processing."""
 
     device_ms: int = 0
     preparing_ms: int = 0
@@ -46,6 +46,7 @@ class Times:
 
     @property
     def processing_ms(self) -> int:
+        """Return the device-milliseconds in which programs ran."""
         return self.device_ms - self.preparing_ms - self.reserved_ms
 
     def __add__(self, other: "Times") -> "Times":
@@ -57,15 +58,15 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """Device-milliseconds that nobody is billed for: of jobs that waited for devices, and of devices being cleaned."""
+class UnbilledTime:
+    """Device-milliseconds that are not billed: of jobs that waited for devices, and of devices that were cleaned."""
 
     waiting_ms: int = 0
     waiting_jobs: int = 0
     cleaning_ms: int = 0
 
-    def __add__(self, other: "Beside") -> "Beside":
-        return Beside(
+    def __add__(self, other: "UnbilledTime") -> "UnbilledTime":
+        return UnbilledTime(
             self.waiting_ms + other.waiting_ms,
             self.waiting_jobs + other.waiting_jobs,
             self.cleaning_ms + other.cleaning_ms,
@@ -73,7 +74,7 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldDevices:
     """How many devices were held at once over a range of `span_ms`."""
 
     minimum: int
@@ -83,22 +84,22 @@ class Held:
 
     @property
     def average(self) -> Fraction:
-        """The time-weighted average, exactly; 0 over an empty range."""
+        """Return the exact time-weighted average; 0 over an empty range."""
         return Fraction(self.device_ms, self.span_ms) if self.span_ms else Fraction(0)
 
-    def __add__(self, other: "Held") -> "Held":
-        """Join with another range; one without length counts for nothing."""
+    def __add__(self, other: "HeldDevices") -> "HeldDevices":
+        """Return the figures of two ranges together; a range without length adds nothing."""
         if not (self.span_ms and other.span_ms):
             return self if self.span_ms else other
         lowest, highest = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
-        return Held(lowest, highest, self.device_ms + other.device_ms, self.span_ms + other.span_ms)
+        return HeldDevices(lowest, highest, self.device_ms + other.device_ms, self.span_ms + other.span_ms)
 
 
-NOTHING = Held(0, 0, 0, 0)
+NOTHING = HeldDevices(0, 0, 0, 0)
 
 
 def clip(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Iterator[tuple[K, int, int, int]]:
-    """Cut the intervals to a range, as (key, start, end, devices); those outside, and empty ones, disappear."""
+    """Return the intervals cut to a range, as (key, start, end, devices), without those that are then empty."""
     for interval in intervals:
         start = max(interval.start_ms, start_ms)
         end = end_ms if interval.end_ms is None else min(interval.end_ms, end_ms)
@@ -107,7 +108,7 @@ def clip(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Iterat
 
 
 def device_ms(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[K, int]:
-    """Sum the device-milliseconds of each key within a range; a key that held nothing is absent."""
+    """Return the device-milliseconds of each key within a range; a key that held nothing is absent."""
     sums: defaultdict[K, int] = defaultdict(int)
     for key, start, end, devices in clip(intervals, start_ms, end_ms):
         sums[key] += (end - start) * devices
@@ -115,7 +116,7 @@ def device_ms(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> d
 
 
 def times(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[K, Times]:
-    """Sum the times of each key within a range; a key that held nothing is absent."""
+    """Return the times of each key within a range; a key that held nothing is absent."""
     sums: defaultdict[K, Times] = defaultdict(Times)
     for stay in stays:
         start = max(stay.start_ms, start_ms)
@@ -126,7 +127,7 @@ def times(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[K, Times
 
 
 def times_by_hour(stays: Iterable[Stay[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Times]:
-    """Sum the times of each (start of an hour in ms since the epoch, key) of a range that begins with an hour."""
+    """Return the times of each (start of an hour in ms since 1970, key) of a range that begins with an hour."""
     sums: defaultdict[tuple[int, K], Times] = defaultdict(Times)
     for stay in stays:
         first = max(stay.start_ms, start_ms)
@@ -145,8 +146,8 @@ def _time(stay: Stay[K], start: int, end: int) -> Times:
     return Times(end - start, ready - start, 0)
 
 
-def held_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], Held]:
-    """Measure each (start of an hour in ms since the epoch, key) within a range; a key that held nothing is absent."""
+def held_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> dict[tuple[int, K], HeldDevices]:
+    """Return the devices held of each (start of an hour in ms since 1970, key); a key that held nothing is absent."""
     pieces: defaultdict[tuple[int, K], list[Interval[K]]] = defaultdict(list)
     for key, start, end, devices in clip(intervals, start_ms, end_ms):
         for hour in range(start - start % HOUR_MS, end, HOUR_MS):
@@ -155,19 +156,19 @@ def held_by_hour(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -
     return {at: held(mine, at[0], at[0] + HOUR_MS) for at, mine in pieces.items()}
 
 
-def held(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> Held:
-    """Measure how many devices were held at once in a range: lowest, highest and their sum over time."""
+def held(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> HeldDevices:
+    """Return how many devices were held at once in a range: the fewest, the most, and their sum over time."""
     if start_ms >= end_ms:
         return NOTHING
     steps = profile(intervals, start_ms, end_ms)
     counts = [devices for _, devices in steps]
     ends = [at for at, _ in steps[1:]] + [end_ms]
     total = sum((end - at) * devices for (at, devices), end in zip(steps, ends, strict=True))
-    return Held(min(counts), max(counts), total, end_ms - start_ms)
+    return HeldDevices(min(counts), max(counts), total, end_ms - start_ms)
 
 
-def held_between(intervals: Iterable[Interval[K]], bounds: Sequence[int]) -> list[Held]:
-    """Measure each piece between two neighbouring bounds (ms, rising) in one walk over all of them."""
+def held_between(intervals: Iterable[Interval[K]], bounds: Sequence[int]) -> list[HeldDevices]:
+    """Return the devices held between each two neighbouring bounds (ms, rising), in one pass over all of them."""
     steps = profile(intervals, bounds[0], bounds[-1])
     ends = [at for at, _ in steps[1:]] + [bounds[-1]]
     place, pieces = 0, []
@@ -178,13 +179,13 @@ def held_between(intervals: Iterable[Interval[K]], bounds: Sequence[int]) -> lis
         here = range(first, place + 1)
         total = sum((min(ends[i], end) - max(steps[i][0], start)) * steps[i][1] for i in here)
         levels = [steps[i][1] for i in here]
-        pieces.append(Held(min(levels), max(levels), total, end - start))
+        pieces.append(HeldDevices(min(levels), max(levels), total, end - start))
         place = min(place + (ends[place] == end), len(steps) - 1)
     return pieces
 
 
 def profile(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> list[tuple[int, int]]:
-    """Draw the devices held at once as steps (from ms, devices), the first at the range's start, each a change."""
+    """Return the devices held at once as steps (from ms, devices): at the start of the range and at each change."""
     changes: defaultdict[int, int] = defaultdict(int, {start_ms: 0})
     for _, start, end, devices in clip(intervals, start_ms, end_ms):
         changes[start] += devices
@@ -200,7 +201,7 @@ def profile(intervals: Iterable[Interval[K]], start_ms: int, end_ms: int) -> lis
 
 
 def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Give what is left of a span (start, end) when others are taken out of it, in order; empty pieces disappear."""
+    """Return what is left of a span (start, end) without other spans, in order and without empty pieces."""
     at, end = whole
     pieces = []
     for begun, ended in sorted(holes):
@@ -210,10 +211,10 @@ def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> list[tu
 
 
 def length(pieces: Iterable[tuple[int, int]]) -> int:
-    """Add up spans (start, end) that do not overlap."""
+    """Return the total length of spans (start, end) that do not overlap."""
     return sum(last - first for first, last in pieces)
 
 
 def percentage(devices: int | Fraction, capacity: int) -> Fraction:
-    """Express a number of devices in percent of a capacity, exactly; 0 of no capacity."""
+    """Return a number of devices in percent of a capacity, exactly; 0 when there is no capacity."""
     return Fraction(100 * devices, capacity) if capacity else Fraction(0)

@@ -1,3 +1,5 @@
+"""Tables of usage: hours, days and months by token and by detail, and which of them are closed."""
+
 from typing import Any
 
 from django.db import models
@@ -8,13 +10,13 @@ from backends.models import BackendGroup
 from sda.models import SdaModel
 from tokens.models import Token
 
-# The allocations that these rows are made from have the constraints, and what they name leaves tombstones; to check
-# every row again would cost more than to make it.
+# The allocations from which these rows are made have the constraints, and the rows they refer to are never removed.
+# Checking every row again would cost more than making it.
 SUMMED: Any = {"db_index": False, "db_constraint": False, "related_name": "+"}
 
 
-class Held(models.Model):
-    """How many devices were held at once, and for how long."""
+class HeldFigures(models.Model):
+    """Device-time of a period, and how many devices were held at once at the least and at the most."""
 
     device_ms = models.BigIntegerField(_("device-milliseconds"))
     minimum = models.PositiveIntegerField(_("minimum"), help_text=_("Devices held at once, at the least."))
@@ -24,7 +26,7 @@ class Held(models.Model):
         abstract = True
 
 
-class Usage(Held):
+class Usage(HeldFigures):
     """What one token held within one closed hour, day or month."""
 
     token = models.ForeignKey(Token, models.PROTECT, **SUMMED, verbose_name=_("token"))
@@ -79,9 +81,9 @@ class UsageMonth(Usage):
 
 
 class Detail(models.Model):
-    """What of it was which: by SDA model, backend group and device model.
+    """The usage of a token in a period by SDA model, backend group and device model.
 
-    What is neither preparing nor reserved is processing.
+    Time that is neither preparing nor reserved is processing.
     """
 
     token = models.ForeignKey(Token, models.PROTECT, **SUMMED, verbose_name=_("token"))
@@ -100,6 +102,8 @@ KIND = ("token_id", "sda_model_id", "group_id", "device_model")
 
 
 class DetailHour(Detail):
+    """Detail of one closed hour (UTC)."""
+
     pk = models.CompositePrimaryKey("hour", *KIND)
     hour = models.DateTimeField(_("hour"))
 
@@ -108,6 +112,8 @@ class DetailHour(Detail):
 
 
 class DetailDay(Detail):
+    """Detail of one closed day of the installation's time zone."""
+
     pk = models.CompositePrimaryKey("day", *KIND)
     day = models.DateTimeField(_("day"))
 
@@ -116,6 +122,8 @@ class DetailDay(Detail):
 
 
 class DetailMonth(Detail):
+    """Detail of one closed month of the installation's time zone."""
+
     pk = models.CompositePrimaryKey("month", *KIND)
     month = models.DateTimeField(_("month"))
 
@@ -123,8 +131,8 @@ class DetailMonth(Detail):
         return f"{self.month} token {self.token_id} model {self.sda_model_id}"
 
 
-class Closed(Held):
-    """A period whose roll-up is done, with what all tokens held together; the next one to close begins at its end."""
+class Closed(HeldFigures):
+    """A period that is rolled up, with what all tokens held together; the next one begins at its end."""
 
     until = models.DateTimeField(_("until"))
     closed_at = models.DateTimeField(_("closed"))
@@ -134,7 +142,7 @@ class Closed(Held):
 
 
 class ClosedHour(Closed):
-    """An hour (UTC); how many allocations began and ended in it shows whether one came late."""
+    """A closed hour (UTC). The number of allocations that began and ended in it shows whether one came late."""
 
     hour = models.DateTimeField(_("hour"), primary_key=True)
     starts = models.PositiveIntegerField(_("allocations that began"))
@@ -150,7 +158,7 @@ class ClosedHour(Closed):
 
 
 class ClosedDay(Closed):
-    """A day of the installation's time zone: 23, 24 or 25 hours."""
+    """A closed day of the installation's time zone: 23, 24 or 25 hours."""
 
     day = models.DateTimeField(_("day"), primary_key=True)
 
@@ -164,7 +172,7 @@ class ClosedDay(Closed):
 
 
 class ClosedMonth(Closed):
-    """A month of the installation's time zone."""
+    """A closed month of the installation's time zone."""
 
     month = models.DateTimeField(_("month"), primary_key=True)
 

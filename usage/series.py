@@ -19,7 +19,7 @@ SUMS = ("device_ms", "preparing_ms", "reserved_ms")
 
 
 def device_ms_between(bounds: Bounds, unit: Unit, tokens: Tokens = None) -> list[int]:
-    """Sum the device-milliseconds between each two neighbouring bounds, of some tokens or of all."""
+    """Return the device-milliseconds between each two neighbouring bounds; `tokens`: None for all."""
     if tokens is None:
         grain = GRAINS[unit]
         rows = grain.within(grain.closed._default_manager.all(), bounds[0], bounds[-1])
@@ -35,9 +35,9 @@ def device_ms_between(bounds: Bounds, unit: Unit, tokens: Tokens = None) -> list
 def usage_between(
     bounds: Bounds, unit: Unit, fields: Sequence[str], tokens: Tokens = None
 ) -> list[Mapping[Key, Times]]:
-    """Sum device-time by some fields of Kind between each two neighbouring bounds.
+    """Return device-time by some fields of UsageKind between each two neighbouring bounds.
 
-    Pieces that are closed periods are read at once; each other one, as the first and the last may be, on its own.
+    Closed periods are read in one query; each other piece, usually the first and the last, in queries of its own.
     """
     grain = GRAINS[unit]
     closed = set(grain.periods(bounds[0], bounds[-1]))

@@ -1,4 +1,4 @@
-"""Roll-ups are closed once, in the order of time, and counted again where history was added or came late."""
+"""Close periods once, in the order of time, and count them again where history was added or came late."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -9,33 +9,40 @@ from django.db.models import Count
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from moreh_cloud.events.actor import SYSTEM, Actor
-from moreh_cloud.events.services import record
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
+from core.waits import wait_long
+from events.actor import SYSTEM, Actor
+from events.services import record
 from scheduler.models import Allocation
 from usage.calendar import HOUR, ceil_hour, floor_hour
-from usage.metering import NOTHING, Held
+from usage.metering import NOTHING, HeldDevices
 from usage.models import ClosedHour
 from usage.queries import SETTLE, first_start
 from usage.rollups.grains import DAYS, HOURS, MONTHS, Grain, Period
 from usage.rollups.hours import hours_of, write_hours
+from usage.rollups.lock import lock_rollups
 from usage.rollups.periods import clear, earlier_periods, next_period, write_period
-from usage.rollups.turn import take_turn
 
 CHUNK = timedelta(days=7)  # hours that are counted in one transaction
-LOOKED_AT = timedelta(hours=3)  # closed hours that are looked at again by every beat
-LOOKED_AT_HOURLY = timedelta(hours=48)
+CHECKED_AGAIN = timedelta(hours=3)  # the latest closed hours, which every beat checks for late allocations
+CHECKED_AGAIN_HOURLY = timedelta(hours=48)
 
 
 def roll_up() -> None:
-    """Close all that is over, and correct what came late into a closed hour. Safe to run twice, at once or late."""
+    """Close every period that is over, and correct closed hours in which an allocation came late.
+
+    Safe to run twice, at the same time or late.
+    """
     closed = close_hours()
-    correct_late(LOOKED_AT_HOURLY if closed else LOOKED_AT)
+    correct_late(CHECKED_AGAIN_HOURLY if closed else CHECKED_AGAIN)
     close_days_and_months()
 
 
 def close_hours(until: datetime | None = None) -> int:
-    """Roll up every hour (UTC) that is over (at a time, or now) and settled and not closed yet; give how many."""
+    """Roll up every hour (UTC) that is over, settled and not closed yet; return how many.
+
+    `until`: only hours that end by then.
+    """
     closed = 0
     while more := _close_next_hours(until):
         closed += more
@@ -44,7 +51,7 @@ def close_hours(until: datetime | None = None) -> int:
 
 @transaction.atomic
 def _close_next_hours(until: datetime | None) -> int:
-    take_turn()
+    lock_rollups()
     start, last = _next_hour(), settled_until()
     end = min(start + CHUNK, last, floor_hour(until or last)) if start else None
     if not (start and end) or start >= end:
@@ -54,7 +61,7 @@ def _close_next_hours(until: datetime | None) -> int:
 
 
 def close_days_and_months() -> None:
-    """Roll up every day, and then every month, of the installation's time zone all of whose hours are closed."""
+    """Roll up every day, then every month, of the installation's time zone of which all hours are closed."""
     for grain in (DAYS, MONTHS):
         while _close_next(grain):
             pass
@@ -62,7 +69,7 @@ def close_days_and_months() -> None:
 
 @transaction.atomic
 def _close_next(grain: Grain) -> bool:
-    take_turn()
+    lock_rollups()
     period = next_period(grain, timezone.get_default_timezone())
     if period:
         _write_period(grain, *period)
@@ -70,15 +77,15 @@ def _close_next(grain: Grain) -> bool:
 
 
 def settled_until() -> datetime:
-    """Give the start of the first hour that cannot be closed yet."""
+    """Return the start of the first hour that cannot be closed yet."""
     return floor_hour(db_now() - SETTLE)
 
 
 def recount_hours(start: datetime, end: datetime, *, actor: Actor) -> int:
-    """Roll up every settled hour of a range, closed before or not, after history was added to it; give how many.
+    """Roll up every settled hour of a range after history was added to it, closed or not; return how many.
 
-    Days and months that they lie in follow. Hours between the range and closed ones are counted too: closed hours
-    have no gap.
+    The days and months of these hours are rolled up as well, and so are the hours between the range and closed ones,
+    because closed hours have no gap.
     """
     reach = HOURS.reach()
     first = floor_hour(min(start, reach[1] if reach else first_start() or start))
@@ -91,20 +98,20 @@ def recount_hours(start: datetime, end: datetime, *, actor: Actor) -> int:
 
 
 def _chunks(start: datetime, end: datetime) -> list[Period]:
-    """Cut a range; those before closed hours are taken from the last on, so that there is never a gap."""
+    """Return a range in chunks. The caller takes those before closed hours from the last on, so that no gap appears."""
     count = -(-(end - start) // CHUNK)
     return [(start + number * CHUNK, min(start + (number + 1) * CHUNK, end)) for number in range(count)]
 
 
 @transaction.atomic
 def _recount(start: datetime, end: datetime, actor: Actor) -> None:
-    take_turn()
+    lock_rollups()
     _count_again(start, end)
     record("RECOUNT_USAGE", actor=actor, start=start.isoformat(), end=end.isoformat())
 
 
 def _count_again(start: datetime, end: datetime) -> None:
-    """Write hours again, and the days and months that they lie in; the caller's transaction and turn."""
+    """Write hours, and the days and months that contain them, again. The caller holds the lock on roll-ups."""
     clear(HOURS, start, end)
     write_closed_hours(start, end)
     for grain in (DAYS, MONTHS):
@@ -117,23 +124,25 @@ def _count_again(start: datetime, end: datetime) -> None:
 
 @transaction.atomic
 def correct_late(back: timedelta) -> bool:
-    """Count closed hours again from the first on in which an allocation began or ended after it was closed.
+    """Count closed hours again, from the first in which an allocation began or ended after it was closed.
 
-    Looks at the hours that were closed last; gives whether there was one, and says so in an event.
+    `back`: how far before the end of the last closed hour to check. Return whether an hour was corrected; then an event
+    is recorded.
     """
     reach = HOURS.reach()
     if not reach:
         return False
+    wait_long()
     start, end = max(reach[0], reach[1] - back), reach[1]
     late = _hours_that_differ(start, end)
     if not late:
         return False
-    take_turn()
+    lock_rollups()
     before = _device_ms(late[0], end)
     _count_again(late[0], end)
     span = {"start": late[0].isoformat(), "end": end.isoformat()}
-    told: dict[str, Any] = {**span, "deviceMsBefore": before, "deviceMs": _device_ms(late[0], end)}
-    record("CORRECT_USAGE", actor=SYSTEM, **told)
+    figures: dict[str, Any] = {**span, "deviceMsBefore": before, "deviceMs": _device_ms(late[0], end)}
+    record("CORRECT_USAGE", actor=SYSTEM, **figures)
     return True
 
 
@@ -149,7 +158,7 @@ def _device_ms(start: datetime, end: datetime) -> int:
 
 
 def write_closed_hours(start: datetime, end: datetime) -> None:
-    """Write the rows of hours that have none, with what all held; the caller's transaction and turn."""
+    """Write the rows of hours that have none, by token and in all. The caller holds the lock on roll-ups."""
     totals, now = write_hours(start, end), db_now()
     starts, ends = _counts("started_at", start, end), _counts("ended_at", start, end)
     ClosedHour.objects.bulk_create(
@@ -166,7 +175,7 @@ def write_closed_hours(start: datetime, end: datetime) -> None:
 
 
 def _counts(field: str, start: datetime, end: datetime) -> Counter[datetime]:
-    """Count the allocations that began or ended in each hour of a range."""
+    """Return how many allocations began or ended in each hour of a range."""
     inside = Allocation.objects.filter(**{f"{field}__gte": start, f"{field}__lt": end}).order_by()
     return Counter(dict(inside.values_list(TruncHour(field, tzinfo=UTC)).annotate(Count("pk"))))
 
@@ -176,12 +185,12 @@ def _write_period(grain: Grain, start: datetime, end: datetime) -> None:
     grain.closed._default_manager.create(**{grain.name: start}, until=end, closed_at=db_now(), **values)
 
 
-def _values(held: Held) -> dict[str, int]:
+def _values(held: HeldDevices) -> dict[str, int]:
     return {"device_ms": held.device_ms, "minimum": held.minimum, "maximum": held.maximum}
 
 
 def _next_hour() -> datetime | None:
-    """Give the first hour that is not closed: after the last closed one, else that of the first allocation."""
+    """Return the first hour that is not closed: after the last closed one, else that of the first allocation."""
     reach = HOURS.reach()
     if reach:
         return reach[1]

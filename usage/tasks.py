@@ -1,3 +1,5 @@
+"""Celery entry points of usage."""
+
 from celery import shared_task
 
 from usage import services

@@ -1,3 +1,5 @@
+"""The admin of enrolment keys."""
+
 from datetime import timedelta
 from typing import Any
 
@@ -9,25 +11,30 @@ from django.utils.translation import gettext_lazy as _
 
 from backends.admin.forms import EnrolmentForm
 from backends.models import EnrolmentKey
-from backends.services.nodes import create_enrolment_key
-from moreh_cloud.events.admin import actor_of
-from moreh_cloud.lib.admin import Secret, ServiceAdmin, ago, badge, link_to
-from moreh_cloud.lib.crypto import digest
+from backends.services.enrolment import create_enrolment_key
+from core.admin import Secret, ServiceAdmin, badge, link_column, time_ago
+from core.crypto import digest
+from events.admin import actor_of
 
-KEY_NOTE = _("Give it to the new node's agent: it is stored as a digest and cannot be shown again.")
+KEY_NOTE = _(
+    "Put it into a file on the new node and start its agent with --enrolment-key-file. "
+    "It is stored as a digest and cannot be shown again."
+)
 
 
 @admin.register(EnrolmentKey)
 class EnrolmentKeyAdmin(ServiceAdmin):
-    comes_from = _("With an enrolment key the agent of a new node makes itself known, once.")
+    """Enrolment keys; the key itself is shown once."""
+
+    comes_from = _("With an enrolment key the agent of a new node enrols it, once.")
     form = EnrolmentForm
-    list_display = ("__str__", "group", "created", "expires_at", "shown_state", "node")
+    list_display = ("__str__", "group", "created", "expires_at", "state_column", "node")
     list_filter = ("group",)
     list_select_related = ("group", "used_by")
     ordering = ("-id",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fields = ("group", "hours") if obj is None else ("group", "created_at", "expires_at", "shown_state", "node")
+        fields = ("group", "hours") if obj is None else ("group", "created_at", "expires_at", "state_column", "node")
         return ((None, {"fields": fields}),)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> tuple[EnrolmentKey, Secret]:
@@ -37,14 +44,12 @@ class EnrolmentKeyAdmin(ServiceAdmin):
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, row: EnrolmentKey) -> SafeString | str:
-        return ago(row.created_at)
+        return time_ago(row.created_at)
 
     @admin.display(description=_("state"))
-    def shown_state(self, row: EnrolmentKey) -> SafeString:
+    def state_column(self, row: EnrolmentKey) -> SafeString:
         if row.used_by_id:
             return badge(_("used"), "success")
         return badge(_("valid"), "info") if row.expires_at > timezone.now() else badge(_("expired"))
 
-    @admin.display(description=_("used by"))
-    def node(self, row: EnrolmentKey) -> SafeString | str:
-        return link_to(row.used_by)
+    node = link_column("used_by", _("used by"))

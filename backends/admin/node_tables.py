@@ -1,37 +1,47 @@
-"""What a node's page shows besides the node."""
+"""The tables on the page of a node."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from backends.admin.tones import ACTION, ORDER, device_badge
+from alerts.admin import LEVEL_COLOURS
+from alerts.choices import Level
+from backends.admin.health import verdict_badge
+from backends.admin.status_colours import ACTION_COLOURS, ORDER_COLOURS, device_badge
+from backends.admin.telemetry import telemetry_value
 from backends.models import Backend, Device, PowerAction
 from backends.queries import open_orders
-from moreh_cloud.alerts.admin import LEVEL_TONES
-from moreh_cloud.alerts.choices import Level
-from moreh_cloud.alerts.models import Alert
-from moreh_cloud.lib.admin import Table, ago, badge, link, link_to
-from scheduler.admin.tones import JOB
-from scheduler.models import Allocation
-from scheduler.queries import holders, workers_on
+from core.admin import Table, badge, link, link_to, time_ago
+from core.signs import NOTHING
+from scheduler.admin.badge_colours import JOB
+from scheduler.choices import LIVE
+from scheduler.queries.allocations import holders
+from scheduler.queries.workers import workers_on
 
 LATEST = 10  # rows of a history on the page of its object
 
 
-def device_table(backend: Backend) -> Table:
-    """Give the devices with their telemetry and who holds them, in two queries."""
+def devices_of(backend: Backend) -> list[Device]:
+    """Return the devices of a node with their telemetry and cards, in one query."""
+    return list(backend.devices.select_related("telemetry", "card"))
+
+
+def device_table(backend: Backend, devices: Iterable[Device]) -> Table:
+    """Return the devices with their telemetry and who holds them, in one query."""
     held = {allocation.device_id: allocation for allocation in holders([backend.pk])}
-    devices = backend.devices.select_related("telemetry")
     rows = [
         (
             link_to(device, f"{device.index:02}"),
             device.model,
             device_badge(device),
-            holder(held.get(device.pk)),
+            verdict_badge(device),
+            holder_link(held.get(device.pk)),
             *_telemetry(device),
-            ago(device.since),
+            time_ago(device.since),
         )
         for device in devices
     ]
@@ -39,6 +49,7 @@ def device_table(backend: Backend) -> Table:
         _("index"),
         _("model"),
         _("status"),
+        _("health"),
         _("held by"),
         _("utilization"),
         _("memory"),
@@ -49,17 +60,19 @@ def device_table(backend: Backend) -> Table:
     return Table(_("Each device"), headers, rows)
 
 
-def _telemetry(device: Device) -> tuple[str, str, str, str]:
-    now = getattr(device, "telemetry", None)
-    if now is None:
-        return ("–", f"{device.total_memory} MiB", "–", "–")  # noqa: RUF001
-    memory = f"{now.used_memory} / {device.total_memory} MiB"
-    temperature = f"{now.temperature:.0f} °C ({now.memory_temperature:.0f} °C)"
-    return (f"{now.utilization:.0f} %", memory, temperature, f"{now.power:.0f} W")
+def _telemetry(device: Device) -> tuple[SafeString | str, ...]:
+    """Return utilization, memory, temperature (of the memory in brackets) and power."""
+    # One element each: on phones the children of a cell are laid out apart.
+    memory = format_html(
+        "<span>{} / {} MiB</span>", telemetry_value(device, "used_memory"), device.total_memory or NOTHING
+    )
+    both = [telemetry_value(device, name, "°C") for name in ("temperature", "memory_temperature")]
+    heat = format_html("<span>{} ({})</span>", *both)
+    return telemetry_value(device, "utilization", "%"), memory, heat, telemetry_value(device, "power", "W")
 
 
-def holder(allocation: Allocation | None) -> SafeString | str:
-    """Show the job, or the reserved SDA, that holds a device, leading to it."""
+def holder_link(allocation: Any) -> SafeString | str:
+    """Return a link to the job, or the reserved SDA, whose allocation holds a device; a dash for None."""
     if allocation is None:
         return "–"  # noqa: RUF001
     owner = allocation.token.description
@@ -69,7 +82,7 @@ def holder(allocation: Allocation | None) -> SafeString | str:
 
 
 def worker_table(backend: Backend) -> Table:
-    """Give the jobs that run on a node, in one query."""
+    """Return the jobs that run on a node, in one query."""
     rows = [
         (
             link_to(worker.job, f"#{worker.job_id}"),
@@ -78,9 +91,10 @@ def worker_table(backend: Backend) -> Table:
             ", ".join(f"{index:02}" for index in worker.devices),
             worker.job.num_devices,
             worker.job.process_name,
-            ago(worker.job.started_at),
+            time_ago(worker.job.started_at),
         )
         for worker in workers_on(backend.pk)
+        if worker.job.status in LIVE
     ]
     headers = (
         _("job"),
@@ -94,14 +108,14 @@ def worker_table(backend: Backend) -> Table:
     return Table(_("Running jobs"), headers, rows)
 
 
-def alert_table(alerts: Iterable[Alert], more: str) -> Table:
-    """Give alerts about a node, open or cleared."""
+def alert_table(alerts: Iterable[Any], more: str) -> Table:
+    """Return alerts about a node, open or cleared."""
     rows = [
         (
-            badge(alert.get_level_display(), LEVEL_TONES[Level(alert.level)]),
+            badge(alert.get_level_display(), LEVEL_COLOURS[Level(alert.level)]),
             link_to(alert, alert.get_category_display()),
             alert.content,
-            ago(alert.raised_at),
+            time_ago(alert.raised_at),
             badge(_("cleared")) if alert.cleared_at else badge(_("open"), "warning"),
         )
         for alert in alerts
@@ -110,16 +124,16 @@ def alert_table(alerts: Iterable[Alert], more: str) -> Table:
 
 
 def power_table(actions: Iterable[PowerAction], more: str) -> Table:
-    """Give power actions and how they ended."""
+    """Return power actions and how they ended."""
     rows = [
         (
             link_to(action, f"#{action.pk}"),
             action.get_command_display(),
-            badge(action.get_state_display(), ACTION[action.state]),
+            badge(action.get_state_display(), ACTION_COLOURS[action.state]),
             action.message,
             action.actor,
-            ago(action.requested_at),
-            ago(action.ended_at),
+            time_ago(action.requested_at),
+            time_ago(action.ended_at),
         )
         for action in actions
     ]
@@ -128,13 +142,13 @@ def power_table(actions: Iterable[PowerAction], more: str) -> Table:
 
 
 def order_table(backend: Backend, more: str) -> Table:
-    """Give the orders that the node's agent has still to carry out."""
+    """Return the orders to the node's agent that are not settled."""
     rows = [
         (
             link_to(order, order.get_verb_display()),
             ", ".join(map(str, order.devices)),
-            badge(order.get_state_display(), ORDER[order.state]),
-            ago(order.created_at),
+            badge(order.get_state_display(), ORDER_COLOURS[order.state]),
+            time_ago(order.created_at),
         )
         for order in open_orders([backend.pk])[:LATEST]
     ]

@@ -1,3 +1,5 @@
+"""The admin of orders to agents."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -6,15 +8,15 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from backends.admin.power import ByBackend
-from backends.admin.tones import ORDER
+from backends.admin.power import BackendIdFilter
+from backends.admin.status_colours import ORDER_COLOURS
 from backends.choices import OPEN_ORDERS
 from backends.models import Order
-from moreh_cloud.lib.admin import GrowingAdmin, ago, badge, link_to
+from core.admin import GrowingAdmin, badge, link_column, time_ago
 
 
-class Settled(admin.SimpleListFilter):
-    """Show open orders unless others are asked for: only those have an index."""
+class SettledFilter(admin.SimpleListFilter):
+    """A filter that shows only open orders unless it is set, because only they have an index."""
 
     title = _("settled")
     parameter_name = "settled"
@@ -33,32 +35,32 @@ class Settled(admin.SimpleListFilter):
 
 @admin.register(Order)
 class OrderAdmin(GrowingAdmin):
-    comes_from = _("No agent has an open order. Those that are settled are found by the filter.")
-    list_display = ("shown_verb", "backend_link", "ref", "devices", "shown_state", "error", "given", "settled")
-    list_filter = (Settled, "verb", "state", ByBackend)
+    """Orders to agents."""
+
+    comes_from = _("There is no open order. The filter shows settled ones.")
+    list_display = ("verb_column", "backend_link", "ref", "devices", "state_column", "error", "given", "settled")
+    list_filter = (SettledFilter, "verb", "state", BackendIdFilter)
     list_select_related = ("backend",)
     search_fields = ("backend__name",)
     search_help_text = _("Name of the backend")
     ordering = ("backend", "created_at")
-    fields = ("id", "backend_link", "verb", "ref", "devices", "shown_state", "error", "created_at", "settled_at")
-    readonly_fields = ("id", "backend_link", "shown_state")
+    fields = ("id", "backend_link", "verb", "ref", "devices", "state_column", "error", "created_at", "settled_at")
+    readonly_fields = ("id", "backend_link", "state_column")
 
     @admin.display(description=_("order"), ordering="verb")
-    def shown_verb(self, row: Order) -> str:
+    def verb_column(self, row: Order) -> str:
         return row.get_verb_display()
 
-    @admin.display(description=_("backend"), ordering="backend__name")
-    def backend_link(self, row: Order) -> SafeString | str:
-        return link_to(row.backend)
+    backend_link = link_column("backend", _("backend"), ordering="backend__name")
 
     @admin.display(description=_("state"), ordering="state")
-    def shown_state(self, row: Order) -> SafeString:
-        return badge(row.get_state_display(), ORDER[row.state])
+    def state_column(self, row: Order) -> SafeString:
+        return badge(row.get_state_display(), ORDER_COLOURS[row.state])
 
     @admin.display(description=_("given"), ordering="created_at")
     def given(self, row: Order) -> SafeString | str:
-        return ago(row.created_at)
+        return time_ago(row.created_at)
 
     @admin.display(description=_("settled"), ordering="settled_at")
     def settled(self, row: Order) -> SafeString | str:
-        return ago(row.settled_at)
+        return time_ago(row.settled_at)

@@ -6,7 +6,7 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
-import moreh_cloud.lib.crypto
+import core.crypto
 
 
 class Migration(migrations.Migration):
@@ -361,8 +361,8 @@ class Migration(migrations.Migration):
                 ("code", models.CharField(blank=True, max_length=32, verbose_name="code")),
                 ("message", models.CharField(blank=True, max_length=512, verbose_name="message")),
                 ("actor", models.CharField(max_length=150, verbose_name="by")),
-                ("user", moreh_cloud.lib.crypto.EncryptedField(blank=True, default="", editable=False)),
-                ("password", moreh_cloud.lib.crypto.EncryptedField(blank=True, default="", editable=False)),
+                ("user", core.crypto.EncryptedField(blank=True, default="", editable=False)),
+                ("password", core.crypto.EncryptedField(blank=True, default="", editable=False)),
                 ("attempt", models.PositiveIntegerField(default=0, verbose_name="attempt")),
                 ("lease_until", models.DateTimeField(null=True, verbose_name="lease until")),
                 ("requested_at", models.DateTimeField(verbose_name="requested")),
@@ -482,15 +482,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "user",
-                    moreh_cloud.lib.crypto.EncryptedField(
-                        blank=True, default="", editable=False, verbose_name="BMC user"
-                    ),
+                    core.crypto.EncryptedField(blank=True, default="", editable=False, verbose_name="BMC user"),
                 ),
                 (
                     "password",
-                    moreh_cloud.lib.crypto.EncryptedField(
-                        blank=True, default="", editable=False, verbose_name="BMC password"
-                    ),
+                    core.crypto.EncryptedField(blank=True, default="", editable=False, verbose_name="BMC password"),
                 ),
                 (
                     "driver",

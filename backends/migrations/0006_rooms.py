@@ -3,7 +3,7 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 # What every tick asks of 80,000 devices, kept by node: bit i of `idle` says that device i is IDLE. No model: only triggers
-# write it, and only `backends/rooms.py` reads it. Nothing else is kept: who ends several jobs in one transaction changes
+# write it, and only `backends/node_capacity.py` reads it. Nothing else is kept: who ends several jobs in one transaction changes
 # devices of many nodes in any order, but nobody does so with free ones.
 TABLE = """
 CREATE TABLE backends_room (

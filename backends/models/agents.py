@@ -1,3 +1,5 @@
+"""Agents, their orders, and enrolment."""
+
 import uuid
 
 from django.db import models
@@ -5,11 +7,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from backends.choices import OPEN_ORDERS, OrderState, OrderVerb
-from backends.models.nodes import Backend, BackendGroup
+from backends.models.groups import BackendGroup
+from backends.models.nodes import Backend
+from core.json_field import JsonField, is_whole
 
 
 class Agent(models.Model):
-    """What we last heard from a backend's agent, and which of its streams counts."""
+    """What a backend's agent last reported, and the stream that is its session."""
 
     backend = models.OneToOneField(Backend, models.CASCADE, primary_key=True, related_name="agent")
     instance_id = models.CharField(_("installation"), max_length=64, blank=True)
@@ -19,9 +23,17 @@ class Agent(models.Model):
     last_seen = models.DateTimeField(_("last seen"), null=True)
     version = models.CharField(_("version"), max_length=64, blank=True)
     host_name = models.CharField(_("host name"), max_length=255, blank=True)
-    cpu = models.FloatField(_("CPU (%)"), default=0)
-    used_memory = models.BigIntegerField(_("used memory (MiB)"), default=0)
-    total_memory = models.BigIntegerField(_("memory (MiB)"), default=0)
+    boot_id = models.CharField(
+        _("boot of the host"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Another one at each start of the operating system; empty: the agent cannot tell."),
+    )
+    cpu = models.FloatField(_("CPU (%)"), null=True)
+    used_memory = models.BigIntegerField(_("used memory (MiB)"), null=True)
+    total_memory = models.BigIntegerField(_("memory (MiB)"), null=True)
 
     class Meta:
         verbose_name = _("agent")
@@ -33,16 +45,16 @@ class Agent(models.Model):
 
 
 class Order(models.Model):
-    """What an agent shall do. Delivered until it is settled; the agent carries it out once.
+    """An order to an agent. It is delivered until it is settled; the agent carries it out once.
 
-    `ref` is the number of the thing it is about, which only the one who gave the order understands.
+    `ref` is the number of the worker that it is about.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     backend = models.ForeignKey(Backend, models.CASCADE, related_name="orders", db_index=False, db_constraint=False)
     verb = models.CharField(_("verb"), max_length=8, choices=OrderVerb)
     ref = models.BigIntegerField(_("worker"), null=True, blank=True)
-    devices = models.JSONField(_("devices"), default=list)
+    devices = JsonField(_("devices"), fits=is_whole, default=list)
     state = models.CharField(_("state"), max_length=16, choices=OrderState, default=OrderState.PENDING)
     error = models.CharField(_("error"), max_length=512, blank=True)
     created_at = models.DateTimeField(_("given"))
@@ -62,7 +74,7 @@ class Order(models.Model):
 
 
 class EnrolmentKey(models.Model):
-    """A one-time key with which a new node's agent enrols itself."""
+    """A key with which the agent of a new node enrols itself, once."""
 
     key_digest = models.CharField(max_length=64, unique=True, editable=False)
     group = models.ForeignKey(BackendGroup, models.PROTECT, verbose_name=_("backend group"))
@@ -79,9 +91,9 @@ class EnrolmentKey(models.Model):
 
 
 class ManagerPresence(models.Model):
-    """Since when a manager has been serving without a break (one row, id 1).
+    """The time since when a manager has been serving without a break (one row, id 1).
 
-    Silence counts from here: agents and clients cannot be blamed for the time when nobody listened.
+    The silence of agents and clients counts from then on: before, there was no manager to report to.
     """
 
     since = models.DateTimeField(_("serving since"))

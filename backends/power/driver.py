@@ -1,21 +1,31 @@
-"""What every power driver offers, and the names of everything that can go wrong. Knows no protocol."""
+"""The interface of power drivers: commands, states, addresses. Knows no protocol."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from backends.power.errors import AddressNotAllowed
+from backends.power.monitoring import LogMark, LogPortion, SensorReading
+
+if TYPE_CHECKING:
+    from backends.power.login import BmcLogin
 
 Network = IPv4Network | IPv6Network
 
 
 class PowerState(StrEnum):
+    """The power state of a node, as its BMC reports it."""
+
     ON = "on"
     OFF = "off"
     UNKNOWN = "unknown"
 
 
 class PowerCommand(StrEnum):
+    """What a BMC can be made to do."""
+
     STATUS = "status"
     ON = "on"
     OFF = "off"
@@ -25,87 +35,13 @@ class PowerCommand(StrEnum):
     RECONNECT = "reconnect"
 
 
-WEAK_AUTH = "weak_auth"  # what a driver is asked to look for; no PowerCommand, for no operator orders it
-
-
-class PowerError(Exception):
-    """Something went wrong; `code` is its stable name, `fatal` means that trying again cannot help."""
-
-    code: ClassVar[str] = "POWER_ERROR"
-    fatal: ClassVar[bool] = False
-
-
-class WrongLogin(PowerError):
-    code = "WRONG_LOGIN"
-    fatal = True
-
-
-class LoginLocked(PowerError):
-    """Refused here: one more wrong login could lock the BMC's account."""
-
-    code = "LOGIN_LOCKED"
-    fatal = True
-
-
-class Unsupported(PowerError):
-    code = "UNSUPPORTED"
-    fatal = True
-
-
-class WeakAuth(PowerError):
-    """Refused here: cipher suite 0, no authentication, an empty password, or neither suite 3 nor 17 on offer."""
-
-    code = "WEAK_AUTH"
-    fatal = True
-
-
-class AddressNotAllowed(PowerError):
-    code = "ADDRESS_NOT_ALLOWED"
-    fatal = True
-
-
-class BmcSilent(PowerError):
-    code = "BMC_SILENT"
-
-
-class BmcUnreachable(PowerError):
-    """The network said so at once: nobody listens there, or there is no route."""
-
-    code = "BMC_UNREACHABLE"
-
-
-class BmcGarbage(PowerError):
-    code = "BMC_GARBAGE"
-
-
-class SessionsFull(PowerError):
-    code = "SESSIONS_FULL"
-
-
-class BmcBusy(PowerError):
-    """The BMC answered that it cannot do it now."""
-
-    code = "BMC_BUSY"
-
-
-class DriverLost(PowerError):
-    """The driver process died or was killed at its deadline."""
-
-    code = "DRIVER_LOST"
-
-
-class NeverAgreed(PowerError):
-    """The BMC works, but the node did not reach the wished state in time."""
-
-    code = "IPMI_ERROR"
-
-
-ERRORS: dict[str, type[PowerError]] = {error.code: error for error in PowerError.__subclasses__()}
+WEAK_AUTH = "weak_auth"  # requests to a driver that are no PowerCommand: they change no power
+SENSORS, LOG, CLEAR_LOG = "sensors", "log", "clear_log"
 
 
 @dataclass(frozen=True, slots=True)
 class BmcAddress:
-    """Where a BMC listens: a literal IP address and a UDP port."""
+    """The address of a BMC: a literal IP address and a UDP port."""
 
     host: str
     port: int = 623
@@ -114,19 +50,11 @@ class BmcAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class BmcLogin:
-    """A BMC's address with its credentials as bytes; its text never shows the secrets."""
+class LoginBytes(NamedTuple):
+    """The most bytes of a user and of a password that a driver can send."""
 
-    address: BmcAddress
-    user: bytes = field(repr=False)
-    password: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.password.strip(b"\0"):
-            raise WeakAuth(f"BMC {self.address}: an empty password is refused")
-        if len(self.user) > 16 or len(self.password) > 20:
-            raise WrongLogin(f"BMC {self.address}: user at most 16 bytes, password at most 20 bytes (IPMI 2.0)")
+    user: int
+    password: int
 
 
 PRIVATE_NETWORKS: tuple[Network, ...] = (
@@ -150,18 +78,45 @@ def require_allowed(address: BmcAddress, networks: Iterable[Network] = PRIVATE_N
 
 
 class PowerDriver(Protocol):
-    """One protocol's way to BMCs: what a driver process calls. Times in seconds; raises PowerError."""
+    """A protocol to talk to BMCs, as a driver process calls it. Methods raise PowerError."""
 
-    async def state(self, login: BmcLogin) -> PowerState: ...
-
-    async def control(self, login: BmcLogin, command: PowerCommand, may_send: Callable[[], Awaitable[None]]) -> bool:
-        """Send ON, OFF, SOFT or RESET exactly once, after `may_send`; False when no answer came."""
+    async def state(self, login: "BmcLogin") -> PowerState:
+        """Return the power state that the BMC reports."""
         ...
 
-    async def reconnect(self, login: BmcLogin) -> None:
-        """Log in anew, trusting no session kept open."""
+    async def control(self, login: "BmcLogin", command: PowerCommand, may_send: Callable[[], Awaitable[None]]) -> bool:
+        """Send ON, OFF, SOFT or RESET exactly once, after `may_send`; return False when no answer came."""
         ...
 
-    async def accepts_weak_auth(self, login: BmcLogin) -> bool:
-        """Look whether the BMC would let anyone in without a password."""
+    async def reconnect(self, login: "BmcLogin") -> None:
+        """Log in anew, and use no open session."""
+        ...
+
+    async def accepts_weak_auth(self, login: "BmcLogin") -> bool:
+        """Whether the BMC accepts commands without a password."""
+        ...
+
+    async def sensors(self, login: "BmcLogin") -> list[SensorReading]:
+        """Return the sensors of the BMC, at most MOST_SENSORS. Raises Unsupported if it has no list of sensors.
+
+        A sensor that cannot be read is in the list without a value. Power operations on the BMC may come in between.
+        """
+        ...
+
+    async def log(self, login: "BmcLogin", after: LogMark | None) -> LogPortion:
+        """Return the entries that follow the entry `after` in the BMC's log, or the first ones.
+
+        If the log has no entry `after` any more (it was cleared or renumbered), it is read from its beginning.
+        """
+        ...
+
+    async def clear_log(self, login: "BmcLogin", last: LogMark | None) -> bool:
+        """Clear the log if `last` is its last entry; else return False and clear nothing. An empty log is clear.
+
+        So no entry is lost that the caller has not stored. It is sent once; raises PowerError if it is not confirmed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Log out of every BMC, without waiting for answers."""
         ...

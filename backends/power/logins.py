@@ -1,21 +1,21 @@
-"""How often a wrong login may be tried before a BMC locks the account. Pure: the caller keeps the times."""
+"""The limit of wrong logins, which keeps a BMC from locking its account. Pure: the caller stores the times."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from backends.power.driver import LoginLocked
+from backends.power.errors import LoginLocked
 
 WINDOW = timedelta(minutes=5)
 MOST_WRONG = 3
 
 
 def recent_wrong(wrong_at: Iterable[datetime], now: datetime) -> list[datetime]:
-    """Return the times of wrong logins that still count, oldest first: all that need to be kept."""
+    """Return the times of wrong logins that still count, oldest first; the others need not be stored."""
     return sorted(at for at in wrong_at if at > now - WINDOW)
 
 
 def require_login_allowed(wrong_at: Iterable[datetime], now: datetime) -> None:
-    """Check that one more login may be tried; raises LoginLocked with the seconds to wait."""
+    """Raise LoginLocked, with the seconds to wait, unless one more login may be tried."""
     recent = recent_wrong(wrong_at, now)
     if len(recent) >= MOST_WRONG:
         wait = recent[-MOST_WRONG] + WINDOW - now

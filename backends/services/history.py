@@ -1,4 +1,4 @@
-"""Nodes that were: written down so that history can name their devices."""
+"""Nodes of the past, which are stored so that imported history can name their devices."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,13 +6,12 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from backends.choices import BackendStatus
+from backends.choices import MAX_DEVICES, BackendStatus
 from backends.models import Backend, BackendGroup, Device
-from backends.models.nodes import MAX_DEVICES
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.services import record
-from moreh_cloud.lib.crypto import digest, new_secret
-from moreh_cloud.lib.errors import InvalidParameter
+from core.crypto import digest, new_secret
+from core.errors import InvalidParameter
+from events.actor import Actor
+from events.services import record
 
 NOWHERE = "127.0.0.1"
 
@@ -21,10 +20,9 @@ NOWHERE = "127.0.0.1"
 def add_past_nodes(
     nodes: Mapping[str, int], group: BackendGroup, start: datetime, end: datetime, *, actor: Actor
 ) -> None:
-    """Write nodes, by name with their number of devices, as tombstones of a group that were there from start to end.
+    """Store nodes, by name with their number of devices, as deleted nodes of a group that existed from start to end.
 
-    Raises InvalidParameter. They have no agent and no BMC: as live nodes each would be asked for
-    its power, and raise an alert.
+    They have no agent and no BMC. Raises InvalidParameter.
     """
     for name, devices in nodes.items():
         if len(name) > 128 or not 0 <= devices <= MAX_DEVICES:
@@ -36,7 +34,7 @@ def add_past_nodes(
     Device.objects.bulk_create(
         (Device(backend=backend, index=index, created_at=start) for backend, index in spots), batch_size=2000
     )
-    # One event for all: nobody did anything to the single node, and ten thousand lines would bury those that matter.
+    # One event for all nodes: one for each of ten thousand would hide the events that matter.
     record(
         "ADD_PAST_NODES",
         actor=actor,

@@ -1,4 +1,4 @@
-"""The latest values that agents report: in bulk, because it is the most frequent write of all."""
+"""The latest values that agents report. They are stored in bulk, because this is the most frequent write."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,23 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from backends.models import Agent, Device
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
+from core.postgresql import is_postgresql
 
 VALUES = ("used_memory", "temperature", "memory_temperature", "utilization", "memory_utilization", "power")
-COLUMNS = f"{', '.join(VALUES)}, at"
-ON_CONFLICT = "ON CONFLICT (device_id) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in (*VALUES, "at")
-)
+COLUMNS = f"{', '.join(VALUES)}, at, changed_at"
+OLD, NEW = (", ".join(f"{row}.{name}" for name in VALUES) for row in ("backends_telemetry", "excluded"))
 
-# PostgreSQL: two statements for all agents. A stream that no longer speaks for its node, and a message that is not
-# newer than the last, match nothing.
+
+def _on_conflict(differ: str) -> str:
+    """Return how a row is replaced; it keeps the time of its last change while all values stay the same."""
+    values = ", ".join(f"{name} = excluded.{name}" for name in (*VALUES, "at"))
+    changed = f"CASE WHEN ({OLD}) {differ} ({NEW}) THEN excluded.at ELSE backends_telemetry.changed_at END"
+    return f"ON CONFLICT (device_id) DO UPDATE SET {values}, changed_at = {changed}"
+
+
+# PostgreSQL: two statements for all agents. A stream that is no longer the session of its node matches no row, nor does
+# a message that is not newer than the last.
 UPDATE_AGENTS = """
     UPDATE backends_agent AS agent
     SET sequence = new.sequence, last_seen = %s, cpu = new.cpu,
@@ -28,56 +35,60 @@ UPDATE_AGENTS = """
 """
 UPSERT_TELEMETRY = f"""
     INSERT INTO backends_telemetry (device_id, {COLUMNS})
-    SELECT device.id, {", ".join(f"new.{name}" for name in VALUES)}, %s
-    FROM unnest(%s::bigint[], %s::int[], %s::int[],
-                %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::float8[])
-         AS new (backend_id, index, {", ".join(VALUES)})
+    SELECT device.id, {", ".join(f"new.{name}" for name in VALUES)}, new.at, new.at
+    FROM (
+        SELECT *, %s::timestamptz AS at
+        FROM unnest(%s::bigint[], %s::int[], %s::int[],
+                    %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::float8[])
+             AS new (backend_id, index, {", ".join(VALUES)})
+    ) AS new
     JOIN backends_device AS device ON device.backend_id = new.backend_id AND device.index = new.index
     ORDER BY device.id
-    {ON_CONFLICT}
+    {_on_conflict("IS DISTINCT FROM")}
 """  # noqa: S608 - only our own column names
 
-# SQLite: a statement costs no round trip, so one for each row is the fastest.
+# SQLite: a statement costs no round trip, so one statement for each row is fastest.
 UPDATE_AGENT = """
     UPDATE backends_agent SET sequence = %s, last_seen = %s, cpu = %s, used_memory = %s, total_memory = %s
     WHERE backend_id = %s
 """
 UPSERT_ONE = f"""
-    INSERT INTO backends_telemetry (device_id, {COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) {ON_CONFLICT}
+    INSERT INTO backends_telemetry (device_id, {COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    {_on_conflict("IS NOT")}
 """  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The latest report of one agent; `devices` holds (index, values in the order of VALUES)."""
+class TelemetryReport:
+    """The latest report of one agent; `devices` holds (index, values in the order of VALUES); None: not measured."""
 
     backend_id: int
     session: UUID
     sequence: int
-    cpu: float
-    used_memory: int
-    total_memory: int
-    devices: tuple[tuple[int, tuple[float, ...]], ...]
+    cpu: float | None
+    used_memory: int | None
+    total_memory: int | None
+    devices: tuple[tuple[int, tuple[float | None, ...]], ...]
 
 
 @transaction.atomic
-def take_readings(readings: Iterable[Reading]) -> None:
+def store_telemetry(reports: Iterable[TelemetryReport]) -> None:
     """Store the latest values of many agents at once.
 
-    Older sequences, and streams that no longer speak for their node, change nothing.
+    Reports with an older sequence, and of streams that are no longer the session of their node, change nothing.
     """
-    latest = {reading.backend_id: reading for reading in readings}
-    if connection.vendor == "postgresql":
-        _take_with_arrays(latest)
+    latest = {report.backend_id: report for report in reports}
+    if is_postgresql():
+        _store_with_arrays(latest)
     else:
-        _take_one_by_one(latest)
+        _store_one_by_one(latest)
 
 
-def _take_with_arrays(latest: dict[int, Reading]) -> None:
+def _store_with_arrays(latest: dict[int, TelemetryReport]) -> None:
     now = db_now()
     agents = [
-        (reading.backend_id, reading.session, reading.sequence, reading.cpu, reading.used_memory, reading.total_memory)
-        for reading in latest.values()
+        (report.backend_id, report.session, report.sequence, report.cpu, report.used_memory, report.total_memory)
+        for report in latest.values()
     ]
     with connection.cursor() as cursor:
         cursor.execute(UPDATE_AGENTS, [now, *_columns(agents, 6)])
@@ -87,21 +98,21 @@ def _take_with_arrays(latest: dict[int, Reading]) -> None:
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
-    """Turn rows into one array for each column; unnest turns them back."""
+    """Return one array for each column of some rows; `unnest` makes rows of them again."""
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
-def _take_one_by_one(latest: dict[int, Reading]) -> None:
+def _store_one_by_one(latest: dict[int, TelemetryReport]) -> None:
     agents = Agent.objects.filter(pk__in=latest).values_list("pk", "session", "sequence")
-    fresh = [latest[pk] for pk, session, sequence in agents if _is_news(latest[pk], session, sequence)]
+    fresh = [latest[pk] for pk, session, sequence in agents if _is_new(latest[pk], session, sequence)]
     now = connection.ops.adapt_datetimefield_value(db_now())
-    devices = Device.objects.filter(backend__in=[reading.backend_id for reading in fresh])
+    devices = Device.objects.filter(backend__in=[report.backend_id for report in fresh])
     ids = {(backend_id, index): pk for pk, backend_id, index in devices.values_list("pk", "backend_id", "index")}
     rows = [
-        (ids[reading.backend_id, index], *values, now)
-        for reading in fresh
-        for index, values in dict(reading.devices).items()
-        if (reading.backend_id, index) in ids
+        (ids[report.backend_id, index], *values, now, now)
+        for report in fresh
+        for index, values in dict(report.devices).items()
+        if (report.backend_id, index) in ids
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -110,5 +121,5 @@ def _take_one_by_one(latest: dict[int, Reading]) -> None:
         cursor.executemany(UPSERT_ONE, rows)
 
 
-def _is_news(reading: Reading, session: UUID | None, sequence: int) -> bool:
-    return reading.session == session and reading.sequence > sequence
+def _is_new(report: TelemetryReport, session: UUID | None, sequence: int) -> bool:
+    return report.session == session and report.sequence > sequence

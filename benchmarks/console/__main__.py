@@ -90,7 +90,7 @@ def _beside(large: Installation, peer: Client, runs: int) -> None:
 
 
 def _drawn(one: Installation, runs: int) -> list[float]:
-    """Give the milliseconds from navigation until the heat map is drawn: cold, then with the files in the cache."""
+    """Return the milliseconds from navigation until the heat map is drawn: cold, then with the files in the cache."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -14,12 +14,12 @@ from operator import itemgetter
 from django.db import connection
 from django.db.models import Count, Max, Min
 
+from alerts.choices import Category, Level
+from alerts.models import Alert
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, Telemetry
-from moreh_cloud.alerts.choices import Category, Level
-from moreh_cloud.alerts.models import Alert
-from moreh_cloud.lib.bulk import insert_rows, reserve_ids
-from moreh_cloud.lib.clock import db_now
-from moreh_cloud.lib.crypto import digest, new_secret
+from core.bulk import insert_rows, reserve_ids
+from core.clock import db_now
+from core.crypto import digest, new_secret
 from scheduler.models import Allocation, Job, Worker
 from sda.models import Sda, SdaModel
 from tokens.models import Token
@@ -147,7 +147,7 @@ def fill_live_jobs(waiting: int) -> None:
 
 
 def _parts(idle: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """Give devices (number, index, node, group) job by job; a job stays inside a group."""
+    """Return devices (number, index, node, group) job by job; a job stays inside a group."""
     place, sizes = 0, cycle(SIZES)
     while place < len(idle):
         size = next(sizes)
@@ -159,14 +159,14 @@ def _parts(idle: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
 
 JOB = (
     "id", "token_id", "sda_id", "group_id", "num_devices", "priority", "status", "cause", "detail", "attempt",
-    "revision", "turn", "leaves_for", "pending_reason", "pending_available", "pending_needed", "pid",
+    "revision", "fair_rank", "preempted_by", "pending_reason", "pending_available", "pending_needed", "pid",
     "process_name", "framework", "version", "referer_protocol", "referer_ip", "request_id", "client_seen_at",
     "used_memory", "utilization", "requested_at", "submitted_at", "started_at", "ended_at", "exit_code",
 )  # fmt: skip
 
 
 def _job(pk: int, whose: tuple[int, int, int], devices: int, status: str, at: datetime) -> tuple[object, ...]:
-    """Give a job's row; `whose` holds SDA, token and backend group."""
+    """Return a job's row; `whose` holds SDA, token and backend group."""
     sda, token, group = whose
     begun = at if status == "RUNNING" else None
     reason = "" if begun else "NOT_ENOUGH_DEVICES"

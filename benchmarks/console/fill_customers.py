@@ -6,7 +6,7 @@ from itertools import product
 from django.db import connection
 
 from backends.models import BackendGroup
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from sda.models import Membership, SdaModel, SdaModelGroup
 from tests import make
 from tokens.models import Token, TokenGroup

@@ -32,16 +32,16 @@ class Installation:
 
     @property
     def client(self) -> Client:
-        """Give one connection as a browser has it."""
+        """Return one connection as a browser has it."""
         return Client(self.port, headers(self.cookie))
 
     def address(self, page: Page) -> str:
-        """Give a page's address with numbers of rows that are there."""
+        """Return a page's address with numbers of rows that are there."""
         return page.address.format(**self.rows)
 
 
 def headers(cookie: str) -> dict[str, str]:
-    """Give what a browser sends along."""
+    """Return what a browser sends along."""
     return {"Cookie": f"sessionid={cookie}", "Accept-Encoding": "gzip"}
 
 
@@ -74,11 +74,11 @@ def use(url: str) -> None:
 
 
 def browser() -> Any:
-    """Give a browser inside this process in which an operator has logged in."""
+    """Return a browser inside this process in which an operator has logged in."""
     from django.test import Client as Browser
 
-    from moreh_cloud.accounts.choices import Role
-    from moreh_cloud.accounts.models import Operator
+    from accounts.choices import Role
+    from accounts.models import Operator
     from tests import make
 
     found = Browser(SERVER_NAME="localhost", headers={"accept-encoding": "gzip"})
@@ -101,7 +101,7 @@ def _prepare() -> str:
 def _fill(server: str, size: int, options: argparse.Namespace) -> tuple[int, str, dict[str, Any]]:
     from backends.models import Backend
     from benchmarks.console import fill, fill_customers
-    from moreh_cloud.lib.clock import db_now
+    from core.clock import db_now
     from scheduler.models import Job
     from tokens.models import Token
 

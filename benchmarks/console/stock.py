@@ -67,7 +67,7 @@ application = WSGIHandler()
 
 
 def fill(rows: int) -> str:
-    """Make the tables, an administrator and so many rows; gives the session's cookie."""
+    """Make the tables, an administrator and so many rows; return the session's cookie."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
     from django.test import Client

@@ -45,9 +45,9 @@ def prepare(options: argparse.Namespace) -> None:
     django.setup()
     from django.core.management import call_command
 
+    from accounts.choices import Role
     from benchmarks.rest.fill import fill
-    from moreh_cloud.accounts.choices import Role
-    from moreh_cloud.lib.clock import db_now
+    from core.clock import db_now
     from tests import make
     from usage.services import recount_hours
 
@@ -101,7 +101,7 @@ def _year(client: Client, seconds: float) -> None:
 
 
 def _grouped() -> float:
-    """Give the seconds of the plain SQL for all tokens."""
+    """Return the seconds of the plain SQL for all tokens."""
     from django.db import connection
 
     begun = time.perf_counter()

@@ -5,8 +5,8 @@ from datetime import timedelta
 from django.db import connection
 
 from backends.models import Agent, Backend, Bmc, Device, Telemetry
-from moreh_cloud.lib.bulk import insert_rows
-from moreh_cloud.lib.clock import db_now
+from core.bulk import insert_rows
+from core.clock import db_now
 from sda.models import Sda
 from tests import make
 from tokens.models import Token
@@ -75,7 +75,7 @@ def fill(backends: int, tokens: int, history: int) -> None:
 
 
 def fill_tokens(count: int) -> None:
-    from moreh_cloud.lib.crypto import digest, new_secret
+    from core.crypto import digest, new_secret
 
     values = [new_secret() for _ in range(count)]
     Token.objects.bulk_create(

@@ -64,7 +64,7 @@ def full_queue(nodes: int) -> None:
 
 
 def seconds(tick: dict[str, Any]) -> float:
-    """Give how long a whole tick took."""
+    """Return how long a whole tick took."""
     return float(tick["load_s"] + tick["plan_s"] + tick["apply_s"])
 
 

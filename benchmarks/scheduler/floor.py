@@ -38,7 +38,7 @@ ROUNDS = 3
 
 
 def measure(nodes: int, jobs: int) -> dict[str, Any]:
-    """Give the median of three rounds of each."""
+    """Return the median of three rounds of each."""
     folder = Path(mkdtemp(prefix="moreh-bench-"))
     try:
         with services.postgresql(folder, DURABLE) as url, psycopg.connect(url) as connection:
@@ -71,7 +71,7 @@ def _round(connection: psycopg.Connection, nodes: int, jobs: int, *, kept: bool)
 
 
 def _place(free: dict[int, int], queue: list[Any]) -> list[tuple[int, int, int]]:
-    """Give one device to each job, on the node with the fewest free ones."""
+    """Return one device to each job, on the node with the fewest free ones."""
     buckets: list[list[int]] = [[] for _ in range(9)]
     for node, mask in free.items():
         buckets[mask.bit_count()].append(node)

@@ -34,11 +34,11 @@ def _prepare() -> None:
     django.setup()
     from django.core.management import call_command
 
-    from backends.services.agents import show_presence
-    from moreh_cloud.lib.memory import settle
+    from backends.services.agents import record_presence
+    from moreh_cloud.memory import settle
 
     call_command("migrate", verbosity=0)
-    show_presence()
+    record_presence()
     settle()
 
 
@@ -46,7 +46,7 @@ def add_nodes(count: int, group_id: int = 0) -> None:
     """Add active nodes of idle devices whose agents have just been heard."""
     from backends.choices import DeviceStatus
     from backends.models import Agent, Backend, Bmc, Device
-    from moreh_cloud.lib.clock import db_now
+    from core.clock import db_now
 
     nodes = Backend.objects.bulk_create(
         Backend(name=f"n{group_id}-{i}", ip="10.0.0.1", group_id=group_id, key_digest=f"{group_id:04}{i:060}")
@@ -62,7 +62,7 @@ def add_nodes(count: int, group_id: int = 0) -> None:
 
 def add_jobs(count: int, group_id: int = 0, num_devices: int = 1) -> None:
     """Add waiting jobs of three priorities and 50 tokens, of which a third may hold only so many devices."""
-    from moreh_cloud.lib.clock import db_now
+    from core.clock import db_now
     from scheduler.models import Job
     from tests import make
 

@@ -1,8 +1,8 @@
 """From a request to its devices: `python -m benchmarks.scheduler.latency NODES ELSEWHERE [SAMPLES]`.
 
-A job is asked for through the service that the gRPC door calls, one at a time, on free devices, while ELSEWHERE jobs
-wait in another group and a Celery worker as delivered hears the bells. Prints one line of JSON: milliseconds until it
-is SUBMITTED.
+A job is submitted through the service that the gRPC interface calls, one at a time, on free devices, while ELSEWHERE
+jobs wait in another group and a Celery worker as delivered takes its messages. Prints one line of JSON: milliseconds
+until it is SUBMITTED.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.scheduler.installation import add_jobs, add_nodes, installation
 from benchmarks.servers import ROOT
 
-PATIENCE = 60.0  # seconds
+TIMEOUT = 60.0  # seconds
 WARM = 10  # requests before those that count: a server that has served before
 
 
@@ -50,7 +50,7 @@ def _ask(accelerator: Any) -> float:
     begun = time.perf_counter()
     job = make.job(accelerator)
     while Job.objects.filter(pk=job.pk, status="WAITING").exists():
-        assert time.perf_counter() - begun < PATIENCE
+        assert time.perf_counter() - begun < TIMEOUT
         time.sleep(0.0005)
     return time.perf_counter() - begun
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from statistics import fmean
 
-from scheduler.policy.rivals import Placement, placing
-from scheduler.replay.engine import Replay, Run, replay
+from scheduler.replay.baselines import Placement, index_factory
+from scheduler.replay.engine import Replay, ReplayedRun, replay
 from scheduler.replay.report import fragmentation, waits_of
 from scheduler.replay.trace import TraceJob, TraceNode, read_jobs, read_nodes
 
@@ -78,7 +78,7 @@ def synthetic(load: Load, seed: int, jobs: int = JOBS) -> Work:
 
 
 def tightened(work: Work, every: int, wanted: float) -> Work:
-    """Give a trace on one in so many of its nodes, its jobs pressed together until they want that share of them."""
+    """Return a trace on one in so many of its nodes, its jobs pressed together until they want that share of them."""
     few = sorted(work.nodes, key=lambda node: (-node.devices, node.name))[::every]
     jobs = [job for job in work.jobs if job.devices <= few[0].devices]
     first, last = jobs[0].submitted_ms, jobs[-1].submitted_ms
@@ -96,7 +96,7 @@ def _spread(
 def measure(work: Work, placement: Placement, seed: int = 1) -> Figures:
     """Replay the jobs under one placement."""
     chance = Random(seed)  # noqa: S311 - repeatable is what it must be
-    place = placing(placement, lambda count: chance.sample(range(count), count))
+    place = index_factory(placement, lambda count: chance.sample(range(count), count))
     done = replay(work.nodes, work.jobs, place=place, combine=work.combine)
     start_ms, end_ms = done.span_ms()
     largest = max(node.devices for node in work.nodes)
@@ -115,7 +115,7 @@ def measure(work: Work, placement: Placement, seed: int = 1) -> Figures:
 
 
 def _waits(done: Replay, largest: int, *, large: bool) -> list[int]:
-    chosen: Iterator[Run] = (run for run in done.runs if (2 * run.job.devices > largest) is large)
+    chosen: Iterator[ReplayedRun] = (run for run in done.runs if (2 * run.job.devices > largest) is large)
     return sorted(run.wait_ms for run in chosen)
 
 

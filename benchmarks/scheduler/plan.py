@@ -7,9 +7,9 @@ excluded, index of free devices included. The last column is the cost per job be
 from itertools import accumulate, cycle, takewhile
 from time import perf_counter
 
+from scheduler.policy.decisions import PendingReason, Placed, Waits
 from scheduler.policy.plan import plan
-from scheduler.policy.reasons import Placed, Reason, Waits
-from scheduler.policy.snapshot import Node, Request, Snapshot
+from scheduler.policy.snapshot import Node, QueuedRequest, Snapshot
 
 NODES = (100, 1_000, 10_000)
 MIXED = (1, 1, 2, 1, 8, 4, 1, 3, 16, 1, 2, 40)
@@ -21,7 +21,7 @@ def group(nodes: int, demands: tuple[int, ...]) -> Snapshot:
     """Build a group and the jobs that fill it."""
     capacity = 8 * nodes
     count = sum(1 for _ in takewhile(lambda total: total <= capacity, accumulate(cycle(demands))))
-    queue = tuple(Request(i, i % 500, i, demands[i % len(demands)], i % 3, i) for i in range(count))
+    queue = tuple(QueuedRequest(i, i % 500, i, demands[i % len(demands)], i % 3, i) for i in range(count))
     return Snapshot(0, True, tuple(Node(i, 0xFF, 8) for i in range(nodes)), queue, capacity, 8, {})
 
 
@@ -49,11 +49,11 @@ def placing() -> None:
 
 def waiting() -> None:
     """Time the reasons of a long queue of which nobody can start."""
-    queue = tuple(Request(i, i % 500, i, 2, i % 3, i) for i in range(WAITING))
+    queue = tuple(QueuedRequest(i, i % 500, i, 2, i % 3, i) for i in range(WAITING))
     snapshot = Snapshot(0, True, tuple(Node(i, 0, 8) for i in range(10_000)), queue, 80_000, 8, {})
     last = plan(snapshot)[-1]
     assert isinstance(last, Waits)
-    assert last.reason is Reason.BLOCKED_BY_HEAD
+    assert last.reason is PendingReason.BLOCKED_BY_HEAD
     print(f"\n{WAITING:,} jobs told why they wait, on 10,000 full nodes: {best_seconds(snapshot, 3) * 1000:,.0f} ms")
 
 

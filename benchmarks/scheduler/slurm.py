@@ -23,7 +23,7 @@ from typing import Any
 from tests.services import free_port
 
 NEEDED = ("slurmctld", "slurmd", "munged", "scontrol", "sbatch", "salloc", "sdiag", "sinfo")
-PATIENCE = 240.0  # seconds
+TIMEOUT = 240.0  # seconds
 GPUS = 8  # of a node
 CONFIG = """
 ClusterName=bench
@@ -90,7 +90,7 @@ def measure(nodes: int, jobs: int, samples: int) -> dict[str, Any]:
 
 
 def _wait_for(jobs: int) -> int:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while (started := _started()) < jobs and time.monotonic() < until:
         time.sleep(0.05)
     return started
@@ -151,7 +151,7 @@ MUNGE = {
 
 def _register(nodes: int) -> None:
     """Let the slurmd of one node more answer for all until they are idle, then give them their GPUs."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while "UP" not in _run("scontrol", "ping"):
         assert time.monotonic() < until
         time.sleep(0.3)
@@ -168,7 +168,7 @@ def _start(*command: str) -> subprocess.Popen[bytes]:
 
 
 def _run(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT).stdout
 
 
 if __name__ == "__main__":

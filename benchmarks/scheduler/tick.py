@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 def measure(nodes: int, starting: int, waiting: int) -> dict[str, Any]:
     """Fill an installation, tick it once by its parts, then once more with nothing to do."""
-    from scheduler.apply import apply
-    from scheduler.load import load
+    from scheduler.cycle.apply import apply
+    from scheduler.cycle.lease import acquire
+    from scheduler.cycle.load import load
     from scheduler.models import Allocation
     from scheduler.policy.plan import plan
-    from scheduler.tick import acquire
 
     _warm()
     add_nodes(nodes)
@@ -43,7 +43,7 @@ def measure(nodes: int, starting: int, waiting: int) -> dict[str, Any]:
 def _warm() -> None:
     """Tick once in another group, with a large batch, which takes a second connection."""
     from backends.models import BackendGroup
-    from scheduler.tick import tick
+    from scheduler.cycle.tick import tick
 
     other = BackendGroup.objects.create(name="before", index=1)
     add_nodes(60, other.pk)

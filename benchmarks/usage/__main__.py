@@ -62,21 +62,21 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def close_one_hour(end: datetime) -> float:
-    """Give the median seconds of closing an hour that lies a little before the last allocation."""
+    """Return the median seconds of closing an hour that lies a little before the last allocation."""
     from django.db import transaction
 
     from benchmarks.usage.plain import timed
     from usage.calendar import floor_hour
     from usage.rollups.grains import HOURS
+    from usage.rollups.lock import lock_rollups
     from usage.rollups.periods import clear
-    from usage.rollups.turn import take_turn
     from usage.services import write_closed_hours
 
     hour = floor_hour(end) - 3 * HOUR
     found = []
     for _ in range(7):
         with transaction.atomic():
-            take_turn()
+            lock_rollups()
             clear(HOURS, hour, hour + HOUR)
             found.append(timed(lambda: write_closed_hours(hour, hour + HOUR)))
     with transaction.atomic():

@@ -47,7 +47,7 @@ WHERE {name} >= %s AND {name} < %s {whose} GROUP BY token_id
 
 
 def roll_up() -> float:
-    """Give the seconds that plain SQL takes for the same rows, with the same memory."""
+    """Return the seconds that plain SQL takes for the same rows, with the same memory."""
     with connection.cursor() as cursor:
         cursor.execute(TABLES)
         cursor.execute("SET work_mem = '256MB'; SET jit = off")

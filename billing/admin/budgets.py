@@ -14,13 +14,12 @@ from unfold.views import ChangeList
 from billing.models import Budget
 from billing.queries.budgets import Standing, this_month, use_of
 from billing.services.budgets import create_budget, delete_budget, update_budget
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import actor_of, event_table
-from moreh_cloud.lib.admin import ServiceAdmin, Table, badge, confirmed, link_to
-from tokens.choices import Spent
-from tokens.models import Token
+from core.admin import ServiceAdmin, Table, badge, confirmed, link_to
+from events.actor import Actor
+from events.admin import actor_of, event_table
+from tokens.choices import BudgetKind
 
-UNITS = {Spent.DEVICE_HOURS: _("device-hours")}
+UNITS = {BudgetKind.DEVICE_HOURS: _("device-hours")}
 
 
 class BudgetList(ChangeList):
@@ -42,9 +41,12 @@ def put_standing(rows: Sequence[Any]) -> None:
 
 @admin.register(Budget)
 class BudgetAdmin(ServiceAdmin):
+    """The list and the pages of budgets."""
+
     comes_from = _("A budget says how much a token may use in a month, in money or in device-hours.")
     list_display = ("shown_token", "kind", "shown_amount", "shown_use", "warn_percent", "stops", "shown_state")
     list_filter = ("kind", "stops")
+    linked = ("token__id__exact",)
     page_of_rows = BudgetList
     list_select_related = ("token",)
     search_fields = ("token__description",)
@@ -89,7 +91,9 @@ class BudgetAdmin(ServiceAdmin):
 
     @confirmed(
         _("Delete"),
-        says=_("The token may use as much as it likes. If this budget has stopped it, it starts jobs again at once."),
+        explanation=_(
+            "The token may use as much as it likes. If this budget has stopped it, it starts jobs again at once."
+        ),
         icon="delete",
         dangerous=True,
     )
@@ -120,48 +124,48 @@ class BudgetAdmin(ServiceAdmin):
 
 
 def amount_of(one: Standing) -> SafeString:
-    """Show how much there is for a month."""
-    told = one.told()
+    """Return how much there is for a month."""
+    figures = one.figures()
     return format_html(
-        '<span class="whitespace-nowrap">{} <small>{}</small></span>', grouped(told["limit"]), unit(one, told)
+        '<span class="whitespace-nowrap">{} <small>{}</small></span>', grouped(figures["limit"]), unit(one, figures)
     )
 
 
 def bar(one: Standing) -> SafeString:
-    """Show what is used as figures and as a bar."""
-    told, percent = one.told(), one.percent
+    """Return what is used, as figures and as a bar."""
+    figures, percent = one.figures(), one.percent
     return format_html(
         '<span class="whitespace-nowrap">{} <small>{} · {} %</small></span>'
         '<span class="mc-meter" aria-hidden="true"><i class="{}" style="width: {}%"></i></span>',
-        grouped(told["spent"]),
-        unit(one, told),
+        grouped(figures["spent"]),
+        unit(one, figures),
         f"{int(percent):,}",  # not rounded up: 100 % is spent
         "mc-out" if one.is_spent else "mc-used",
         min(100, int(percent)),
     )
 
 
-def unit(one: Standing, told: dict[str, str]) -> Any:
-    """Name what the figures count."""
-    return UNITS.get(Spent(one.budget.kind), told["unit"])
+def unit(one: Standing, figures: dict[str, str]) -> Any:
+    """Return the unit of the figures."""
+    return UNITS.get(BudgetKind(one.budget.kind), figures["unit"])
 
 
 def grouped(figure: str) -> str:
-    """Write a figure with its thousands apart."""
+    """Return a figure with thousands separators."""
     whole, point, rest = figure.partition(".")
     return f"{int(whole):,}{point}{rest}"
 
 
 def state(one: Standing) -> SafeString:
-    """Say how a budget stands, and whether it has stopped its token."""
+    """Return the state of a budget, and whether it has stopped its token."""
     if one.is_spent:
         return badge(_now("spent, new jobs are refused") if one.budget.stops else _now("spent"), "danger")
     return badge(_now("nearly spent"), "warning") if one.is_near else badge(_now("in order"), "success")
 
 
-def budget_table(token: Token) -> Table:
-    """Give the budgets of a token, for its page."""
-    rows: list[Any] = list(Budget.objects.filter(token=token))
+def budget_table(token_id: int) -> Table:
+    """Return the budgets of a token, for its page."""
+    rows: list[Any] = list(Budget.objects.filter(token=token_id))
     put_standing(rows)
     lines = [
         (link_to(row, row.get_kind_display()), amount_of(row.standing), bar(row.standing), state(row.standing))
@@ -169,5 +173,5 @@ def budget_table(token: Token) -> Table:
     ]
     heads = (_("budget"), _("amount of a month"), _("used this month"), _("state"))
     return Table(
-        _("Budgets"), heads, lines, reverse("admin:billing_budget_changelist") + f"?token__id__exact={token.pk}"
+        _("Budgets"), heads, lines, reverse("admin:billing_budget_changelist") + f"?token__id__exact={token_id}"
     )

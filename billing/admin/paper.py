@@ -18,11 +18,11 @@ from billing.files import KINDS
 from billing.files.tables import hours
 from billing.models import Statement, StatementLine
 from billing.pricing import money
-from moreh_cloud.lib.admin.shown import NOTHING
+from core.signs import NOTHING
 
 
 def file(admin: Any, request: HttpRequest, pk: int, kind: str) -> HttpResponse:
-    """Answer with a statement as a file."""
+    """Return a statement as a file."""
     statement = _found(admin, request, pk)
     media, write = KINDS[kind]
     named = statement.number or f"{statement.month:%Y%m}-{statement.token_id}-draft"
@@ -31,10 +31,10 @@ def file(admin: Any, request: HttpRequest, pk: int, kind: str) -> HttpResponse:
 
 
 def page(admin: Any, request: HttpRequest, pk: int) -> HttpResponse:
-    """Answer with a statement on a page for A4 paper; `language` is that of the reader whom it is printed for."""
+    """Return a statement as a page of A4; `language` is that of the customer whom it is printed for."""
     statement = _found(admin, request, pk)
-    wish = request.GET.get("language", "")
-    with translation.override(wish if wish in dict(settings.LANGUAGES) else translation.get_language()):
+    language = request.GET.get("language", "")
+    with translation.override(language if language in dict(settings.LANGUAGES) else translation.get_language()):
         return TemplateResponse(request, "billing/statement.html", _context(statement)).render()
 
 

@@ -8,19 +8,20 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
-from backends.models import Device
+from backends.queries.devices import device_models
 from billing.models import Price, StatementLine
 from billing.models.prices import DECIMALS, DIGITS
 from billing.pricing import money
 from billing.queries.prices import within
 from billing.services.prices import change_price, create_price, delete_price, end_price, replace_price
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import actor_of, event_table
-from moreh_cloud.lib.admin import ConfirmForm, RowForm, ServiceAdmin, Table, badge, confirmed, link_to
+from core.admin import ConfirmForm, RowForm, ServiceAdmin, Table, badge, confirmed, link_to
+from events.actor import Actor
+from events.admin import actor_of, event_table
 
 LATEST = 20  # lines on the page of the price that they used
 
@@ -30,12 +31,16 @@ def _day_field(label: Any, help_text: Any) -> forms.DateField:
 
 
 class EndForm(ConfirmForm):
+    """Form of the day on which a price ends."""
+
     valid_until = _day_field(
         _("valid until"), _("It ends with this day's midnight: the day is the first one without it.")
     )
 
 
 class ReplaceForm(ConfirmForm):
+    """Form of a new price and the day from which it holds."""
+
     valid_from = _day_field(_("valid from"), _("The old price ends with this day's midnight, and the new one begins."))
     amount = forms.DecimalField(
         label=_("price of a device-hour"),
@@ -47,6 +52,8 @@ class ReplaceForm(ConfirmForm):
 
 
 class PriceForm(RowForm):
+    """Form of a price."""
+
     class Meta:
         model = Price
         fields = ("sda_model", "device_model", "amount", "valid_from", "valid_until")
@@ -56,13 +63,15 @@ class PriceForm(RowForm):
         if self.instance.pk:
             self.initial["amount"] = f"{self.instance.amount.normalize():f}"
         if "device_model" in self.fields:
-            known = Device.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+            known = device_models()
             field = self.fields["device_model"]
-            told = _("Nodes have: %(models)s.") % {"models": ", ".join(known)} if known else ""
-            field.help_text = f"{field.help_text} {told}"
+            known_text = _("Nodes have: %(models)s.") % {"models": ", ".join(known)} if known else ""
+            field.help_text = format_html("{} {}", field.help_text, known_text)
 
 
 class Validity(admin.SimpleListFilter):
+    """Filter prices by whether they hold now."""
+
     title = _("validity")
     parameter_name = "valid"
 
@@ -71,15 +80,17 @@ class Validity(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Price]) -> QuerySet[Price]:
         today = timezone.localdate()
-        wishes = {
+        conditions = {
             "now": Q(valid_from__lte=today) & within(today, None),
             "later": Q(valid_from__gt=today),
             "over": Q(valid_until__lte=today),
         }
-        return queryset.filter(wishes.get(str(self.value()), Q()))
+        return queryset.filter(conditions.get(str(self.value()), Q()))
 
 
 class Of(admin.SimpleListFilter):
+    """Filter prices by SDA model or device model."""
+
     title = _("of")
     parameter_name = "of"
 
@@ -92,6 +103,8 @@ class Of(admin.SimpleListFilter):
 
 @admin.register(Price)
 class PriceAdmin(ServiceAdmin):
+    """The list and the pages of prices."""
+
     comes_from = _("What has no price costs nothing, and statements say so.")
     form = PriceForm
     list_display = (
@@ -132,16 +145,16 @@ class PriceAdmin(ServiceAdmin):
 
     @confirmed(
         _("End"),
-        says=_("From that day on the price is not valid any more; what it was used for stays as it is."),
+        explanation=_("From that day on the price is not valid any more; what it was used for stays as it is."),
         form=EndForm,
         icon="event_busy",
     )
-    def end(self, actor: Actor, row: Price, data: dict[str, Any]) -> None:
-        end_price(row, data["valid_until"], actor=actor)
+    def end(self, actor: Actor, row: Price, data: dict[str, Any]) -> bool:
+        return end_price(row, data["valid_until"], actor=actor)
 
     @confirmed(
         _("New price"),
-        says=_("The price ends, and another one of the same begins on that day."),
+        explanation=_("The price ends, and another one of the same begins on that day."),
         form=ReplaceForm,
         icon="sell",
     )
@@ -150,7 +163,7 @@ class PriceAdmin(ServiceAdmin):
 
     @confirmed(
         _("Delete"),
-        says=_("The price is taken away, as if it had never been. One that an issued statement used stays."),
+        explanation=_("The price is taken away, as if it had never been. One that an issued statement used stays."),
         icon="delete",
         dangerous=True,
     )

@@ -18,14 +18,28 @@ from billing.files.tables import hours
 from billing.models import Statement
 from billing.pricing import money
 from billing.services.statements import correct_statement, issue_statement, make_again
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import event_table
-from moreh_cloud.lib.admin import ExactNumber, ServiceAdmin, Table, badge, confirmed, exactly, link, link_to, without
-from moreh_cloud.lib.admin.shown import NOTHING
-from moreh_cloud.lib.said import LeftOut, Said
+from core.admin import (
+    ServiceAdmin,
+    Table,
+    badge,
+    by_number,
+    confirmed,
+    exact_time,
+    link,
+    link_column,
+    link_to,
+    with_key,
+    without,
+)
+from core.signs import NOTHING
+from core.stored_text import Skipped, StoredText
+from events.actor import Actor
+from events.admin import event_table
 
 
 class ByMonth(admin.SimpleListFilter):
+    """Filter statements by month."""
+
     title = _("month")
     parameter_name = "month"
 
@@ -42,11 +56,6 @@ class ByMonth(admin.SimpleListFilter):
             return queryset.none()
 
 
-class ByToken(ExactNumber):
-    title = _("token")
-    parameter_name = "token"
-
-
 def _to_months() -> Any:
     """Make a button that leads to the closed months, where all statements of one are made."""
 
@@ -60,12 +69,14 @@ def _to_months() -> Any:
 
 @admin.register(Statement)
 class StatementAdmin(ServiceAdmin):
+    """The list and the pages of statements."""
+
     comes_from = _("A statement is made of a month that is closed, for each token that used something in it.")
     list_display = (
         *("__str__", "shown_month", "token_link", "shown_kind", "shown_status", "device_hours"),
         *("shown_total", "currency", "shown_issued_at"),
     )
-    list_filter = (ByMonth, ByToken, "status", "kind")
+    list_filter = (ByMonth, by_number(_("token"), "token"), "status", "kind")
     list_select_related = ("token", "corrects")
     search_fields = ("number", "customer", "token__description")
     search_help_text = _("Number, or customer's name")
@@ -101,7 +112,7 @@ class StatementAdmin(ServiceAdmin):
         return [*files, paper, *super().get_urls()]
 
     def _seen(self, view: Any, **how: str) -> Any:
-        """Show a view to whoever may see statements."""
+        """Return the view for operators who may see statements; others are refused."""
 
         def seen(request: HttpRequest, pk: int) -> HttpResponse:
             answer: HttpResponse = view(self, request, pk, **how)
@@ -111,47 +122,42 @@ class StatementAdmin(ServiceAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Offer on a statement's page to make and issue a draft, and to correct what is issued."""
-        issued = Statement.objects.filter(pk=object_id, status=StatementStatus.ISSUED).exists()
+        issued = with_key(Statement.objects.filter(status=StatementStatus.ISSUED), object_id).exists()
         return without(super().get_actions_detail(request, object_id), {"make", "issue"} if issued else {"correct"})
 
     @confirmed(
         _("Make again"),
-        says=_("Drafts are made again of the usage and the prices of now. What is issued stays as it is."),
+        explanation=_("Drafts are made again of the usage and the prices of now. What is issued stays as it is."),
         icon="refresh",
     )
-    def make(self, actor: Actor, row: Statement, _data: dict[str, Any]) -> Said:
-        return _told(make_again(row, actor=actor))
+    def make(self, actor: Actor, row: Statement, _data: dict[str, Any]) -> StoredText:
+        return _result(make_again(row, actor=actor))
 
     @confirmed(
         _("Issue"),
-        says=_("They are made again and frozen: nobody can change them any more, only correct them."),
+        explanation=_("They are made again and frozen: nobody can change them any more, only correct them."),
         icon="verified",
         dangerous=True,
     )
-    def issue(self, actor: Actor, row: Statement, _data: dict[str, Any]) -> Said:
-        return _told(issue_statement(row, actor=actor))
+    def issue(self, actor: Actor, row: Statement, _data: dict[str, Any]) -> StoredText:
+        return _result(issue_statement(row, actor=actor))
 
     @confirmed(
         _("Correct"),
-        says=_("What usage and prices of now say otherwise is issued as a correction beside each, for good."),
+        explanation=_("What usage and prices of now say otherwise is issued as a correction beside each, for good."),
         icon="difference",
         dangerous=True,
     )
-    def correct(self, actor: Actor, row: Statement, _data: dict[str, Any]) -> Said:
+    def correct(self, actor: Actor, row: Statement, _data: dict[str, Any]) -> StoredText:
         made = correct_statement(row, actor=actor)
-        return _told(made) if made else LeftOut(_("It is right as it is."))
+        return _result(made) if made else Skipped(_("It is right as it is."))
 
     @admin.display(description=_("month"), ordering="month")
     def shown_month(self, row: Statement) -> str:
         return f"{row.month:%Y-%m}"
 
-    @admin.display(description=_("token"), ordering="token__description")
-    def token_link(self, row: Statement) -> SafeString | str:
-        return link_to(row.token)
-
-    @admin.display(description=_("corrects"))
-    def corrects_link(self, row: Statement) -> SafeString | str:
-        return link_to(row.corrects)
+    token_link = link_column("token", _("token"), ordering="token__description")
+    corrects_link = link_column("corrects", _("corrects"))
 
     @admin.display(description=_("kind"), ordering="kind")
     def shown_kind(self, row: Statement) -> SafeString:
@@ -171,20 +177,20 @@ class StatementAdmin(ServiceAdmin):
 
     @admin.display(description=_("issued"), ordering="issued_at")
     def shown_issued_at(self, row: Statement) -> SafeString | str:
-        return exactly(row.issued_at)
+        return exact_time(row.issued_at)
 
     def tables(self, request: HttpRequest, row: Statement) -> Iterable[Table]:
         yield _files(row)
         names = (_("SDA model"), _("device model"), _("device-hours"), _("price of a device-hour"), _("amount"))
         yield Table(_("Lines"), names, [_line(row, line) for line in row.lines.all()], above=True)
-        found = [(link_to(one), f"{Decimal(one.amount):,}", exactly(one.issued_at)) for one in row.corrections.all()]
+        found = [(link_to(one), f"{Decimal(one.amount):,}", exact_time(one.issued_at)) for one in row.corrections.all()]
         if found:
             yield Table(_("Corrections"), (_("number"), _("total amount"), _("issued")), found)
         yield event_table(f"statement/{row.pk}")
 
 
-def _told(row: Statement) -> Said:
-    return Said("%(number)s: %(total)s %(currency)s", {
+def _result(row: Statement) -> StoredText:
+    return StoredText("%(number)s: %(total)s %(currency)s", {
         "number": str(row), "total": f"{Decimal(row.amount):,}", "currency": row.currency
     })  # fmt: skip
 

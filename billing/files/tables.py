@@ -1,8 +1,8 @@
-"""What a statement says, by names that do not change with the language; money has exactly its currency's digits."""
+"""Statements as tables, under names that do not change with the language; money has its currency's digits."""
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from billing.files.workbook import workbook
 from billing.models import Statement, StatementLine
 from billing.pricing import money
-from moreh_cloud.lib import sheets
+from core import sheets
 from usage.metering import HOUR_MS
 
 THOUSANDTH = Decimal("0.001")
@@ -18,7 +18,7 @@ Fields = Mapping[str, Any]
 
 
 def head_of(statement: Statement) -> Fields:
-    """Give what a statement says besides its lines."""
+    """Return what a statement says besides its lines."""
     original = statement.corrects
     return {
         "number": statement.number,
@@ -41,7 +41,7 @@ def head_of(statement: Statement) -> Fields:
 
 
 def line_of(line: StatementLine, statement: Statement) -> Fields:
-    """Give what a line says; without a unit price it has no price."""
+    """Return what a line says; without a unit price it has no price."""
     return {
         "line": line.place,
         "sda_model": line.sda_model_name,
@@ -57,7 +57,7 @@ def line_of(line: StatementLine, statement: Statement) -> Fields:
 
 
 def hours(ms: int) -> Decimal:
-    """Give device-hours to read, rounded; money is never computed from them."""
+    """Return device-hours to read, rounded; money is never computed from them."""
     return (Decimal(ms) / HOUR_MS).quantize(THOUSANDTH)
 
 
@@ -65,7 +65,7 @@ WHOSE = ("number", "kind", "status", "corrects", "month", "token", "customer", "
 
 
 def as_csv(statement: Statement) -> bytes:
-    """Give the lines, each with whose it is, so that files can be put together."""
+    """Return the lines, each with whose it is, so that files can be put together."""
     head = head_of(statement)
     whose = {name: head[name] for name in WHOSE}
     rows = [{**whose, **line_of(line, statement)} for line in statement.lines.all()]
@@ -74,13 +74,13 @@ def as_csv(statement: Statement) -> bytes:
 
 
 def as_json(statement: Statement) -> bytes:
-    """Give all of it; amounts and prices are texts, because programs take numbers with a point for floats."""
+    """Return all of it; amounts and prices are texts, because programs take numbers with a point for floats."""
     lines = [line_of(line, statement) for line in statement.lines.all()]
     return json.dumps({**head_of(statement), "lines": lines}, ensure_ascii=False, indent=1, default=str).encode()
 
 
 def as_xlsx(statement: Statement) -> bytes:
-    """Give all of it as two sheets, numbers as numbers."""
+    """Return all of it as two sheets, numbers as numbers."""
     lines = [line_of(line, statement) for line in statement.lines.all()]
     table = [tuple(lines[0]) if lines else (), *(tuple(line.values()) for line in lines)]
     return workbook({"statement": list(head_of(statement).items()), "lines": table})
@@ -91,4 +91,12 @@ def _money(amount: Decimal, statement: Statement) -> Decimal:
 
 
 def _time(at: datetime | None, statement: Statement) -> str | None:
-    return at.astimezone(ZoneInfo(statement.time_zone)).isoformat(timespec="milliseconds") if at else None
+    return at.astimezone(_zone_of(statement)).isoformat(timespec="milliseconds") if at else None
+
+
+def _zone_of(statement: Statement) -> tzinfo:
+    """Return the zone of a statement; UTC for a name that this machine does not know."""
+    try:
+        return ZoneInfo(statement.time_zone)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return UTC

@@ -13,7 +13,7 @@ MADE = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # so that the same
 
 
 def workbook(sheets: Mapping[str, Rows]) -> bytes:
-    """Make a workbook of named sheets."""
+    """Return a workbook of named sheets."""
     packed = BytesIO()
     with Workbook(packed, {"in_memory": True}) as book:
         book.set_properties({"created": MADE})
@@ -29,4 +29,11 @@ def _write(sheet: Any, row: int, column: int, value: Any) -> None:
     if isinstance(value, int | Decimal):
         sheet.write_number(row, column, value)
     elif value is not None:
-        sheet.write_string(row, column, str(value))
+        _write_text(sheet, row, column, str(value))
+
+
+def _write_text(sheet: Any, row: int, column: int, text: str) -> None:
+    if text.startswith("<r>") and text.endswith("</r>"):  # XlsxWriter puts such a text into the file as it is, as XML
+        sheet.write_rich_string(row, column, text[:1], text[1:2], text[2:])
+    else:
+        sheet.write_string(row, column, text)

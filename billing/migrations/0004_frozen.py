@@ -21,8 +21,9 @@ CREATE TRIGGER line_frozen BEFORE INSERT OR UPDATE OR DELETE ON billing_statemen
     FOR EACH ROW EXECUTE FUNCTION billing_line_frozen();
 """
 MELT = """
-DROP TRIGGER statement_frozen ON billing_statement; DROP TRIGGER line_frozen ON billing_statementline;
-DROP FUNCTION billing_frozen, billing_line_frozen;
+DROP TRIGGER IF EXISTS statement_frozen ON billing_statement;
+DROP TRIGGER IF EXISTS line_frozen ON billing_statementline;
+DROP FUNCTION IF EXISTS billing_frozen; DROP FUNCTION IF EXISTS billing_line_frozen;
 """
 TRIGGER = """
 CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN {condition}
@@ -52,7 +53,7 @@ def melt(_apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         schema_editor.execute(MELT, params=None)
         return
     for name in SQLITE:
-        schema_editor.execute(f"DROP TRIGGER billing_{name}_frozen")
+        schema_editor.execute(f"DROP TRIGGER IF EXISTS billing_{name}_frozen")
 
 
 class Migration(migrations.Migration):

@@ -3,7 +3,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tokens.choices import Spent
+from tokens.choices import BudgetKind
 from tokens.models import Token
 
 
@@ -11,7 +11,7 @@ class Budget(models.Model):
     """How much money, or how many device-hours, a token may use in each month."""
 
     token = models.ForeignKey(Token, models.PROTECT, related_name="budgets", verbose_name=_("token"))
-    kind = models.CharField(_("kind"), max_length=16, choices=Spent)
+    kind = models.CharField(_("kind"), max_length=16, choices=BudgetKind)
     amount = models.DecimalField(
         _("amount of a month"),
         max_digits=15,  # exact on SQLite too, which keeps decimals as floats
@@ -39,7 +39,8 @@ class Budget(models.Model):
         ordering = ("token_id", "kind")
         constraints = (
             models.UniqueConstraint(fields=["token", "kind"], name="budget_once"),
-            models.CheckConstraint(condition=Q(amount__gte=0), name="budget_amount"),
+            # The upper bound refuses NaN, which PostgreSQL sorts above every number.
+            models.CheckConstraint(condition=Q(amount__gte=0, amount__lt=10**12), name="budget_amount"),
             models.CheckConstraint(condition=Q(warn_percent__range=(1, 100)), name="budget_warn_percent"),
         )
 

@@ -10,7 +10,7 @@ DIGITS, DECIMALS = 15, 6
 
 
 class Price(models.Model):
-    """What a device-hour costs while it is valid: of an SDA model, or of a device model whatever the SDA model."""
+    """The price of a device-hour while it is valid: of an SDA model, or of a device model whatever the SDA model."""
 
     sda_model = models.ForeignKey(
         SdaModel,
@@ -53,7 +53,10 @@ class Price(models.Model):
                 condition=Q(sda_model__isnull=True, device_model__gt="") | Q(sda_model__isnull=False, device_model=""),
                 name="price_of_one_model",
             ),
-            models.CheckConstraint(condition=Q(amount__gte=0), name="price_amount"),
+            # The upper bound refuses NaN, which PostgreSQL sorts above every number.
+            models.CheckConstraint(
+                condition=Q(amount__gte=0, amount__lt=10 ** (DIGITS - DECIMALS)), name="price_amount"
+            ),
             models.CheckConstraint(
                 condition=Q(valid_until__isnull=True) | Q(valid_until__gt=F("valid_from")), name="price_span"
             ),

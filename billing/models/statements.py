@@ -72,7 +72,7 @@ class Statement(models.Model):
 
     @property
     def digits(self) -> int:
-        """How many minor digits its amounts have."""
+        """Return how many minor digits its amounts have."""
         return digits_of(self.currency)
 
     @property
@@ -113,5 +113,5 @@ class StatementLine(models.Model):
 
     @property
     def processing_ms(self) -> int:
-        """What is neither preparing nor reserved."""
+        """Return the time that is neither preparing nor reserved."""
         return self.device_ms - self.preparing_ms - self.reserved_ms

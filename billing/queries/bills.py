@@ -15,14 +15,16 @@ from billing.models import StatementLine
 from billing.pricing import Rate, charge, rounded
 from billing.queries.charges import priced_usage
 from usage.calendar import Unit, after, midnight
+from usage.intervals import overlapping
 from usage.metering import Times
 from usage.rollups.grains import HOURS
 from usage.rollups.measure import Tokens
 
 NOTHING = Decimal(0)
+FINEST = Decimal("0.001")  # of any currency
 
 
-class Kind(NamedTuple):
+class LineKind(NamedTuple):
     """What a line is about; without a price it costs nothing."""
 
     sda_model: int
@@ -31,14 +33,14 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """How long something was used, at which price of a device-hour, and the money, rounded."""
+class BillLine:
+    """How long something was used, the price of a device-hour, and the money, rounded."""
 
     unit_price: Decimal | None
     times: Times
     amount: Decimal
 
-    def __sub__(self, other: "Line") -> "Line":
+    def __sub__(self, other: "BillLine") -> "BillLine":
         mine, theirs = self.times, other.times
         times = Times(
             mine.device_ms - theirs.device_ms,
@@ -46,58 +48,62 @@ class Line:
             mine.reserved_ms - theirs.reserved_ms,
         )
         price = other.unit_price if self.unit_price is None else self.unit_price
-        return Line(price, times, self.amount - other.amount)
+        return BillLine(price, times, self.amount - other.amount)
 
     def __bool__(self) -> bool:
         return self.times != Times() or self.amount != 0
 
 
-Bill = Mapping[Kind, Line]
+Bill = Mapping[LineKind, BillLine]
 FIGURES = ("device_ms", "preparing_ms", "reserved_ms", "amount")
 
 
 def month_span(month: date) -> tuple[datetime, datetime]:
-    """Give when the month of a day begins and ends, in the installation's time zone."""
+    """Return when the month of a day begins and ends, in the installation's time zone."""
     zone = timezone.get_default_timezone()
     start = midnight(month.replace(day=1), zone)
     return start, after(start + timedelta(hours=12), Unit.MONTH, zone)
 
 
-def is_closed(end: datetime) -> bool:
-    """Tell whether all hours before a time are closed."""
+def is_closed(start: datetime, end: datetime) -> bool:
+    """Whether all hours of a range are closed, except those before the first closed one in which nothing was held."""
     reach = HOURS.reach()
-    return reach is not None and reach[1] >= end
+    if reach is None or reach[1] < end:
+        return False
+    first = min(reach[0], end)
+    return first <= start or not overlapping(start, first).exists()
 
 
 def bills(start: datetime, end: datetime, digits: int, tokens: Tokens = None) -> dict[int, Bill]:
-    """Give what some tokens (ids), or all, owe for a range; a token that used nothing is absent."""
-    times: defaultdict[tuple[int, Kind], Times] = defaultdict(Times)
-    rates: dict[Kind, Rate | None] = {}
+    """Return what some tokens (ids), or all, owe for a range; a token that used nothing is absent."""
+    times: defaultdict[tuple[int, LineKind], Times] = defaultdict(Times)
+    rates: dict[LineKind, Rate | None] = {}
     for billed, rate, used in priced_usage(start, end, tokens):
-        kind = Kind(billed.sda_model, billed.device_model, rate.id if rate else None)
+        kind = LineKind(billed.sda_model, billed.device_model, rate.id if rate else None)
         rates[kind] = rate
         times[billed.token, kind] += used
-    found: defaultdict[int, dict[Kind, Line]] = defaultdict(dict)
+    found: defaultdict[int, dict[LineKind, BillLine]] = defaultdict(dict)
     for (token, kind), used in times.items():
         found[token][kind] = _line(used, rates[kind], digits)
     return dict(found)
 
 
-def _line(times: Times, rate: Rate | None, digits: int) -> Line:
+def _line(times: Times, rate: Rate | None, digits: int) -> BillLine:
     """Price a line, and round it: the one place where money is rounded."""
     if rate is None:
-        return Line(None, times, NOTHING)
-    return Line(rate.amount, times, rounded(charge(times.device_ms, rate.amount), digits))
+        return BillLine(None, times, NOTHING)
+    return BillLine(rate.amount, times, rounded(charge(times.device_ms, rate.amount), digits))
 
 
 def billed(month: date, tokens: Tokens = None) -> dict[int, Bill]:
-    """Give what issued statements of a month have billed, with their corrections, in one query."""
+    """Return what issued statements of a month have billed, with their corrections, in one query."""
     whose = {} if tokens is None else {"statement__token__in": tokens}
     issued = {"statement__month": month, "statement__status": StatementStatus.ISSUED}
     lines = StatementLine.objects.filter(**issued, **whose).order_by()
-    found: defaultdict[int, dict[Kind, Line]] = defaultdict(dict)
+    found: defaultdict[int, dict[LineKind, BillLine]] = defaultdict(dict)
     for token, *kind, price, ms, preparing, reserved, amount in lines.values_list(*WHAT).annotate(*map(Sum, FIGURES)):
-        found[token][Kind(*kind)] = Line(price, Times(ms, preparing, reserved), amount)
+        exact = amount.quantize(FINEST)  # SQLite adds amounts as floats
+        found[token][LineKind(*kind)] = BillLine(price, Times(ms, preparing, reserved), exact)
     return dict(found)
 
 
@@ -105,16 +111,16 @@ WHAT = ("statement__token_id", "sda_model_id", "device_model", "price_id", "unit
 
 
 def differences(owed: Mapping[int, Bill], billed: Mapping[int, Bill]) -> Iterator[tuple[int, Bill]]:
-    """Tell what is missing, or too much, of each token that has been billed; where nothing is, it is absent."""
-    none = Line(None, Times(), NOTHING)
+    """Return the lines that are missing, or too much, of each token that has been billed; others are absent."""
+    none = BillLine(None, Times(), NOTHING)
     for token, before in billed.items():
         now = owed.get(token, {})
-        kinds: Sequence[Kind] = sorted(before.keys() | now.keys(), key=in_order)
+        kinds: Sequence[LineKind] = sorted(before.keys() | now.keys(), key=in_order)
         lines = {kind: now.get(kind, none) - before.get(kind, none) for kind in kinds}
         if any(lines.values()):
             yield token, {kind: line for kind, line in lines.items() if line}
 
 
-def in_order(kind: Kind) -> tuple[int, str, int]:
+def in_order(kind: LineKind) -> tuple[int, str, int]:
     """Sort lines by model; of one model, the one without a price comes first."""
     return kind.sda_model, kind.device_model, kind.price or 0

@@ -26,7 +26,7 @@ class Priced(NamedTuple):
 
 
 def priced_usage(start: datetime, end: datetime, tokens: Tokens = None) -> Iterator[Priced]:
-    """Tell what was used, with its price, of some tokens (ids) or of all.
+    """Return what was used, with its price, by some tokens (ids) or by all.
 
     As many queries as usage needs, for each piece between two changes of prices, however many tokens there are.
     """
@@ -43,7 +43,7 @@ def priced_usage(start: datetime, end: datetime, tokens: Tokens = None) -> Itera
 
 
 def charges(start: datetime, end: datetime, tokens: Tokens = None) -> dict[int, Decimal]:
-    """Give the money, not rounded, of what each token used in [start, end); what used nothing is absent."""
+    """Return the money, not rounded, of what each token used in [start, end); what used nothing is absent."""
     sums: defaultdict[int, Fraction] = defaultdict(Fraction)
     for billed, rate, times in priced_usage(start, end, tokens):
         sums[billed.token] += charge(times.device_ms, rate.amount) if rate else 0

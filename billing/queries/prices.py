@@ -18,13 +18,13 @@ def within(start: date, end: date | None) -> Q:
 
 
 def price_list(start: date, end: date) -> PriceList:
-    """Give all prices of some days of [start, end), in one query."""
+    """Return all prices of some days of [start, end), in one query."""
     rows: Any = Price.objects.filter(within(start, end)).order_by().values_list(*FIELDS)
     return PriceList(Rate(*row) for row in rows)
 
 
 def used_until(price: Price) -> date | None:
-    """Give the day before which issued statements used a price; None when none did."""
+    """Return the day before which issued statements used a price; None when none did."""
     issued = Q(lines__price=price.pk, status=StatementStatus.ISSUED)
     last = Statement.objects.filter(issued).order_by("month").values_list("ends_at", flat=True).last()
     if last is None:

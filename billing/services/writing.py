@@ -1,4 +1,4 @@
-"""How statements are written: drafts with their lines in bulk, then frozen by one update."""
+"""Writing of statements: drafts with their lines in bulk, then frozen by one update."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,24 @@ from typing import Any
 from django.db.models import CharField, Q, Value
 from django.db.models.functions import Cast, Concat
 
-from billing.choices import StatementKind, StatementStatus
-from billing.errors import AmountTooLarge
+from billing.choices import STATEMENT_TRANSITIONS, StatementKind, StatementStatus
 from billing.models import Statement, StatementLine
-from billing.models.statements import MOST
 from billing.pricing import digits_of, money
 from billing.queries.bills import Bill, in_order
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.services import NewEvent, record_all
-from moreh_cloud.lib.bulk import insert_rows, reserve_ids
+from billing.queries.documents import CORRECTED, ISSUED, event_values, number_of
+from core.bulk import insert_rows, reserve_ids
+from events.actor import Actor
+from events.services import NewEvent, record_all
 from sda.models import SdaModel
 from tokens.models import Token
 from usage.rollups.measure import Tokens
 
+Row = tuple[Any, ...]
+
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """What all statements that are made at once have in common."""
+class StatementRun:
+    """The common parts of all statements that are created at once."""
 
     month: date
     starts_at: datetime
@@ -51,7 +52,15 @@ class NewStatement:
         return sum((line.amount for line in self.bill.values()), Decimal(0))
 
 
-Written = Sequence[tuple[int, NewStatement]]  # each with its number in the database
+@dataclass(frozen=True, slots=True)
+class WrittenStatement:
+    """A statement as its row and those of its lines were written."""
+
+    pk: int
+    new: NewStatement
+    row: Row
+    lines: Sequence[Row]
+
 
 FEW = 1000  # tokens that are named in a query; for more, all are read
 COLUMNS = (
@@ -65,7 +74,7 @@ LINE = (
 
 
 def clear_drafts(month: date, tokens: Tokens) -> tuple[set[int], dict[int, int]]:
-    """Delete the drafts of a month; give the tokens of issued ones, and the numbers of the drafts by token."""
+    """Delete the drafts of a month; return the tokens of issued ones, and the numbers of the drafts by token."""
     mine = Q(month=month, sequence=0) & (Q() if tokens is None else Q(token__in=tokens))
     rows = list(Statement.objects.filter(mine).order_by().values_list("token_id", "pk", "status"))
     issued = {token for token, _pk, status in rows if status == StatementStatus.ISSUED}
@@ -75,34 +84,31 @@ def clear_drafts(month: date, tokens: Tokens) -> tuple[set[int], dict[int, int]]
     return issued, {token: pk for token, pk, status in rows if status == StatementStatus.DRAFT}
 
 
-def write_drafts(sheet: Sheet, new: Sequence[NewStatement]) -> Written:
-    """Write statements with their lines and the names of now; give them with their numbers. Raises AmountTooLarge."""
-    _require_writable(new)
+def write_drafts(run: StatementRun, new: Sequence[NewStatement]) -> list[WrittenStatement]:
+    """Write statements with their lines and the names of now."""
     ids = iter(reserve_ids(Statement, sum(one.pk is None for one in new)))
     numbered = [(one.pk or next(ids), one) for one in new]
     some = Token.objects.filter(pk__in=[one.token for one in new]) if len(new) < FEW else Token.objects.all()
     customers = dict(some.values_list("pk", "description"))
-    insert_rows(Statement, COLUMNS, (_row(sheet, pk, one, customers[one.token]) for pk, one in numbered))
     models = dict(SdaModel.objects.values_list("pk", "name"))
-    insert_rows(StatementLine, LINE, (row for pk, one in numbered for row in _lines(pk, one.bill, models)))
-    return numbered
+    written = [
+        WrittenStatement(pk, one, _row(run, pk, one, customers[one.token]), list(_lines(pk, one.bill, models)))
+        for pk, one in numbered
+    ]
+    insert_rows(Statement, COLUMNS, (one.row for one in written))
+    insert_rows(StatementLine, LINE, (line for one in written for line in one.lines))
+    return written
 
 
-def _require_writable(new: Sequence[NewStatement]) -> None:
-    for one in new:
-        if sum(abs(line.amount) for line in one.bill.values()) >= MOST:
-            raise AmountTooLarge(token=one.token)
-
-
-def _row(sheet: Sheet, pk: int, one: NewStatement, customer: str) -> tuple[Any, ...]:
+def _row(run: StatementRun, pk: int, one: NewStatement, customer: str) -> Row:
     kind = StatementKind.CORRECTION if one.sequence else StatementKind.STATEMENT
     ms = sum(line.times.device_ms for line in one.bill.values())
-    who = (pk, one.token, sheet.month, one.sequence, kind.value, StatementStatus.DRAFT.value, one.corrects)
-    span = (sheet.time_zone, sheet.starts_at, sheet.ends_at)
-    return *who, "", customer, sheet.currency, *span, ms, one.total, sheet.made_at, None, ""
+    who = (pk, one.token, run.month, one.sequence, kind.value, StatementStatus.DRAFT.value, one.corrects)
+    span = (run.time_zone, run.starts_at, run.ends_at)
+    return *who, "", customer, run.currency, *span, ms, one.total, run.made_at, None, ""
 
 
-def _lines(pk: int, bill: Bill, models: Mapping[int, str]) -> Iterator[tuple[Any, ...]]:
+def _lines(pk: int, bill: Bill, models: Mapping[int, str]) -> Iterator[Row]:
     for place, kind in enumerate(sorted(bill, key=in_order), 1):
         line = bill[kind]
         what = (kind.sda_model, models[kind.sda_model], kind.device_model, kind.price, line.unit_price)
@@ -110,26 +116,30 @@ def _lines(pk: int, bill: Bill, models: Mapping[int, str]) -> Iterator[tuple[Any
         yield pk, place, *what, *times, line.amount
 
 
-def freeze(sheet: Sheet, tokens: Tokens, written: Written, *, actor: Actor) -> int:
-    """Issue what was just written, all drafts of the month (of these tokens); each is told by an event of its token."""
-    drafts = Statement.objects.filter(month=sheet.month, status=StatementStatus.DRAFT)
+def freeze(run: StatementRun, tokens: Tokens, written: Sequence[WrittenStatement], *, actor: Actor) -> int:
+    """Issue what was just written, all drafts of the month (of these tokens); the event of each holds all of it."""
+    may_be_issued = STATEMENT_TRANSITIONS.before(StatementStatus.ISSUED)
+    drafts = Statement.objects.filter(month=run.month, status__in=may_be_issued)
     drafts = drafts if tokens is None else drafts.filter(token__in=tokens)
-    kinds = {StatementKind.CORRECTION if one.sequence else StatementKind.STATEMENT for _pk, one in written}
-    issued = {"status": StatementStatus.ISSUED, "issued_at": sheet.made_at, "issued_by": actor.name[:150]}
-    count = sum(drafts.filter(kind=kind).update(**issued, number=_number(sheet, kind)) for kind in kinds)
-    record_all((_told(sheet, pk, one) for pk, one in written), actor=actor)
+    kinds = {StatementKind.CORRECTION if one.new.sequence else StatementKind.STATEMENT for one in written}
+    issued = {"status": StatementStatus.ISSUED.value, "issued_at": run.made_at, "issued_by": actor.name[:150]}
+    count = sum(drafts.filter(kind=kind).update(**issued, number=_number(run, kind)) for kind in kinds)
+    record_all((_issue_event(run, one, issued) for one in written), actor=actor)
     return count
 
 
-def _number(sheet: Sheet, kind: StatementKind) -> Concat:
-    parts = [Value(f"{sheet.month:%Y%m}-"), Cast("token_id", CharField())]
+def _number(run: StatementRun, kind: StatementKind) -> Concat:
+    parts = [Value(f"{run.month:%Y%m}-"), Cast("token_id", CharField())]
     if kind == StatementKind.CORRECTION:
         parts += [Value("-"), Cast("sequence", CharField())]
     return Concat(*parts, output_field=CharField())
 
 
-def _told(sheet: Sheet, pk: int, one: NewStatement) -> NewEvent:
-    action = "CORRECT_STATEMENT" if one.sequence else "ISSUE_STATEMENT"
-    total = money(one.total, digits_of(sheet.currency))
-    told = {"month": f"{sheet.month:%Y-%m}", "total": total, "currency": sheet.currency}
-    return NewEvent(action, f"statement/{pk}", one.token, told)
+def _issue_event(run: StatementRun, one: WrittenStatement, issued: Mapping[str, Any]) -> NewEvent:
+    total = money(one.new.total, digits_of(run.currency))
+    head = {"month": f"{run.month:%Y-%m}", "total": total, "currency": run.currency}
+    number = number_of(run.month, one.new.token, one.new.sequence)
+    statement = {**dict(zip(COLUMNS, one.row, strict=True)), **issued, "number": number}
+    lines = [dict(zip(LINE, line, strict=True)) for line in one.lines]
+    action = CORRECTED if one.new.sequence else ISSUED
+    return NewEvent(action, f"statement/{one.pk}", one.new.token, {**head, **event_values(statement, lines)})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shlex
 import signal
 import socket
@@ -11,9 +12,10 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from clients.agent import proc
-from clients.agent.book import Kept
-from clients.agent.runner import Lost, Worker, WorkerError
+from clients import proc
+from clients.agent.errors import WorkerError
+from clients.agent.journal import SavedWorker
+from clients.agent.runner import Lost, Worker, address_of
 from protocol.v1 import agents_pb2 as pb
 
 READY_WITHIN = 60.0  # seconds from start to the first accepted connection
@@ -21,6 +23,7 @@ STOP_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
 GONE_WITHIN = 5.0  # seconds after SIGKILL; a process that stays is stuck in its driver
 LOOK_EVERY = 0.05  # seconds
 JOB, PORT, DEVICES = "MOREH_JOB_ID", "MOREH_WORKER_PORT", "MOREH_DEVICES"
+INDEXES = re.compile(r"([0-9]{1,4}(,[0-9]{1,4})*)?")  # as in DEVICES
 
 
 class ProcessRunner:
@@ -43,7 +46,7 @@ class ProcessRunner:
         self._watches: dict[int, int] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def adopt(self, kept: Iterable[Kept], begun: Iterable[int], mark: str) -> None:
+    async def adopt(self, kept: Iterable[SavedWorker], begun: Iterable[int], mark: str) -> None:
         """Watch the workers that still live; kill every other process that carries the installation's mark."""
         self._mark = mark
         ours = proc.marked(self._mark)
@@ -61,11 +64,12 @@ class ProcessRunner:
     def _recognise(self, pid: int) -> Worker | None:
         """Make out which worker a process leads, by the environment that it was started with."""
         given = proc.environment(pid)
-        if not proc.leads_a_session(pid) or JOB not in given:
+        worker_id, job_id, port = (proc.number_in(given, name) for name in (proc.WORKER, JOB, PORT))
+        devices = given.get(DEVICES, "")
+        if not proc.leads_a_session(pid) or not (job_id and 0 < port < 2**16 and INDEXES.fullmatch(devices)):
             return None
-        worker_id, devices = int(given[proc.WORKER]), given[DEVICES].split(",")
-        self._ports[worker_id] = int(given[PORT])
-        return Worker(worker_id, int(given[JOB]), tuple(int(index) for index in devices if index), pid=pid)
+        self._ports[worker_id] = port
+        return Worker(worker_id, job_id, tuple(int(index) for index in devices.split(",") if index), pid=pid)
 
     async def start(self, order: pb.StartWorker) -> Worker:
         """Start the process and wait until its port accepts connections. Raises WorkerError."""
@@ -83,12 +87,13 @@ class ProcessRunner:
                 await self.stop(order.worker_id)
                 raise WorkerError(f"worker {order.worker_id} was not ready within {READY_WITHIN:.0f} s")
             await asyncio.sleep(LOOK_EVERY)
-        ready = Worker(worker.worker_id, worker.job_id, worker.devices, f"{self._host}:{port}", worker.pid)
+        address = address_of(self._host, port)
+        ready = Worker(worker.worker_id, worker.job_id, worker.devices, address, worker.pid)
         self.workers[order.worker_id] = ready
         return ready
 
     async def stop(self, worker_id: int) -> None:
-        """Ask the whole group to end, then make it. Raises WorkerError when a process stays."""
+        """Send SIGTERM to the whole group, then SIGKILL. Raises WorkerError when a process stays."""
         worker = self.workers.get(worker_id)
         if worker is None:
             return
@@ -144,6 +149,8 @@ class ProcessRunner:
             DEVICES: devices,
             "ROCR_VISIBLE_DEVICES": devices,
             "CUDA_VISIBLE_DEVICES": devices,
+            # nvidia-smi numbers cards by PCI address; CUDA's own order puts the fastest card first.
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         }
 
     def _watch(self, worker: Worker) -> None:
@@ -184,8 +191,9 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
+    family, kind, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.bind(address)
         port: int = probe.getsockname()[1]
         return port
 

@@ -1,18 +1,15 @@
-"""What an agent needs of whoever runs its workers, and workers that are no processes, for simulated nodes."""
+"""Interface of what runs an agent's workers, and simulated workers without processes for simulated nodes."""
 
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from clients.agent.book import Kept
+from clients.agent.errors import WorkerError
+from clients.agent.journal import SavedWorker
 from protocol.v1 import agents_pb2 as pb
 
 Lost = Callable[[int, int | None, str], None]  # worker id, exit code, why
-
-
-class WorkerError(Exception):
-    """A worker cannot be started, stopped or cleaned away; the text is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +23,18 @@ class Worker:
     pid: int = 0
 
 
+def address_of(host: str, port: int) -> str:
+    """Return host:port as clients connect to it: an IPv6 address is in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Runner(Protocol):
     """Starts and stops workers. `workers` holds all that run or start; `lost` is told when one ends by itself."""
 
     workers: dict[int, Worker]
     lost: Lost
 
-    async def adopt(self, kept: Iterable[Kept], begun: Iterable[int], mark: str) -> None:
+    async def adopt(self, kept: Iterable[SavedWorker], begun: Iterable[int], mark: str) -> None:
         """Take over what earlier agents of this installation (`mark`) left running; stop all else of theirs.
 
         Of the workers that were `begun` only, those that go on become workers without an address: `start` waits for
@@ -49,7 +51,7 @@ class Runner(Protocol):
         """Leave nothing of former workers on the devices. Raises WorkerError."""
 
     def abandon(self) -> None:
-        """Let go of everything at once; workers that can outlive us do."""
+        """Release everything at once; workers that can outlive the agent do."""
 
 
 class FakeRunner:
@@ -59,13 +61,13 @@ class FakeRunner:
         self.workers: dict[int, Worker] = {}
         self.lost: Lost = lambda _worker, _code, _why: None
         self._host = host
-        self._doors: dict[int, asyncio.Server] = {}
+        self._servers: dict[int, asyncio.Server] = {}
 
-    async def adopt(self, kept: Iterable[Kept], begun: Iterable[int], mark: str) -> None:
+    async def adopt(self, kept: Iterable[SavedWorker], begun: Iterable[int], mark: str) -> None:
         """Find none of them: they ended with the agent that had them."""
 
     async def start(self, order: pb.StartWorker) -> Worker:
-        """Open the worker's door."""
+        """Start a listener for the worker."""
         greeting = f"worker {order.worker_id} of job {order.job_id}\n".encode()
 
         async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,32 +75,32 @@ class FakeRunner:
             writer.close()
 
         try:
-            door = await asyncio.start_server(greet, self._host, 0)
+            listener = await asyncio.start_server(greet, self._host, 0)
         except OSError as error:
             raise WorkerError(f"no port for worker {order.worker_id}: {error.strerror}") from error
-        host, port = door.sockets[0].getsockname()[:2]
-        worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), f"{host}:{port}")
-        self._doors[order.worker_id], self.workers[order.worker_id] = door, worker
+        host, port = listener.sockets[0].getsockname()[:2]
+        worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), address_of(host, port))
+        self._servers[order.worker_id], self.workers[order.worker_id] = listener, worker
         return worker
 
     async def stop(self, worker_id: int) -> None:
-        """Close the worker's door."""
+        """Close the listener of the worker."""
         self._drop(worker_id)
 
     async def clean(self, devices: Iterable[int]) -> None:
         """Find nothing: a fake worker leaves no traces."""
 
     def abandon(self) -> None:
-        """Close every door."""
+        """Close every listener."""
         for worker_id in list(self.workers):
             self._drop(worker_id)
 
     def lose(self, worker_id: int, exit_code: int = 1) -> None:
-        """Let a worker die by itself, as simulations of faults need it."""
+        """End a worker without an order, as a simulated fault."""
         self._drop(worker_id)
         self.lost(worker_id, exit_code, "the simulated worker died")
 
     def _drop(self, worker_id: int) -> None:
-        if door := self._doors.pop(worker_id, None):
-            door.close()
+        if listener := self._servers.pop(worker_id, None):
+            listener.close()
         self.workers.pop(worker_id, None)

@@ -1,5 +1,6 @@
 """The reference runtime client."""
 
-from clients.run.client import JobClient, JobEnded, JobRefused, Request
+from clients.run.client import DeviceRequest, JobClient
+from clients.run.errors import JobEnded, JobRefused
 
-__all__ = ["JobClient", "JobEnded", "JobRefused", "Request"]
+__all__ = ["DeviceRequest", "JobClient", "JobEnded", "JobRefused"]

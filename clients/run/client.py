@@ -10,35 +10,20 @@ from dataclasses import dataclass, field
 import grpc
 
 from clients import __version__
+from clients.backoff import Backoff
 from clients.channel import Server, bearer, code_of, explain, is_transient
 from clients.outbox import Outbox
-from clients.patience import Backoff
+from clients.run.errors import JobEnded, JobRefused
 from protocol.v1 import jobs_pb2 as pb
 from protocol.v1.jobs_pb2_grpc import JobsStub
 
-OPENING_PATIENCE = 60.0  # seconds; after the job is stored, only the server ends it
+OPENING_TIMEOUT = 60.0  # seconds; after the job is stored, only the server ends it
 NO_HEARTBEAT = 5.0  # seconds, until the server has said how often it wants them
 
 
-class JobRefused(Exception):
-    """The server will not have this job; `code` is from its closed list."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class JobEnded(Exception):
-    """The job was over before its devices were ready."""
-
-    def __init__(self, ended: pb.Ended) -> None:
-        super().__init__(ended.detail or ended.reason or ended.status)
-        self.ended = ended
-
-
 @dataclass(frozen=True)
-class Request:
-    """What to ask for. `sda_id` 0 is the current one; the same `request_id` gives the same job, never two."""
+class DeviceRequest:
+    """The request for a job. `sda_id` 0 is the current SDA; the same `request_id` gives the same job, never two."""
 
     sda_id: int = 0
     pid: int = 0
@@ -57,7 +42,7 @@ def no_use() -> Sequence[pb.DeviceUse]:
 class JobClient:
     """A job's client, for any event loop: `async with JobClient(server, token) as job: await job.ready()`.
 
-    `use` is asked for the heartbeat's values; `outage` is told once why the server cannot be asked yet. Leaving the
+    `use` is request for the heartbeat's values; `outage` is told once why the server cannot be request yet. Leaving the
     block without `finish` cancels the job.
     """
 
@@ -65,14 +50,14 @@ class JobClient:
         self,
         server: Server,
         token: str,
-        request: Request | None = None,
+        request: DeviceRequest | None = None,
         *,
         use: Callable[[], Sequence[pb.DeviceUse]] = no_use,
         outage: Callable[[str], None] = lambda _text: None,
         backoff: Backoff | None = None,
     ) -> None:
         self.server = server
-        self.request = request or Request()
+        self.request = request or DeviceRequest()
         self.pid = self.request.pid
         self.job_id = 0
         self.last: pb.JobUpdate | None = None
@@ -83,7 +68,7 @@ class JobClient:
         self._backoff = backoff or Backoff()
         self._resume_key = ""
         self._heartbeat = NO_HEARTBEAT
-        self._grace = OPENING_PATIENCE
+        self._grace = OPENING_TIMEOUT
         self._last_word: pb.ClientMessage | None = None
         self._outbox: Outbox[pb.ClientMessage] | None = None
         self._news: asyncio.Queue[pb.JobUpdate | JobRefused] = asyncio.Queue()
@@ -105,14 +90,14 @@ class JobClient:
 
     @property
     def ended(self) -> pb.Ended | None:
-        """How the job ended, once it has."""
+        """Return how the job ended; None while it goes on."""
         return self.last.ended if self.last and self.last.HasField("ended") else None
 
     def start(self) -> None:
         """Begin to ask, unless that was done. Updates come from `updates` or `ready`."""
         if self._task:
             return
-        self._deadline = time.monotonic() + OPENING_PATIENCE
+        self._deadline = time.monotonic() + OPENING_TIMEOUT
         self._task = asyncio.create_task(self._live(), name=f"job client {self.request.request_id}")
 
     async def updates(self) -> AsyncIterator[pb.JobUpdate]:
@@ -131,7 +116,7 @@ class JobClient:
         raise JobEnded(self.ended or pb.Ended())
 
     async def finish(self, exit_code: int) -> pb.Ended:
-        """Say that the program is over and wait for the server's word, for at most the grace time.
+        """Report that the program ended and wait for the server's answer, for at most the grace time.
 
         Raises TimeoutError when the server stayed away, JobRefused when it knows of no such job.
         """
@@ -175,25 +160,25 @@ class JobClient:
         try:
             await self._connection()
         except grpc.aio.AioRpcError as error:
-            if not is_transient(error) or self._out_of_patience:
+            if not is_transient(error) or self._timed_out:
                 raise JobRefused(code_of(error), explain(error, self.server)) from error
             # A refusal that overtakes our first message arrives as INTERNAL; the next try hears it in its own words.
             if error.code() is not grpc.StatusCode.INTERNAL:
-                self._tell_outage(explain(error, self.server))
+                self._report_outage(explain(error, self.server))
         except OSError as error:
             raise JobRefused("TLS_FILES", str(error)) from error
-        if self.ended is None and self._out_of_patience:
+        if self.ended is None and self._timed_out:
             raise JobRefused("UNAVAILABLE", f"The server {self.server.address} ends every connection.")
         if self.ended is None:
             await asyncio.sleep(self._backoff.next())
 
-    def _tell_outage(self, text: str) -> None:
+    def _report_outage(self, text: str) -> None:
         if not self.job_id and not self._told:
             self._told = True
             self._outage(text)
 
     @property
-    def _out_of_patience(self) -> bool:
+    def _timed_out(self) -> bool:
         return (not self.job_id or self._last_word is not None) and time.monotonic() > self._deadline
 
     async def _connection(self) -> None:
@@ -207,7 +192,7 @@ class JobClient:
                     if not beats:
                         self._greeted(update, outbox)
                         beats.add(asyncio.create_task(self._beat(outbox)))
-                    self._hear(update)
+                    self._receive(update)
             finally:
                 self._outbox = None
                 for beat in beats:
@@ -218,23 +203,23 @@ class JobClient:
     def _first_message(self) -> pb.ClientMessage:
         if self.job_id:
             return pb.ClientMessage(resume=pb.Resume(job_id=self.job_id, resume_key=self._resume_key))
-        asked = self.request
+        request = self.request
         return pb.ClientMessage(
             open=pb.Open(
-                request_id=asked.request_id,
-                sda_id=asked.sda_id,
+                request_id=request.request_id,
+                sda_id=request.sda_id,
                 pid=self.pid,
-                process_name=asked.process_name,
-                framework=asked.framework,
-                client_version=asked.client_version,
-                time_limit_s=asked.time_limit_s,
+                process_name=request.process_name,
+                framework=request.framework,
+                client_version=request.client_version,
+                time_limit_s=request.time_limit_s,
             )
         )
 
-    def _hear(self, update: pb.JobUpdate) -> None:
+    def _receive(self, update: pb.JobUpdate) -> None:
         if self.last and update.revision < self.last.revision:
             return
-        known = self.last is not None and _says_the_same(update, self.last)
+        known = self.last is not None and _is_repeated(update, self.last)
         self.last = update
         if not known:
             self._news.put_nowait(update)
@@ -257,7 +242,7 @@ class JobClient:
                 outbox.put(pb.ClientMessage(heartbeat=pb.Heartbeat(devices=self._use(), pid=self.pid)))
 
 
-def _says_the_same(update: pb.JobUpdate, last: pb.JobUpdate) -> bool:
+def _is_repeated(update: pb.JobUpdate, last: pb.JobUpdate) -> bool:
     kind = update.WhichOneof("state")
-    same_turn = (update.attempt, kind) == (last.attempt, last.WhichOneof("state"))
-    return same_turn and kind is not None and getattr(update, kind) == getattr(last, kind)
+    same_attempt = (update.attempt, kind) == (last.attempt, last.WhichOneof("state"))
+    return same_attempt and kind is not None and getattr(update, kind) == getattr(last, kind)

@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from clients import __version__
-from clients.channel import Server
+from clients.channel import Server, sendable
+from clients.errors import SettingError
 from clients.run import check
-from clients.run.client import JobClient, JobRefused, Request
+from clients.run.client import DeviceRequest, JobClient
+from clients.run.errors import JobRefused
 from clients.run.session import FAILED, Session
-from clients.secrets_on_disk import TokenMissing, read_token
+from clients.secrets_on_disk import read_token
+from protocol import wire
 
 WOULD_WAIT = 75  # as sysexits.h says it: try again later
 app = typer.Typer(help=__doc__, pretty_exceptions_enable=False)
@@ -31,10 +34,15 @@ def run(  # noqa: PLR0917 - typer passes them by name
     command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --")],
     server: Annotated[str | None, typer.Option(help="host:port; else MOREH_SERVER.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="Else MOREH_TOKEN or /etc/moreh/token.")] = None,
-    sda: Annotated[int, typer.Option(help="Id of the SDA; 0: the current one.")] = 0,
+    sda: Annotated[int, typer.Option(min=0, max=wire.MAX_ID, help="Id of the SDA; 0: the current one.")] = 0,
     framework: Annotated[str, typer.Option(help="Shown to the operators.")] = "",
     time_limit: Annotated[
-        int, typer.Option(min=0, help="Seconds after which the job ends; short jobs may start sooner. 0: none.")
+        int,
+        typer.Option(
+            min=0,
+            max=wire.MAX_TIME_LIMIT_S,
+            help="Seconds after which the job ends; short jobs may start sooner. 0: none.",
+        ),
     ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would become of it; ask for nothing.")
@@ -42,46 +50,49 @@ def run(  # noqa: PLR0917 - typer passes them by name
     as_json: Annotated[bool, typer.Option("--json", help="Progress as JSON lines.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
-    """Ask for the devices of an SDA, run COMMAND on them, give them back.
+    """Run COMMAND on the devices of an SDA, then give them back.
 
     COMMAND finds MOREH_JOB_ID, MOREH_WORKERS (ip:port,…) and MOREH_DEVICES (host:0,1;…) in its environment.
-    The exit code is COMMAND's (128 + n for signal n), or: 1 no token, 125 no devices, 126 and 127 as in a shell.
+    The exit code is COMMAND's (128 + n for signal n), or: 1 no token or a setting that means
+    nothing, 125 no devices, 126 and 127 as in a shell.
     With --dry-run: 0 it would start at once, 75 it would wait, 125 the server did not say.
     """
     try:
-        token = read_token(token_file)
-    except TokenMissing as error:
+        token, address = read_token(token_file), Server.from_env(server)
+    except SettingError as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from error
-    name = Path(command[0]).name
-    request = Request(sda_id=sda, process_name=name, framework=framework, time_limit_s=time_limit)
+    name = sendable(Path(command[0]).name)
+    request = DeviceRequest(sda_id=sda, process_name=name, framework=sendable(framework), time_limit_s=time_limit)
     if dry_run:
-        raise typer.Exit(_try(Server.from_env(server), token, request, _say(as_json)))
-    raise typer.Exit(asyncio.run(_run(Server.from_env(server), token, request, command, _say(as_json))))
+        raise typer.Exit(_try(address, token, request, _reporter(as_json)))
+    raise typer.Exit(asyncio.run(_run(address, token, request, command, _reporter(as_json))))
 
 
-def _try(server: Server, token: str, request: Request, say: Callable[[str], None]) -> int:
+def _try(server: Server, token: str, request: DeviceRequest, report: Callable[[str], None]) -> int:
     try:
-        told = check.check(server, token, request)
+        answer = check.check(server, token, request)
     except JobRefused as refusal:
-        say(f"{refusal} ({refusal.code})")
+        report(f"{refusal} ({refusal.code})")
         return FAILED
-    for line in check.say(told):
-        say(line)
-    return 0 if told.starts else WOULD_WAIT
+    for line in check.lines(answer):
+        report(line)
+    return 0 if answer.starts else WOULD_WAIT
 
 
-async def _run(server: Server, token: str, request: Request, command: list[str], say: Callable[[str], None]) -> int:
-    job = JobClient(server, token, request, outage=lambda text: say(f"{text} Trying again for a minute."))
-    return await Session(job, command, say).run()
+async def _run(
+    server: Server, token: str, request: DeviceRequest, command: list[str], report: Callable[[str], None]
+) -> int:
+    job = JobClient(server, token, request, outage=lambda text: report(f"{text} Trying again for a minute."))
+    return await Session(job, command, report).run()
 
 
-def _say(as_json: bool) -> Callable[[str], None]:
-    def say(text: str) -> None:
+def _reporter(as_json: bool) -> Callable[[str], None]:
+    def report(text: str) -> None:
         line = json.dumps({"progress": text}, ensure_ascii=False) if as_json else f"moreh-run: {text}"
         print(line, file=sys.stderr, flush=True)
 
-    return say
+    return report
 
 
 def main() -> None:

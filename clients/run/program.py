@@ -10,23 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from clients.run.errors import CannotStart
 from protocol.v1 import jobs_pb2 as pb
 
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
-PATIENCE = 10.0  # seconds between asking a program to end and making it
-
-
-class CannotStart(Exception):
-    """The command is not there (127) or may not be run (126), as shells say."""
-
-    def __init__(self, command: str, error: OSError) -> None:
-        super().__init__(f"{command}: {error.strerror}")
-        self.exit_code = 127 if isinstance(error, FileNotFoundError) else 126
+TIMEOUT = 10.0  # seconds between asking a program to end and making it
 
 
 def environment(job_id: int, running: pb.Running) -> dict[str, str]:
-    """Say where a job's devices are: MOREH_JOB_ID, MOREH_WORKERS (ip:port,…) and MOREH_DEVICES (host:0,1;…)."""
+    """Return a job's variables: MOREH_JOB_ID, MOREH_WORKERS (ip:port,…) and MOREH_DEVICES (host:0,1;…)."""
     devices = (f"{worker.host}:{','.join(map(str, worker.device_indexes))}" for worker in running.workers)
     return {
         "MOREH_JOB_ID": str(job_id),
@@ -53,7 +46,7 @@ class Signals:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     def pass_to(self, program: asyncio.subprocess.Process) -> None:
-        """Give the program our signals from now on, and the one that came while it started."""
+        """Pass our signals to the program from now on, and the one that came while it started."""
         self.program = program
         if self.ended_by:
             program.send_signal(self.ended_by)
@@ -74,7 +67,7 @@ def _typed_at_terminal(number: signal.Signals) -> bool:
 
 
 def require_program(command: Sequence[str]) -> None:
-    """Look for the program before anything is asked for. Raises CannotStart."""
+    """Require that the program exists, before anything is requested. Raises CannotStart."""
     if shutil.which(command[0]) is None:
         number = errno.EACCES if Path(command[0]).exists() else errno.ENOENT
         raise CannotStart(command[0], OSError(number, os.strerror(number)))
@@ -89,12 +82,12 @@ async def launch(command: Sequence[str], extra: Mapping[str, str]) -> asyncio.su
 
 
 async def end(program: asyncio.subprocess.Process) -> None:
-    """Ask the program to end, and kill it when it does not."""
+    """Send SIGTERM to the program, and SIGKILL when it does not end."""
     if program.returncode is not None:
         return
     program.terminate()
     try:
-        await asyncio.wait_for(program.wait(), PATIENCE)
+        await asyncio.wait_for(program.wait(), TIMEOUT)
     except TimeoutError:
         program.kill()
         await program.wait()

@@ -1,4 +1,4 @@
-"""What a person reads while a job waits and runs."""
+"""Progress of a job as lines for a person."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,14 +7,14 @@ from protocol.v1 import jobs_pb2 as pb
 
 
 def describe(update: pb.JobUpdate) -> str:
-    """Say in one line where the job is."""
+    """Return the state of the job in one line."""
     match update.WhichOneof("state"):
         case "waiting":
             return _waiting(update.waiting)
         case "submitted":
             return f"preparing: {', '.join(_host(host.host, host.device_indexes) for host in update.submitted.hosts)}"
         case "running":
-            return _running(update.running)
+            return _running(update.running) + _maintenance(update)
         case "ended":
             return _ended(update.ended)
     return "requesting…"
@@ -38,6 +38,12 @@ def _running(running: pb.Running) -> str:
         at = _clock(running.preempted_at_ms)
         return f"its devices go to a more important job at {at}; it will wait and run again"
     return f"ready: {', '.join(_host(w.host, w.device_indexes) for w in running.workers)}"
+
+
+def _maintenance(update: pb.JobUpdate) -> str:
+    if not update.HasField("maintenance_from_ms"):
+        return ""
+    return f"; maintenance of one of its hosts begins at {_clock(update.maintenance_from_ms)}"
 
 
 def _ended(ended: pb.Ended) -> str:

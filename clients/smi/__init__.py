@@ -1,1 +1,1 @@
-"""What a person in a VM uses to look at and change accelerators."""
+"""moreh-smi: show and change the accelerators of a VM's token."""

@@ -1,4 +1,4 @@
-"""One call to the server for one command of a person."""
+"""One call to the server for one command."""
 
 import asyncio
 import functools
@@ -12,19 +12,20 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
 from clients.channel import Server, bearer, code_of, explain
-from clients.secrets_on_disk import TokenMissing, read_token
+from clients.errors import SettingError
+from clients.secrets_on_disk import read_token
 from protocol.v1.accelerators_pb2_grpc import AcceleratorsStub
 
-PATIENCE = 15.0  # seconds
+TIMEOUT = 15.0  # seconds
 
 P = ParamSpec("P")
 
 
 class Refused(Exception):
-    """The server, or the state of things, does not allow it; the text is for a person."""
+    """The server refused a command, or its state does not allow it; the text is for a person."""
 
 
-class Door:
+class AcceleratorsClient:
     """The Accelerators service as the VM's token sees it."""
 
     def __init__(self, server: Server, token: str) -> None:
@@ -42,12 +43,12 @@ class Door:
 
     async def _ask(self, method: str, request: object) -> Any:
         async with self.server.connect() as channel:
-            return await getattr(AcceleratorsStub(channel), method)(request, metadata=self._metadata, timeout=PATIENCE)
+            return await getattr(AcceleratorsStub(channel), method)(request, metadata=self._metadata, timeout=TIMEOUT)
 
 
-def open_door(server: str | None, token_file: Path | None) -> Door:
-    """Find the token and the server. Raises TokenMissing."""
-    return Door(Server.from_env(server), read_token(token_file))
+def open_client(server: str | None, token_file: Path | None) -> AcceleratorsClient:
+    """Return a client of the server for the VM's token. Raises SettingError."""
+    return AcceleratorsClient(Server.from_env(server), read_token(token_file))
 
 
 def answer(message: Message, text: str, as_json: bool) -> None:
@@ -63,14 +64,14 @@ def print_json(message: Message) -> None:
     typer.echo(MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
 
 
-def plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn what people should read into one line on standard error and exit code 1."""
+def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Print errors of a command as one line on standard error and exit with code 1."""
 
     @functools.wraps(command)
     def spoken(*arguments: P.args, **options: P.kwargs) -> None:
         try:
             command(*arguments, **options)
-        except (TokenMissing, Refused) as error:
+        except (SettingError, Refused) as error:
             typer.echo(error, err=True)
             raise typer.Exit(1) from error
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from clients import __version__
-from clients.secrets_on_disk import TokenMissing, read_token
+from clients.errors import TokenMissing
+from clients.secrets_on_disk import read_token
 from clients.smi import tables
-from clients.smi.calls import Refused, answer, open_door, plainly, print_json
+from clients.smi.calls import Refused, answer, one_line_errors, open_client, print_json
 from clients.smi.choose import list_sdas, pick_model, pick_sda, sda_by_number
 from protocol.v1 import accelerators_pb2 as pb
 
@@ -22,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.callback(invoke_without_command=True)
-@plainly
+@one_line_errors
 def smi(  # noqa: PLR0917 - typer passes them by name
     context: typer.Context,
     idx: Annotated[int | None, typer.Option("-i", "--idx", help="Only this device.")] = None,
@@ -47,7 +48,7 @@ def smi(  # noqa: PLR0917 - typer passes them by name
     elif version:
         _show_version(server, token_file, as_json)
     elif server_version:
-        versions = open_door(server, token_file).call("GetVersion", pb.GetVersionRequest())
+        versions = open_client(server, token_file).call("GetVersion", pb.GetVersionRequest())
         answer(versions, versions.server_version, as_json)
     elif reset:
         _reset(server, token_file, idx, as_json)
@@ -56,7 +57,7 @@ def smi(  # noqa: PLR0917 - typer passes them by name
 
 
 @app.command()
-@plainly
+@one_line_errors
 def device(  # noqa: PLR0917 - typer passes them by name
     context: typer.Context,
     what: Annotated[str | None, typer.Argument(help="Model (--add) or device number; asked for when absent.")] = None,
@@ -81,7 +82,7 @@ def device(  # noqa: PLR0917 - typer passes them by name
 
 
 def _show(server: str | None, token_file: Path | None, idx: int | None, *, hardware: bool, as_json: bool) -> None:
-    listed = list_sdas(open_door(server, token_file))
+    listed = list_sdas(open_client(server, token_file))
     chosen = listed if idx is None else [sda_by_number(listed, idx)]
     if as_json:
         print_json(pb.ListSdasResponse(sdas=chosen))
@@ -93,7 +94,7 @@ def _show(server: str | None, token_file: Path | None, idx: int | None, *, hardw
 
 def _show_version(server: str | None, token_file: Path | None, as_json: bool) -> None:
     try:
-        latest = open_door(server, token_file).call("GetVersion", pb.GetVersionRequest()).latest_client_version
+        latest = open_client(server, token_file).call("GetVersion", pb.GetVersionRequest()).latest_client_version
     except (Refused, TokenMissing):
         latest = ""  # our own version is known without a server
     if as_json:
@@ -105,15 +106,15 @@ def _show_version(server: str | None, token_file: Path | None, as_json: bool) ->
 
 
 def _reset(server: str | None, token_file: Path | None, idx: int | None, as_json: bool) -> None:
-    door = open_door(server, token_file)
-    sda_id = 0 if idx is None else sda_by_number(list_sdas(door), idx).sda_id
-    done = door.call("Reset", pb.ResetRequest(sda_id=sda_id))
+    client = open_client(server, token_file)
+    sda_id = 0 if idx is None else sda_by_number(list_sdas(client), idx).sda_id
+    done = client.call("Reset", pb.ResetRequest(sda_id=sda_id))
     jobs = ", ".join(map(str, done.job_ids))
     answer(done, f"Stopped job {jobs}." if jobs else "Nothing was running.", as_json)
 
 
 def _list(server: str | None, token_file: Path | None, as_json: bool) -> None:
-    listed = list_sdas(open_door(server, token_file))
+    listed = list_sdas(open_client(server, token_file))
     if as_json:
         print_json(pb.ListSdasResponse(sdas=listed))
     else:
@@ -121,27 +122,27 @@ def _list(server: str | None, token_file: Path | None, as_json: bool) -> None:
 
 
 def _add(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
-    door = open_door(server, token_file)
-    if (model := pick_model(door, what)) is None:
+    client = open_client(server, token_file)
+    if (model := pick_model(client, what)) is None:
         return
     request = pb.AddSdaRequest(model_id=model.model_id, model_group_id=model.model_group_id)
-    added = door.call("AddSda", request)
+    added = client.call("AddSda", request)
     answer(added, f"Device {added.number} ({added.model_name}) was added.", as_json)
 
 
 def _remove(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
-    door = open_door(server, token_file)
-    if (sda := pick_sda(door, what)) is None:
+    client = open_client(server, token_file)
+    if (sda := pick_sda(client, what)) is None:
         return
-    door.call("RemoveSda", pb.RemoveSdaRequest(sda_id=sda.sda_id))
+    client.call("RemoveSda", pb.RemoveSdaRequest(sda_id=sda.sda_id))
     answer(sda, f"Device {sda.number} ({sda.model_name}) was removed.", as_json)
 
 
 def _switch(server: str | None, token_file: Path | None, what: str | None, as_json: bool) -> None:
-    door = open_door(server, token_file)
-    if (sda := pick_sda(door, what)) is None:
+    client = open_client(server, token_file)
+    if (sda := pick_sda(client, what)) is None:
         return
-    current = door.call("SetCurrent", pb.SetCurrentRequest(sda_id=sda.sda_id))
+    current = client.call("SetCurrent", pb.SetCurrentRequest(sda_id=sda.sda_id))
     answer(current, f"Device {current.number} ({current.model_name}) is the current one.", as_json)
 
 

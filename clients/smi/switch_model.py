@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from clients.smi import tables
-from clients.smi.calls import answer, open_door, plainly, print_json
+from clients.smi.calls import answer, one_line_errors, open_client, print_json
 from clients.smi.choose import ask, list_models, model_by_number
 from clients.smi.main import HELP, Json, ServerOption, TokenFile
 from protocol.v1 import accelerators_pb2 as pb
@@ -14,7 +14,7 @@ app = typer.Typer(help=__doc__, pretty_exceptions_enable=False, context_settings
 
 
 @app.command()
-@plainly
+@one_line_errors
 def switch_model(
     model: Annotated[int | None, typer.Option("-M", "--model", help="Its number; without it you are asked.")] = None,
     as_json: Json = False,
@@ -27,8 +27,8 @@ def switch_model(
 
     Exit codes: 0 switched or quit, 1 refused (the reason is on standard error), 2 wrong usage.
     """
-    door = open_door(server, token_file)
-    listed = list_models(door)
+    client = open_client(server, token_file)
+    listed = list_models(client)
     if model is None and as_json:
         print_json(pb.ListModelsResponse(models=listed))
         return
@@ -39,7 +39,7 @@ def switch_model(
         return
     chosen = model_by_number(listed, model)
     request = pb.SwitchModelRequest(model_id=chosen.model_id, model_group_id=chosen.model_group_id)
-    sda = door.call("SwitchModel", request)
+    sda = client.call("SwitchModel", request)
     answer(sda, f"The model was switched to {sda.model_name}.", as_json)
 
 

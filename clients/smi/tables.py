@@ -1,4 +1,4 @@
-"""How accelerators look on a terminal."""
+"""Accelerators as tables on a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,8 +12,8 @@ WIDEST = 1000  # columns: cells are never cut off, neither in a narrow terminal 
 
 
 def show(*tables: Table) -> None:
-    """Print tables as wide as they need to be."""
-    console = Console(highlight=False, width=WIDEST)
+    """Print tables as wide as they need to be, with every name as it is: a name is never read as markup."""
+    console = Console(highlight=False, markup=False, emoji=False, width=WIDEST)
     for table in tables:
         console.print(table)
 
@@ -22,14 +22,13 @@ def sdas(listed: Iterable[pb.Sda]) -> Table:
     """Make the table of SDAs, `*` before the current one."""
     table = _table("Device", "Name", "Model", "Memory Usage", "Total Memory", "Utilization")
     for sda in listed:
-        busy = bool(sda.devices)
         table.add_row(
             f"{'*' if sda.current else ' '} {sda.number}",
             sda.name or "-",
             sda.model_name,
-            _mib(sda.used_memory_mib) if busy else "-",
-            _mib(sda.total_memory_mib),
-            f"{sda.utilization_percent:.0f} %" if busy else "-",
+            _mib(sda.used_memory_mib) if sda.HasField("used_memory_mib") else "-",
+            _total(sda.total_memory_mib),
+            _figure(sda, "utilization_percent", "%"),
         )
     return table
 
@@ -40,7 +39,7 @@ def processes(listed: Iterable[pb.Sda]) -> Table:
     for sda in listed:
         for process in sda.processes:
             name, status = process.process_name or "-", process.status.lower() or "-"
-            memory = _mib(process.used_memory_mib)
+            memory = _mib(process.used_memory_mib) if process.HasField("used_memory_mib") else "-"
             table.add_row(str(sda.number), str(process.job_id), str(process.pid or "-"), name, status, memory)
     return table
 
@@ -57,10 +56,10 @@ def hardware(listed: Iterable[pb.Sda]) -> Table:
                 device.host,
                 str(device.index),
                 device.model,
-                f"{device.used_memory_mib} / {_mib(device.total_memory_mib)}",
-                f"{device.temperature_celsius:.0f} °C",
-                f"{device.power_watts:.0f} W",
-                f"{device.utilization_percent:.0f} %",
+                f"{_figure(device, 'used_memory_mib')} / {_total(device.total_memory_mib)}",
+                _figure(device, "temperature_celsius", "°C"),
+                _figure(device, "power_watts", "W"),
+                _figure(device, "utilization_percent", "%"),
             )
     return table
 
@@ -82,5 +81,15 @@ def _table(*columns: str, title: str = "") -> Table:
     return table
 
 
+def _figure(row: pb.Sda | pb.HeldDevice, name: str, unit: str = "") -> str:
+    """Return a measured value with its unit; a dash when it was not measured."""
+    return f"{getattr(row, name):.0f} {unit}".rstrip() if row.HasField(name) else "-"  # type: ignore[arg-type]
+
+
 def _mib(amount: int) -> str:
     return f"{amount} MiB"
+
+
+def _total(amount: int) -> str:
+    """Return how much memory there is; a dash for 0, which stands for what could not be read."""
+    return _mib(amount) if amount else "-"

@@ -7,14 +7,15 @@ from django.conf import settings
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from moreh_cloud.console.queries.uses import count_uses
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from moreh_cloud.metrics import queries
 from moreh_cloud.metrics.device_time import device_time
+from moreh_cloud.metrics.processes import process_metrics
 from moreh_cloud.metrics.queries import Groups, Values
+from scheduler.queries.counts import count_availability
 
 Family = TypeVar("Family", GaugeMetricFamily, CounterMetricFamily)
-GROUP, STATUS, USE = ["group"], ["group", "status"], ["use"]
+GROUP, STATUS, REASON, USE = ["group"], ["group", "status"], ["group", "reason"], ["use"]
 
 
 class Installation(Collector):
@@ -24,15 +25,24 @@ class Installation(Collector):
         known = queries.groups()
         yield from _fleet(known)
         yield from _work(known)
+        yield from _repairs(known)
         yield from _device_time(known)
+        yield from _liveness()
+        yield from process_metrics(known)
 
 
 def _fleet(known: Groups) -> Iterator[Metric]:
     """Nodes and devices: what state they are in, and what they are good for now."""
-    nodes, devices = map(queries.by_use, count_uses(db_now()))
+    nodes, devices = map(queries.by_use, count_availability(db_now()))
     yield _filled(GaugeMetricFamily("moreh_nodes", "Nodes by status.", labels=STATUS), queries.nodes(known))
     yield _filled(GaugeMetricFamily("moreh_devices", "Devices by status.", labels=STATUS), queries.devices(known))
     yield _filled(GaugeMetricFamily("moreh_fleet_nodes", "Nodes by what they are good for now.", labels=USE), nodes)
+    text = "Devices by health verdict."
+    yield _filled(
+        GaugeMetricFamily("moreh_device_verdicts", text, labels=["group", "verdict"]), queries.verdicts(known)
+    )
+    text = "Findings about devices that hold now; a code of which there is none is absent."
+    yield _filled(GaugeMetricFamily("moreh_findings", text, labels=["code"]), queries.findings())
     text = "Devices by what they are good for now."
     yield _filled(GaugeMetricFamily("moreh_fleet_devices", text, labels=USE), devices)
 
@@ -43,7 +53,22 @@ def _work(known: Groups) -> Iterator[Metric]:
     text = "Time since the request of the waiting job that was requested first; 0 when none waits."
     oldest = GaugeMetricFamily("moreh_queue_oldest_wait_seconds", text, labels=GROUP, unit="seconds")
     yield _filled(oldest, queries.oldest_waits(known, db_now()))
+    jobs, devices = queries.queue(known)
+    text = "Waiting jobs by the reason why they wait."
+    yield _filled(GaugeMetricFamily("moreh_queue_jobs", text, labels=REASON), jobs)
+    text = "Devices that waiting jobs need, by the reason why they wait."
+    yield _filled(GaugeMetricFamily("moreh_queue_devices", text, labels=REASON), devices)
     yield _filled(GaugeMetricFamily("moreh_alerts_open", "Open alerts.", labels=["level"]), queries.open_alerts())
+
+
+def _repairs(known: Groups) -> Iterator[Metric]:
+    """Repairs of nodes: how many are in which state, what their steps came to, and which groups have too many."""
+    yield _filled(GaugeMetricFamily("moreh_repairs", "Open repairs by state.", labels=["state"]), queries.repairs())
+    text = "Steps of repairs that were begun, planned or skipped, by what they do and how they are or ended."
+    steps = CounterMetricFamily("moreh_repair_steps", text, labels=["step", "outcome"])
+    yield _filled(steps, queries.repair_steps())
+    text = "Whether repairs of the group wait because too many of its nodes are in repair (1) or not (0)."
+    yield _filled(GaugeMetricFamily("moreh_repair_breaker_open", text, labels=GROUP), queries.repair_breakers(known))
 
 
 def _device_time(known: Groups) -> Iterator[Metric]:
@@ -58,6 +83,20 @@ def _device_time(known: Groups) -> Iterator[Metric]:
     yield _filled(by_model, used.seconds(1, models.__getitem__))
     if tokens:
         yield _filled(_seconds("moreh_token_device_seconds", "by token", "token_id"), used.seconds(2, str))
+        text = "Devices that the token holds now, by group; absent where it holds none."
+        held = GaugeMetricFamily("moreh_token_devices", text, labels=["token_id", "group"])
+        yield _filled(held, queries.token_devices(known))
+
+
+def _liveness() -> Iterator[Metric]:
+    """Background processes and periodic work: how long ago each was last seen to; what never was is absent."""
+    processes, work, fallback = queries.ages()
+    text = "Time since a background process of this kind last gave a sign of life."
+    yield _filled(GaugeMetricFamily("moreh_process_age_seconds", text, labels=["process"], unit="seconds"), processes)
+    text = "Time since periodic work was last done, by a worker or by who stepped in."
+    yield _filled(GaugeMetricFamily("moreh_periodic_age_seconds", text, labels=["work"], unit="seconds"), work)
+    text = "Whether the queues are ticked by others than the workers (1) or not (0)."
+    yield _filled(GaugeMetricFamily("moreh_tick_fallback", text), fallback)
 
 
 def _seconds(name: str, of_whom: str, label: str) -> CounterMetricFamily:

@@ -13,18 +13,18 @@ KIND = ("group", "sda_model")
 
 @dataclass(frozen=True, slots=True)
 class DeviceTime:
-    """What was held until usage is settled, by backend group and SDA model, and by token if that was asked for."""
+    """Device-time since the beginning, by backend group and SDA model, and by token when requested."""
 
     by_kind: Mapping[tuple[int, ...], Times]
 
     def phases(self) -> Values:
-        """Give the seconds in all, told apart as in usage: what they are spent on."""
+        """Return the seconds by phase: preparing, processing, reserved."""
         total = sum(self.by_kind.values(), Times())
         parts = {"preparing": total.preparing_ms, "processing": total.processing_ms, "reserved": total.reserved_ms}
         return {(phase,): ms / 1000 for phase, ms in parts.items()}
 
     def seconds(self, place: int, name: Callable[[int], str]) -> Values:
-        """Sum by one part of the key; those of one name, as a deleted one and its successor, are one."""
+        """Return the seconds by one part of the key; objects of the same name are added."""
         sums: Counter[tuple[str]] = Counter()
         for key, times in self.by_kind.items():
             sums[(name(key[place]),)] += times.device_ms
@@ -32,4 +32,5 @@ class DeviceTime:
 
 
 def device_time(*, tokens: bool) -> DeviceTime:
+    """Return all device-time up to a moment that no late end can change: sums that never fall."""
     return DeviceTime(usage_so_far((*KIND, "token") if tokens else KIND))

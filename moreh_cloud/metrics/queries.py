@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, Sum
 
-from backends.choices import BackendStatus, DeviceStatus
-from backends.models import Backend, BackendGroup, Device
-from moreh_cloud.alerts.choices import Level
-from moreh_cloud.alerts.models import OPEN, Alert
-from moreh_cloud.console.queries.jobs import count_live
-from moreh_cloud.console.queries.uses import Tally
-from moreh_cloud.lib.clock import to_ms
-from scheduler.choices import LIVE, Use
-from scheduler.models import WAITING, Job
+from alerts.choices import Level
+from alerts.models import OPEN, Alert
+from backends.choices import BackendStatus, DeviceStatus, Verdict
+from backends.models import Backend, BackendGroup, Device, Finding
+from core.clock import to_ms
+from liveness.queries import PROCESSES, heartbeats
+from remediation.choices import StepState, StepVerb
+from remediation.queries import open_breakers, repairs_by_state, steps_by_outcome
+from scheduler.choices import LIVE, Availability
+from scheduler.models import WAITING, Allocation, Job
+from scheduler.policy.decisions import PendingReason
+from scheduler.queries.counts import Tally, count_live
 from sda.models import SdaModel
 
+NOT_PLANNED = "NOT_PLANNED"  # the reason of jobs that no cycle has looked at yet
 Values = Mapping[tuple[str, ...], float]
 """A figure for each set of labels."""
 
@@ -40,33 +44,66 @@ class Groups:
 
 
 def groups() -> Groups:
-    """Name all backend groups, in one query."""
+    """Return the names of all backend groups, in one query."""
     rows = list(BackendGroup.objects.order_by("index", "id").values_list("pk", "name", "deleted_at"))
     return Groups({pk: name for pk, name, _ in rows}, [name for _, name, deleted in rows if deleted is None])
 
 
 def model_names() -> Mapping[int, str]:
-    """Name every SDA model that there ever was."""
+    """Return the names of all SDA models, deleted ones included, by id."""
     return dict(SdaModel.objects.order_by().values_list("pk", "name"))
 
 
 def nodes(known: Groups) -> Values:
+    """Return the number of nodes by group and status."""
     rows = Backend.objects.live().order_by().values_list("group_id", "status")
     return known.table(rows.annotate(Count("pk")), BackendStatus.values)
 
 
 def devices(known: Groups) -> Values:
+    """Return the number of devices by group and status."""
     rows: Any = Device.objects.filter(backend__deleted_at__isnull=True).order_by()
     return known.table(rows.values_list("backend__group_id", "status").annotate(Count("pk")), DeviceStatus.values)
 
 
+def verdicts(known: Groups) -> Values:
+    """Return the number of devices by group and verdict."""
+    rows: Any = Device.objects.filter(backend__deleted_at__isnull=True).order_by()
+    return known.table(rows.values_list("backend__group_id", "verdict").annotate(Count("pk")), Verdict.values)
+
+
+def findings() -> Values:
+    """Return the number of findings that hold, by code; codes of which none holds are absent."""
+    rows = Finding.objects.filter(ended_at__isnull=True, device__backend__deleted_at__isnull=True).order_by()
+    return {(code,): number for code, number in rows.values_list("code").annotate(Count("pk"))}
+
+
+def repairs() -> Values:
+    """Return the number of open repairs by state."""
+    return {(state,): number for state, number in repairs_by_state().items()}
+
+
+def repair_steps() -> Values:
+    """Return the number of steps of repairs by what they do and how they are or ended."""
+    found: dict[tuple[str, ...], float] = {(str(verb), str(state)): 0 for verb in StepVerb for state in StepState}
+    found.update({(verb, state): number for verb, state, number in steps_by_outcome()})
+    return found
+
+
+def repair_breakers(known: Groups) -> Values:
+    """Return whether repairs wait for the limit of their group, by group."""
+    waiting = {known.names.get(pk) for pk in open_breakers().values_list("pk", flat=True)}
+    return {(name,): float(name in waiting) for name in known.live}
+
+
 def jobs(known: Groups) -> Values:
+    """Return the number of live jobs by group and status."""
     found = count_live(Q())
     return known.table(((group, status, number) for (group, status), (number, _) in found.items()), LIVE)
 
 
 def oldest_waits(known: Groups, now: datetime) -> Values:
-    """Tell for how many seconds the job that was requested first of those that wait has waited; 0 where none does."""
+    """Return by group how long the oldest waiting job has waited (s); 0 where none waits."""
     first = Job.objects.filter(WAITING).order_by().values_list("group_id").annotate(Min("requested_at"))
     waits: dict[tuple[str, ...], float] = {(name,): 0 for name in known.live}
     for group, at in first:
@@ -75,11 +112,40 @@ def oldest_waits(known: Groups, now: datetime) -> Values:
     return waits
 
 
+def queue(known: Groups) -> tuple[Values, Values]:
+    """Return the waiting jobs by group and pending reason, and the devices that they need."""
+    waiting = Job.objects.filter(WAITING).order_by().values_list("group_id", "pending_reason")
+    rows = [
+        (group, reason or NOT_PLANNED, jobs, devices)
+        for group, reason, jobs, devices in waiting.annotate(Count("pk"), Sum("num_devices"))
+    ]
+    reasons = [NOT_PLANNED, *PendingReason]
+    jobs = known.table(((group, reason, number) for group, reason, number, _ in rows), reasons)
+    return jobs, known.table(((group, reason, number) for group, reason, _, number in rows), reasons)
+
+
+def token_devices(known: Groups) -> Values:
+    """Return the devices that each token holds now, by token and group; tokens without any are absent."""
+    held = Allocation.objects.filter(ended_at=None).order_by().values_list("token_id", "device__backend__group_id")
+    rows = held.annotate(Count("pk"))
+    return {(str(token), known.names[group]): number for token, group, number in rows if group in known.names}
+
+
 def open_alerts() -> Values:
+    """Return the number of open alerts by level."""
     found = dict(Alert.objects.filter(OPEN).order_by().values_list("level").annotate(Count("pk")))
     return {(level,): found.get(level, 0) for level in Level.values}
 
 
 def by_use(tally: Tally) -> Values:
-    """Tell of each Use how many there are, 0 included."""
-    return {(use,): tally.get(use, 0) for use in Use.values}
+    """Return the number of devices of each Availability, 0 included."""
+    return {(use,): tally.get(use, 0) for use in Availability.values}
+
+
+def ages() -> tuple[Values, Values, Values]:
+    """Return the ages (s) of the heartbeats of processes and of periodic work, and whether other processes tick."""
+    known = heartbeats()
+    seen: dict[tuple[str, ...], float] = {(name,): one.age for name, one in known.items() if one.age is not None}
+    processes = {name: age for name, age in seen.items() if name[0] in PROCESSES}
+    work = {name: age for name, age in seen.items() if name not in processes}
+    return processes, work, {(): float("tick" in known and known["tick"].fallback)}

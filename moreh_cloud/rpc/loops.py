@@ -1,4 +1,4 @@
-"""What the server does again and again. A loop survives every error: the next round may go better."""
+"""Periodic work of the server. A loop survives every error: the next run may succeed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -7,26 +7,27 @@ from typing import Protocol
 import redis.asyncio
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 
-from moreh_cloud.lib.bell import CHANNEL
+from core.outages import is_outage
+from core.wakeups import CHANNEL
 
 log = structlog.get_logger(__name__)
 RECONNECT = 1.0  # seconds
 CANCEL_AGAIN = 0.5  # seconds
-FORESEEN = (TimeoutError, OperationalError, InterfaceError, redis.asyncio.RedisError)  # outages: their names say enough
 
 
 class Listener(Protocol):
-    """Somebody who looks at rows when there is news of them."""
+    """A component that reads rows again when they have changed."""
 
-    def hint(self, ids: list[int]) -> None: ...
+    def hint(self, ids: list[int]) -> None:
+        """Read these rows again soon."""
 
-    def hint_all(self) -> None: ...
+    def hint_all(self) -> None:
+        """Read all rows again soon."""
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do some work with pauses between; log when it begins to fail and when it goes well again."""
+    """Run some work with pauses between; log when it begins to fail and when it recovers."""
     well = True
     while True:
         try:
@@ -36,7 +37,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             well = True
         except Exception as error:
             if well:
-                where = None if isinstance(error, FORESEEN) else error
+                where = None if isinstance(error, TimeoutError) or is_outage(error) else error  # a name says enough
                 log.warning("loop_failed", work=work.__qualname__, error=type(error).__name__, exc_info=where)
             well = False
         await asyncio.sleep(seconds)
@@ -54,8 +55,8 @@ async def end(loops: Iterable[asyncio.Task[None]]) -> None:
         left = (await asyncio.wait(left, timeout=CANCEL_AGAIN))[1]
 
 
-async def hear_news(listeners: Mapping[str, Listener]) -> None:
-    """Pass on what the channel says, `<topic> <id> <id> …`; after a gap everybody looks at everything."""
+async def forward_messages(listeners: Mapping[str, Listener]) -> None:
+    """Pass on the messages of the channel, `<topic> <id> <id> …`; after a gap every listener reads all its rows."""
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
     async with client, client.pubsub(ignore_subscribe_messages=True) as channel:
         await channel.subscribe(CHANNEL)

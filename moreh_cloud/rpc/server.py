@@ -10,15 +10,24 @@ from django.conf import settings
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from backends.services.agents import show_presence
-from moreh_cloud.lib.memory import settle
-from moreh_cloud.lib.rpc import in_own_thread
+from backends.services.agents import record_presence
+from core.clock import db_now
+from core.rpc import in_own_thread
+from core.waits import bound_statements
+from moreh_cloud.fallback import Fallback
+from moreh_cloud.memory import settle
+from moreh_cloud.metrics.recorder import Recorder
+from moreh_cloud.rpc.bounds import Bounds
 from moreh_cloud.rpc.errors import Errors, ShuttingDown
-from moreh_cloud.rpc.loops import RECONNECT, end, every, hear_news
+from moreh_cloud.rpc.listening import listen
+from moreh_cloud.rpc.loops import RECONNECT, end, every, forward_messages
+from moreh_cloud.rpc.measured import MeasuredCalls
+from moreh_cloud.rpc.pacing import Pacing
 from protocol import wire
 from protocol.v1.accelerators_pb2_grpc import add_AcceleratorsServicer_to_server
 from protocol.v1.agents_pb2_grpc import add_AgentsServicer_to_server
 from protocol.v1.jobs_pb2_grpc import add_JobsServicer_to_server
+from scheduler.ids import keep_ids_new
 from scheduler.rpc.agents import Agents
 from scheduler.rpc.jobs import Jobs
 from sda.rpc.accelerators import Accelerators
@@ -26,47 +35,40 @@ from sda.rpc.accelerators import Accelerators
 log = structlog.get_logger(__name__)
 PRESENCE = 2.0  # seconds between two signs of life; MOREH_PRESENCE_GAP must be longer
 PRESENCE_DEADLINE = 5.0  # seconds in which a healthy database has answered
-HEARTBEATS, REPORTS = 1.0, 0.5  # seconds between two writes
+HEARTBEATS, REPORTS = 1.0, 0.1  # seconds between two writes
 STOP_GRACE = 25.0  # seconds for calls under way
 SERVICES = (*(f"{wire.PACKAGE}.{name}" for name in ("Accelerators", "Agents", "Jobs")), "")
 Serving = health_pb2.HealthCheckResponse
 
 
-class PortTaken(Exception):
-    """The address is not ours to listen on."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(f"Port {address} is taken.")
-
-
 class SdaManager:
-    """A server on `address` (host:port; port 0 takes a free one). Raises PortTaken."""
+    """A server on `address` (host:port; port 0 takes a free one). Raises CannotListen, PortTaken."""
 
     def __init__(self, address: str) -> None:
         self.jobs, self.agents = Jobs(), Agents()
         self.health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(interceptors=[Errors()], options=_options())
+        self._server = grpc.aio.server(interceptors=[MeasuredCalls(), Errors(), Pacing(), Bounds()], options=_options())
         add_AcceleratorsServicer_to_server(Accelerators(), self._server)
         add_JobsServicer_to_server(self.jobs, self._server)
         add_AgentsServicer_to_server(self.agents, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         names = [name for name in SERVICES if name]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        self.port = _listen(self._server, address)
+        self.port = listen(self._server, address)
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Say that a manager is present, then let callers in."""
+        """Register this manager, then accept callers."""
         with suppress(Exception):  # without a database we start all the same, and say so
-            await self._be_present_or_say_so()
-        listeners = {"job": self.jobs.lookout, "backend": self.agents.lookout}
+            await self._stay_present()
+        listeners = {"job": self.jobs.row_watcher, "backend": self.agents.row_watcher}
         self._loops = [
             asyncio.create_task(loop)
             for loop in (
-                every(PRESENCE, self._be_present_or_say_so),
-                every(RECONNECT, lambda: hear_news(listeners)),
-                every(0, self.jobs.lookout.watch),
-                every(0, self.agents.lookout.watch),
+                every(PRESENCE, self._stay_present),
+                every(RECONNECT, lambda: forward_messages(listeners)),
+                every(0, self.jobs.row_watcher.watch),
+                every(0, self.agents.row_watcher.watch),
                 every(HEARTBEATS, self.jobs.flush),
                 every(REPORTS, self.agents.flush),
             )
@@ -82,18 +84,23 @@ class SdaManager:
         self.agents.close(ShuttingDown())
         await stopping
         await end(self._loops)
-        await asyncio.gather(self.jobs.flush(), self.agents.flush(), self.agents.farewell(), return_exceptions=True)
+        await asyncio.gather(self.jobs.flush(), self.agents.flush(), self.agents.wait_closed(), return_exceptions=True)
 
-    async def _be_present_or_say_so(self) -> None:
+    async def _stay_present(self) -> None:
         """Beat; health says SERVING only while the database takes it."""
         status = Serving.NOT_SERVING
         try:
             async with asyncio.timeout(PRESENCE_DEADLINE):
-                await in_own_thread(show_presence)
+                await in_own_thread(_record_presence)
             status = Serving.SERVING
         finally:
             for name in SERVICES:
                 await self.health.set(name, status)
+
+
+def _record_presence() -> None:
+    keep_ids_new(db_now())
+    record_presence()
 
 
 async def serve() -> None:
@@ -101,31 +108,22 @@ async def serve() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bound_statements()
     manager = SdaManager(f"{settings.MOREH_GRPC_HOST}:{settings.MOREH_GRPC_PORT}")
     await manager.start()
+    fallback = Fallback("grpc", {"celery"})
+    fallback.start()
+    recorder = Recorder("grpc")
+    recorder.start()
     settle()
     log.info("grpc_serving", host=settings.MOREH_GRPC_HOST, port=manager.port, tls=bool(settings.MOREH_GRPC_CERT))
     await stop.wait()
     log.info("grpc_stopping")
+    fallback.stop()
     await manager.stop()
+    await in_own_thread(recorder.stop)
 
 
 def _options() -> wire.Options:
     limits = {f"grpc.max_{way}_message_length": settings.MOREH_GRPC_MAX_MESSAGE for way in ("receive", "send")}
     return list({**dict(wire.SERVER_OPTIONS), **limits, "grpc.so_reuseport": 0}.items())
-
-
-def _listen(server: grpc.aio.Server, address: str) -> int:
-    try:
-        credentials = _credentials()
-        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise PortTaken(address) from error
-
-
-def _credentials() -> grpc.ServerCredentials | None:
-    if settings.MOREH_GRPC_CERT is None or settings.MOREH_GRPC_KEY is None:
-        return None
-    ca = settings.MOREH_GRPC_CLIENT_CA
-    pair = (settings.MOREH_GRPC_KEY.read_bytes(), settings.MOREH_GRPC_CERT.read_bytes())
-    return grpc.ssl_server_credentials([pair], ca.read_bytes() if ca else None, require_client_auth=ca is not None)

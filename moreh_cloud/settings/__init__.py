@@ -17,6 +17,7 @@ from .metrics import *
 from .grpc import *
 from .scheduler import *
 from .power import *
+from .remediation import *
 from .billing import *
 from .up import *
 from .misspelt import MOREH_UNKNOWN as MOREH_UNKNOWN

@@ -39,7 +39,7 @@ UNFOLD = {
     "SHOW_BACK_BUTTON": True,
     "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "6px",
-    "DASHBOARD_CALLBACK": "moreh_cloud.console.pages.home.dashboard",
+    "DASHBOARD_CALLBACK": "console.pages.home.dashboard",
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.6)",
@@ -62,7 +62,7 @@ UNFOLD = {
             {"title": _("Two-factor log-in"), "link": reverse_lazy("two_factor")},
         ]
     },
-    "COMMAND": {"search_callback": "moreh_cloud.console.search.search"},
+    "COMMAND": {"search_callback": "console.search.search"},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
@@ -75,7 +75,11 @@ UNFOLD = {
                 _page(_("Heat map"), "heat", "apps"),
                 _item(_("Nodes"), "backends_backend", "dns"),
                 _item(_("Backend groups"), "backends_backendgroup", "workspaces"),
+                _item(_("Tags"), "inventory_tag", "label"),
+                _item(_("Custom fields"), "inventory_customfield", "edit_attributes"),
                 _item(_("Devices"), "backends_device", "developer_board"),
+                _item(_("Maintenance"), "backends_maintenancewindow", "construction"),
+                _item(_("Repairs"), "remediation_repair", "build"),
             ),
             _part(
                 _("Work"),
@@ -111,12 +115,14 @@ UNFOLD = {
                 _item(_("Closed days"), "usage_closedday", "event_available"),
                 _item(_("Closed months"), "usage_closedmonth", "calendar_month"),
                 _item(_("Power actions"), "backends_poweraction", "power_settings_new"),
+                _item(_("Sensors"), "backends_sensor", "sensors"),
+                _item(_("Event logs of BMCs"), "backends_bmclogentry", "receipt_long"),
                 _item(_("Orders to agents"), "backends_order", "assignment"),
                 _item(_("Enrolment keys"), "backends_enrolmentkey", "vpn_key"),
                 _item(_("Workers"), "scheduler_worker", "precision_manufacturing"),
                 _item(_("Allocations"), "scheduler_allocation", "link"),
                 _item(_("Queues"), "scheduler_queue", "format_list_numbered"),
-                _item(_("Schedules"), "django_celery_beat_periodictask", "update"),
+                _item(_("Signs of life"), "liveness_sign", "update"),
                 folded=True,
             ),
         ],

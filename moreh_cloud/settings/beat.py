@@ -1,4 +1,4 @@
-"""What Celery beat asks for, and how often (seconds)."""
+"""Schedule of Celery beat (seconds)."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "tick": {"task": "scheduler.tasks.tick_all", "schedule": 2.0, "options": {"expires": 10}},
     "look_ahead": {"task": "scheduler.tasks.look_ahead", "schedule": 3.0, "options": {"expires": 10}},
     "sweep": {"task": "scheduler.tasks.sweep", "schedule": 5.0, "options": {"expires": 20}},
+    "maintain": {"task": "scheduler.tasks.maintain", "schedule": 5.0, "options": {"expires": 20}},
     "reconcile": {"task": "scheduler.tasks.reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    "watch-devices": {"task": "scheduler.tasks.watch_devices", "schedule": 60.0, "options": {"expires": 60}},
     "power-sweep": {
         "task": "backends.tasks.sweep_power",
         "schedule": 10.0,
@@ -17,10 +19,25 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 60.0,
         "options": {"expires": 60, "queue": "power"},
     },
-    "power-pick-up": {"task": "backends.tasks.pick_up_power", "schedule": 5.0, "options": {"expires": 10}},
+    "power-monitor": {
+        "task": "backends.tasks.monitor_bmcs",
+        "schedule": 60.0,
+        "options": {"expires": 60, "queue": "power"},
+    },
+    "power-pick-up": {
+        "task": "backends.tasks.pick_up_power",
+        "schedule": 5.0,
+        "options": {"expires": 10, "queue": "power"},
+    },
     "bulk-pick-up": {"task": "moreh_cloud.bulk.tasks.pick_up", "schedule": 5.0, "options": {"expires": 10}},
     "bulk-tidy": {"task": "moreh_cloud.bulk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "mail": {"task": "moreh_cloud.accounts.tasks.send_mails", "schedule": 60.0, "options": {"expires": 60}},
+    "clear-sessions": {
+        "task": "moreh_cloud.accounts.tasks.clear_sessions",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
+    "repairs": {"task": "remediation.tasks.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},
     "check-budgets": {"task": "billing.tasks.check_budgets", "schedule": 60.0, "options": {"expires": 60}},
     "tidy-answers": {"task": "moreh_cloud.answers.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},

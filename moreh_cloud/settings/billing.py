@@ -1,4 +1,4 @@
-"""What money is counted in."""
+"""Currency and billing."""
 
 import re
 

@@ -14,7 +14,7 @@ DEBUG = env.flag("MOREH_DEBUG", default=False)
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "moreh_cloud.accounts.apps.OperatorAdminConfig",
+    "accounts.apps.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -24,39 +24,42 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "knox",
-    "axes",
-    "django_celery_beat",
     "moreh_cloud",
-    "moreh_cloud.accounts",
-    "moreh_cloud.events",
-    "moreh_cloud.answers",
-    "moreh_cloud.alerts",
-    "moreh_cloud.bulk",
+    "accounts",
+    "events",
+    "idempotency",
+    "liveness",
+    "alerts",
+    "bulk",
+    "inventory",
     "tokens",
     "backends",
     "sda",
     "scheduler",
+    "remediation",
     "usage",
     "billing",
-    "moreh_cloud.console",
+    "console",
 ]
 MIDDLEWARE = [
-    "moreh_cloud.lib.proxies.TrustedProxies",
+    "moreh_cloud.middleware.measured.MeasuredRequests",
+    "moreh_cloud.middleware.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "moreh_cloud.lib.turns.Turns",
+    "moreh_cloud.middleware.request_limiter.RequestLimiter",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "moreh_cloud.accounts.demand.DemandFactor",
+    "accounts.middleware.RequireTwoFactor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "moreh_cloud.console.pages.filters.DefaultFilters",
-    "axes.middleware.AxesMiddleware",
+    "moreh_cloud.middleware.unavailable.Unavailable",
+    "console.pages.filters.DefaultFilters",
+    "accounts.middleware.AnswerLockedOut",
 ]
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # a form may choose each of 10,000 nodes; Django's own limit is 1,000
 AUTH_USER_MODEL = "accounts.Operator"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "moreh_cloud.urls"
@@ -80,13 +83,13 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-FORMAT_MODULE_PATH = "moreh_cloud.lib.formats"
+FORMAT_MODULE_PATH = "core.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.text("MOREH_TIME_ZONE", "Asia/Seoul")
 try:
     ZoneInfo(TIME_ZONE)
-except (ZoneInfoNotFoundError, ValueError):
+except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, or a name that is too long
     raise ImproperlyConfigured(f"MOREH_TIME_ZONE must be a time zone like Asia/Seoul, not {TIME_ZONE!r}.") from None
 
 STATIC_URL = "static/"

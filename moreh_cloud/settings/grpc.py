@@ -9,7 +9,7 @@ from . import env
 MOREH_GRPC_HOST = env.host("MOREH_GRPC_HOST", "127.0.0.1")
 MOREH_GRPC_PORT = env.port("MOREH_GRPC_PORT", 50_052)
 _reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(MOREH_GRPC_HOST, MOREH_GRPC_HOST)  # noqa: S104
-MOREH_GRPC_CHECK_TARGET = env.text("MOREH_GRPC_CHECK_TARGET", f"{_reached}:{MOREH_GRPC_PORT}")
+MOREH_GRPC_CHECK_TARGET = env.address("MOREH_GRPC_CHECK_TARGET", f"{_reached}:{MOREH_GRPC_PORT}")
 MOREH_GRPC_CERT: Path | None = env.path("MOREH_GRPC_CERT")
 MOREH_GRPC_KEY: Path | None = env.path("MOREH_GRPC_KEY")
 MOREH_GRPC_CLIENT_CA: Path | None = env.path("MOREH_GRPC_CLIENT_CA")
@@ -24,3 +24,6 @@ if (MOREH_GRPC_CHECK_CERT is None) != (MOREH_GRPC_CHECK_KEY is None):
     raise ImproperlyConfigured("MOREH_GRPC_CHECK_CERT and MOREH_GRPC_CHECK_KEY must be given together.")
 MOREH_GRPC_MAX_MESSAGE = env.number("MOREH_GRPC_MAX_MESSAGE", 1_048_576, least=65_536)
 MOREH_GRPC_POLL = env.seconds("MOREH_GRPC_POLL", 2)
+MOREH_GRPC_CALL_RATE = env.number("MOREH_GRPC_CALL_RATE", 20)
+MOREH_GRPC_JOB_RATE = env.number("MOREH_GRPC_JOB_RATE", 20)
+MOREH_GRPC_STRANGER_RATE = env.number("MOREH_GRPC_STRANGER_RATE", 10)

@@ -5,7 +5,8 @@ from typing import Any
 
 import structlog
 
-from moreh_cloud.lib.masking import mask_secrets
+from core.masking import mask_secrets
+from core.traces import leave_out_outages
 
 from . import env
 
@@ -45,13 +46,24 @@ LOGGING: dict[str, Any] = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.StackInfoRenderer(),
+                leave_out_outages,
                 structlog.processors.format_exc_info,
                 mask_secrets,
                 _renderer,
             ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "request_lines": {"()": "core.request_lines.RequestLines"},
+        "repeated_lines": {"()": "core.repeated_lines.RepeatedLines"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["repeated_lines", "request_lines"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": MOREH_LOG_LEVEL},
     # Django's own handlers (mail, a second console line) would pass by the mask.
     "loggers": {"django": {"handlers": [], "propagate": True}, "django.server": {"handlers": [], "propagate": True}},

@@ -14,13 +14,13 @@ COMMANDS = {"MOREH_ADMIN_USER", "MOREH_ADMIN_PASSWORD"}  # read where they are u
 
 
 def _known() -> set[str]:
-    """Give every name that stands in the files of this package."""
+    """Return every name that stands in the files of this package."""
     files = Path(__file__).parent.glob("*.py")
     return COMMANDS.union(*(NAME.findall(file.read_text("utf-8")) for file in files))
 
 
 def unknown(names: list[str]) -> list[tuple[str, str]]:
-    """Give the names that nobody reads, each with the nearest one that is read, or with ''."""
+    """Return the names that nobody reads, each with the nearest one that is read, or with ''."""
     ours = sorted(name for name in names if name.startswith("MOREH_") and not name.startswith(f"MOREH_{TESTS}"))
     if not ours:
         return []

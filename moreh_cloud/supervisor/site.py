@@ -1,3 +1,5 @@
+"""What the supervisor starts, as arguments of a process."""
+
 import argparse
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -5,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What to start and where, as the settings say. No secrets: it is handed over as arguments."""
+    """What to start and where, by the settings. It holds no secrets: it is passed as arguments."""
 
     data_dir: Path
     http_host: str
@@ -14,18 +16,21 @@ class Site:
     grpc_port: int
     demo_nodes: int
     demo_jobs: int
+    demo_faults: int
     own_broker: bool
 
     @property
     def web(self) -> str:
+        """Return the address of the web server."""
         return f"http://{_reachable(self.http_host)}:{self.http_port}"
 
     @property
     def grpc(self) -> str:
+        """Return the address of the gRPC server."""
         return f"{_reachable(self.grpc_host)}:{self.grpc_port}"
 
     def arguments(self) -> list[str]:
-        """Give what `parse` reads."""
+        """Return what `parse` reads."""
         return [
             f"--{name.replace('_', '-')}={int(v) if isinstance(v, bool) else v}" for name, v in asdict(self).items()
         ]
@@ -37,7 +42,7 @@ def _reachable(host: str) -> str:
 
 
 def parse(words: list[str]) -> Site:
-    """Read the arguments that `Site.arguments` gave."""
+    """Return the site of arguments that `Site.arguments` returned."""
     parser = argparse.ArgumentParser(prog="python -m moreh_cloud.supervisor", description="Use `manage.py up`.")
     for field in fields(Site):
         kind: type[Path | str | int] = Path if field.type is Path else str if field.type is str else int

@@ -8,85 +8,82 @@ from types import FrameType
 from moreh_cloud.supervisor import parts
 from moreh_cloud.supervisor.child import Child
 from moreh_cloud.supervisor.console import Console
-from moreh_cloud.supervisor.guards import Refused, listens, only_one, require_room
-from moreh_cloud.supervisor.health import not_green
+from moreh_cloud.supervisor.errors import PartDied, Refused, Stopped
+from moreh_cloud.supervisor.guards import listens, only_one, require_start
+from moreh_cloud.supervisor.health import not_ready
 from moreh_cloud.supervisor.site import Site
 
-READY_PATIENCE = 120.0  # seconds until all must be green
-FLEET_PATIENCE, PART_PATIENCE, BROKER_PATIENCE = 4.0, 8.0, 2.0  # seconds to end after SIGTERM
+READY_TIMEOUT = 120.0  # seconds until nothing may be in error any more
+FLEET_TIMEOUT, PART_TIMEOUT, BROKER_TIMEOUT = 4.0, 8.0, 2.0  # seconds to end after SIGTERM
 LOOK = 0.1  # seconds between two looks at the parts
+ASK = 0.3  # seconds between two questions at /api/check, which has a limit like all of REST
 FOR_PEOPLE = "CommandError: "  # begins the last line of a command that knows why it cannot go on
 
 
-class Stopped(Exception):
-    """Ctrl-C or SIGTERM."""
+def up(site: Site, password: str) -> int:
+    """Start everything and stay until Ctrl-C or SIGTERM (gives 0), or until something fails (gives 1).
 
-
-class PartDied(Exception):
-    """A part ended by itself, or could not be prepared."""
-
-
-def up(site: Site) -> int:
-    """Start everything and stay until Ctrl-C or SIGTERM (gives 0), or until something fails (gives 1)."""
+    The password is the first administrator's; without one it is made here, and shown.
+    """
     console = Console()
-    supervisor = Supervisor(site, console)
+    supervisor = Supervisor(site, console, password)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, supervisor.on_signal)
     try:
         with only_one(site.data_dir):
             return supervisor.run()
     except Refused as refusal:
-        console.say(f"Not started: {refusal}")
+        console.show(f"Not started: {refusal}")
         return 1
 
 
 class Supervisor:
     """Starts the parts in order, watches them, and stops them in the opposite order."""
 
-    def __init__(self, site: Site, console: Console) -> None:
+    def __init__(self, site: Site, console: Console, password: str) -> None:
         self._site, self._console = site, console
+        self._given, self._made = password, secrets.token_urlsafe(12)
         self._env = parts.environment(site)
         self._children: list[Child] = []
         self._stop = threading.Event()
         self._begun = time.monotonic()
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask for the end; asked again, end everything at once."""
+        """Begin to stop; at a second signal, kill everything at once."""
         if self._stop.is_set():
             for child in self._children:
                 child.signal(signal.SIGKILL)
         self._stop.set()
 
     def run(self) -> int:
-        """Start, watch and stop; gives the exit code."""
-        require_room(self._site)
+        """Start, watch and stop; return the exit code."""
+        require_start(self._site)
         try:
             self._start()
             while True:
                 self._watch()
         except Stopped:
-            self._console.say("Stopping …")
+            self._console.show("Stopping …")
             return 0
         except PartDied as death:
-            self._console.say(f"\n{death}\nStopping the rest …")
+            self._console.show(f"\n{death}\nStopping the rest …")
             return 1
         finally:
             self._stop_all()
-            self._console.say("All stopped.")
+            self._console.show("All stopped.")
 
     def _start(self) -> None:
         if self._site.own_broker:
             self._run("valkey", parts.valkey(self._site.data_dir))
-        password = parts.given_password() or secrets.token_urlsafe(12)
-        prepare = self._run("prepare", parts.PREPARE, answers=True, MOREH_ADMIN_PASSWORD=password)
+        prepare = self._run("prepare", parts.PREPARE, answers=True, given=self._given or self._made)
         static = self._run("static", parts.STATIC)
         self._finish(prepare)
         for name, command in parts.BACKGROUND.items():
             self._run(name, command)
         self._finish(static)
         self._run("web", parts.WEB)
-        self._await_green(self._start_fleet() if self._site.demo_nodes else None)
-        self._announce(json.loads(prepare.answers[-1]), password)
+        self._await_ready(self._start_fleet() if self._site.demo_nodes else None)
+        self._announce(json.loads(prepare.answers[-1]))
 
     def _start_fleet(self) -> Child:
         """Start the fleet when the gRPC server listens; agents would wait for it, but with many warnings."""
@@ -94,8 +91,8 @@ class Supervisor:
             self._watch()
         return self._run("fleet", parts.fleet(self._site), answers=True)
 
-    def _run(self, name: str, command: list[str], *, answers: bool = False, **env: str) -> Child:
-        child = Child(name, command, {**self._env, **env}, self._console, answers=answers)
+    def _run(self, name: str, command: list[str], *, answers: bool = False, given: str = "") -> Child:
+        child = Child(name, command, self._env, self._console, answers=answers, given=given)
         self._children.append(child)
         return child
 
@@ -118,18 +115,21 @@ class Supervisor:
             if child is not besides and child.exit_code is not None and not ended_well:
                 raise _death(child)
 
-    def _await_green(self, fleet: Child | None) -> None:
-        deadline = time.monotonic() + READY_PATIENCE
-        while missing := not_green(self._site.web) or ("the nodes are not up" if fleet and not fleet.answers else ""):
-            self._watch()
+    def _await_ready(self, fleet: Child | None) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT
+        while missing := not_ready(self._site.web) or ("the nodes are not up" if fleet and not fleet.answers else ""):
+            next_question = time.monotonic() + ASK
+            while time.monotonic() < next_question:
+                self._watch()
             if time.monotonic() > deadline:
-                raise PartDied(f"Not ready after {READY_PATIENCE:.0f} s: {missing}.")
+                raise PartDied(f"Not ready after {READY_TIMEOUT:.0f} s: {missing}.")
 
-    def _announce(self, prepared: dict[str, str], password: str) -> None:
+    def _announce(self, prepared: dict[str, str]) -> None:
         site, username = self._site, prepared["username"]
         kept = f"(unchanged; `manage.py create_operator {username}` gives another)"
-        shown = f"{password} (made now)" if prepared["administrator"] == "made" else kept
-        self._console.say(
+        made = "(as MOREH_ADMIN_PASSWORD says)" if self._given else f"{self._made} (made now)"
+        shown = made if prepared["administrator"] == "made" else kept
+        self._console.show(
             f"\nMoreh Cloud is ready after {time.monotonic() - self._begun:.1f} s.\n"
             f"  admin     {site.web}/admin/\n"
             f"  REST      {site.web}/api-docs/\n"
@@ -145,14 +145,14 @@ class Supervisor:
         fleet = [child for child in self._children if child.name == "fleet"]
         broker = [child for child in self._children if child.name == "valkey"]
         serving = [child for child in self._children if child not in fleet + broker]
-        for group, patience in ((fleet, FLEET_PATIENCE), (serving, PART_PATIENCE), (broker, BROKER_PATIENCE)):
-            _end(group, patience)
+        for group, timeout in ((fleet, FLEET_TIMEOUT), (serving, PART_TIMEOUT), (broker, BROKER_TIMEOUT)):
+            _end(group, timeout)
 
 
-def _end(children: list[Child], patience: float) -> None:
+def _end(children: list[Child], timeout: float) -> None:
     for child in children:
         child.signal(signal.SIGTERM)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     for child in children:
         child.wait(deadline - time.monotonic())
     for child in children:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotocol/v1/accelerators.proto\x12\x13moreh.sdamanager.v1\"\xa9\x03\n\x03Sda\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08model_id\x18\x04 \x01(\x03\x12\x12\n\nmodel_name\x18\x05 \x01(\t\x12\x16\n\x0emodel_group_id\x18\x06 \x01(\x03\x12\x18\n\x10model_group_name\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x65vice_count\x18\x08 \x01(\r\x12\x17\n\x0fused_memory_mib\x18\t \x01(\x04\x12\x18\n\x10total_memory_mib\x18\n \x01(\x04\x12\x1b\n\x13utilization_percent\x18\x0b \x01(\x02\x12\x1b\n\x13temperature_celsius\x18\x0c \x01(\x02\x12\x13\n\x0bpower_watts\x18\r \x01(\x02\x12\x0f\n\x07\x63urrent\x18\x0e \x01(\x08\x12\x10\n\x08reserved\x18\x0f \x01(\x08\x12/\n\tprocesses\x18\x10 \x03(\x0b\x32\x1c.moreh.sdamanager.v1.Process\x12\x30\n\x07\x64\x65vices\x18\x11 \x03(\x0b\x32\x1f.moreh.sdamanager.v1.HeldDevice\"e\n\x07Process\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12\x14\n\x0cprocess_name\x18\x03 \x01(\t\x12\x17\n\x0fused_memory_mib\x18\x04 \x01(\x04\x12\x0e\n\x06status\x18\x05 \x01(\t\"\xba\x01\n\nHeldDevice\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x18\n\x10total_memory_mib\x18\x04 \x01(\x04\x12\x17\n\x0fused_memory_mib\x18\x05 \x01(\x04\x12\x1b\n\x13temperature_celsius\x18\x06 \x01(\x02\x12\x1b\n\x13utilization_percent\x18\x07 \x01(\x02\x12\x13\n\x0bpower_watts\x18\x08 \x01(\x02\"\x95\x01\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_count\x18\x04 \x01(\r\x12\x16\n\x0emodel_group_id\x18\x05 \x01(\x03\x12\x18\n\x10model_group_name\x18\x06 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x07 \x01(\x08\"\x11\n\x0fListSdasRequest\":\n\x10ListSdasResponse\x12&\n\x04sdas\x18\x01 \x03(\x0b\x32\x18.moreh.sdamanager.v1.Sda\"\x13\n\x11ListModelsRequest\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.moreh.sdamanager.v1.Model\"9\n\rAddSdaRequest\x12\x10\n\x08model_id\x18\x01 \x01(\x03\x12\x16\n\x0emodel_group_id\x18\x02 \x01(\x03\"\"\n\x10RemoveSdaRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\"\x13\n\x11RemoveSdaResponse\"#\n\x11SetCurrentRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\"N\n\x12SwitchModelRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\x12\x10\n\x08model_id\x18\x02 \x01(\x03\x12\x16\n\x0emodel_group_id\x18\x03 \x01(\x03\"\x1e\n\x0cResetRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\" \n\rResetResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\x03\"\x13\n\x11GetVersionRequest\"K\n\x12GetVersionResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x1d\n\x15latest_client_version\x18\x02 \x01(\t2\xbb\x05\n\x0c\x41\x63\x63\x65lerators\x12W\n\x08ListSdas\x12$.moreh.sdamanager.v1.ListSdasRequest\x1a%.moreh.sdamanager.v1.ListSdasResponse\x12]\n\nListModels\x12&.moreh.sdamanager.v1.ListModelsRequest\x1a\'.moreh.sdamanager.v1.ListModelsResponse\x12\x46\n\x06\x41\x64\x64Sda\x12\".moreh.sdamanager.v1.AddSdaRequest\x1a\x18.moreh.sdamanager.v1.Sda\x12Z\n\tRemoveSda\x12%.moreh.sdamanager.v1.RemoveSdaRequest\x1a&.moreh.sdamanager.v1.RemoveSdaResponse\x12N\n\nSetCurrent\x12&.moreh.sdamanager.v1.SetCurrentRequest\x1a\x18.moreh.sdamanager.v1.Sda\x12P\n\x0bSwitchModel\x12\'.moreh.sdamanager.v1.SwitchModelRequest\x1a\x18.moreh.sdamanager.v1.Sda\x12N\n\x05Reset\x12!.moreh.sdamanager.v1.ResetRequest\x1a\".moreh.sdamanager.v1.ResetResponse\x12]\n\nGetVersion\x12&.moreh.sdamanager.v1.GetVersionRequest\x1a\'.moreh.sdamanager.v1.GetVersionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotocol/v1/accelerators.proto\x12\x13moreh.sdamanager.v1\"\x91\x04\n\x03Sda\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08model_id\x18\x04 \x01(\x03\x12\x12\n\nmodel_name\x18\x05 \x01(\t\x12\x16\n\x0emodel_group_id\x18\x06 \x01(\x03\x12\x18\n\x10model_group_name\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x65vice_count\x18\x08 \x01(\r\x12\x1c\n\x0fused_memory_mib\x18\t \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x10total_memory_mib\x18\n \x01(\x04\x12 \n\x13utilization_percent\x18\x0b \x01(\x02H\x01\x88\x01\x01\x12 \n\x13temperature_celsius\x18\x0c \x01(\x02H\x02\x88\x01\x01\x12\x18\n\x0bpower_watts\x18\r \x01(\x02H\x03\x88\x01\x01\x12\x0f\n\x07\x63urrent\x18\x0e \x01(\x08\x12\x10\n\x08reserved\x18\x0f \x01(\x08\x12/\n\tprocesses\x18\x10 \x03(\x0b\x32\x1c.moreh.sdamanager.v1.Process\x12\x30\n\x07\x64\x65vices\x18\x11 \x03(\x0b\x32\x1f.moreh.sdamanager.v1.HeldDeviceB\x12\n\x10_used_memory_mibB\x16\n\x14_utilization_percentB\x16\n\x14_temperature_celsiusB\x0e\n\x0c_power_watts\"~\n\x07Process\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12\x14\n\x0cprocess_name\x18\x03 \x01(\t\x12\x1c\n\x0fused_memory_mib\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06status\x18\x05 \x01(\tB\x12\n\x10_used_memory_mib\"\xa2\x02\n\nHeldDevice\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x18\n\x10total_memory_mib\x18\x04 \x01(\x04\x12\x1c\n\x0fused_memory_mib\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12 \n\x13temperature_celsius\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12 \n\x13utilization_percent\x18\x07 \x01(\x02H\x02\x88\x01\x01\x12\x18\n\x0bpower_watts\x18\x08 \x01(\x02H\x03\x88\x01\x01\x42\x12\n\x10_used_memory_mibB\x16\n\x14_temperature_celsiusB\x16\n\x14_utilization_percentB\x0e\n\x0c_power_watts\"\x95\x01\n\x05Model\x12\x10\n\x08model_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_count\x18\x04 \x01(\r\x12\x16\n\x0emodel_group_id\x18\x05 \x01(\x03\x12\x18\n\x10model_group_name\x18\x06 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x07 \x01(\x08\"\x11\n\x0fListSdasRequest\":\n\x10ListSdasResponse\x12&\n\x04sdas\x18\x01 \x03(\x0b\x32\x18.moreh.sdamanager.v1.Sda\"\x13\n\x11ListModelsRequest\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.moreh.sdamanager.v1.Model\"9\n\rAddSdaRequest\x12\x10\n\x08model_id\x18\x01 \x01(\x03\x12\x16\n\x0emodel_group_id\x18\x02 \x01(\x03\"\"\n\x10RemoveSdaRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\"\x13\n\x11RemoveSdaResponse\"#\n\x11SetCurrentRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\"N\n\x12SwitchModelRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\x12\x10\n\x08model_id\x18\x02 \x01(\x03\x12\x16\n\x0emodel_group_id\x18\x03 \x01(\x03\"\x1e\n\x0cResetRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\" \n\rResetResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\x03\"\x13\n\x11GetVersionRequest\"K\n\x12GetVersionResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x1d\n\x15latest_client_version\x18\x02 \x01(\t2\xbb\x05\n\x0c\x41\x63\x63\x65lerators\x12W\n\x08ListSdas\x12$.moreh.sdamanager.v1.ListSdasRequest\x1a%.moreh.sdamanager.v1.ListSdasResponse\x12]\n\nListModels\x12&.moreh.sdamanager.v1.ListModelsRequest\x1a\'.moreh.sdamanager.v1.ListModelsResponse\x12\x46\n\x06\x41\x64\x64Sda\x12\".moreh.sdamanager.v1.AddSdaRequest\x1a\x18.moreh.sdamanager.v1.Sda\x12Z\n\tRemoveSda\x12%.moreh.sdamanager.v1.RemoveSdaRequest\x1a&.moreh.sdamanager.v1.RemoveSdaResponse\x12N\n\nSetCurrent\x12&.moreh.sdamanager.v1.SetCurrentRequest\x1a\x18.moreh.sdamanager.v1.Sda\x12P\n\x0bSwitchModel\x12\'.moreh.sdamanager.v1.SwitchModelRequest\x1a\x18.moreh.sdamanager.v1.Sda\x12N\n\x05Reset\x12!.moreh.sdamanager.v1.ResetRequest\x1a\".moreh.sdamanager.v1.ResetResponse\x12]\n\nGetVersion\x12&.moreh.sdamanager.v1.GetVersionRequest\x1a\'.moreh.sdamanager.v1.GetVersionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,39 +32,39 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protocol.v1.accelerators_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SDA']._serialized_start=56
-  _globals['_SDA']._serialized_end=481
-  _globals['_PROCESS']._serialized_start=483
-  _globals['_PROCESS']._serialized_end=584
-  _globals['_HELDDEVICE']._serialized_start=587
-  _globals['_HELDDEVICE']._serialized_end=773
-  _globals['_MODEL']._serialized_start=776
-  _globals['_MODEL']._serialized_end=925
-  _globals['_LISTSDASREQUEST']._serialized_start=927
-  _globals['_LISTSDASREQUEST']._serialized_end=944
-  _globals['_LISTSDASRESPONSE']._serialized_start=946
-  _globals['_LISTSDASRESPONSE']._serialized_end=1004
-  _globals['_LISTMODELSREQUEST']._serialized_start=1006
-  _globals['_LISTMODELSREQUEST']._serialized_end=1025
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1027
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1091
-  _globals['_ADDSDAREQUEST']._serialized_start=1093
-  _globals['_ADDSDAREQUEST']._serialized_end=1150
-  _globals['_REMOVESDAREQUEST']._serialized_start=1152
-  _globals['_REMOVESDAREQUEST']._serialized_end=1186
-  _globals['_REMOVESDARESPONSE']._serialized_start=1188
-  _globals['_REMOVESDARESPONSE']._serialized_end=1207
-  _globals['_SETCURRENTREQUEST']._serialized_start=1209
-  _globals['_SETCURRENTREQUEST']._serialized_end=1244
-  _globals['_SWITCHMODELREQUEST']._serialized_start=1246
-  _globals['_SWITCHMODELREQUEST']._serialized_end=1324
-  _globals['_RESETREQUEST']._serialized_start=1326
-  _globals['_RESETREQUEST']._serialized_end=1356
-  _globals['_RESETRESPONSE']._serialized_start=1358
-  _globals['_RESETRESPONSE']._serialized_end=1390
-  _globals['_GETVERSIONREQUEST']._serialized_start=1392
-  _globals['_GETVERSIONREQUEST']._serialized_end=1411
-  _globals['_GETVERSIONRESPONSE']._serialized_start=1413
-  _globals['_GETVERSIONRESPONSE']._serialized_end=1488
-  _globals['_ACCELERATORS']._serialized_start=1491
-  _globals['_ACCELERATORS']._serialized_end=2190
+  _globals['_SDA']._serialized_end=585
+  _globals['_PROCESS']._serialized_start=587
+  _globals['_PROCESS']._serialized_end=713
+  _globals['_HELDDEVICE']._serialized_start=716
+  _globals['_HELDDEVICE']._serialized_end=1006
+  _globals['_MODEL']._serialized_start=1009
+  _globals['_MODEL']._serialized_end=1158
+  _globals['_LISTSDASREQUEST']._serialized_start=1160
+  _globals['_LISTSDASREQUEST']._serialized_end=1177
+  _globals['_LISTSDASRESPONSE']._serialized_start=1179
+  _globals['_LISTSDASRESPONSE']._serialized_end=1237
+  _globals['_LISTMODELSREQUEST']._serialized_start=1239
+  _globals['_LISTMODELSREQUEST']._serialized_end=1258
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1260
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1324
+  _globals['_ADDSDAREQUEST']._serialized_start=1326
+  _globals['_ADDSDAREQUEST']._serialized_end=1383
+  _globals['_REMOVESDAREQUEST']._serialized_start=1385
+  _globals['_REMOVESDAREQUEST']._serialized_end=1419
+  _globals['_REMOVESDARESPONSE']._serialized_start=1421
+  _globals['_REMOVESDARESPONSE']._serialized_end=1440
+  _globals['_SETCURRENTREQUEST']._serialized_start=1442
+  _globals['_SETCURRENTREQUEST']._serialized_end=1477
+  _globals['_SWITCHMODELREQUEST']._serialized_start=1479
+  _globals['_SWITCHMODELREQUEST']._serialized_end=1557
+  _globals['_RESETREQUEST']._serialized_start=1559
+  _globals['_RESETREQUEST']._serialized_end=1589
+  _globals['_RESETRESPONSE']._serialized_start=1591
+  _globals['_RESETRESPONSE']._serialized_end=1623
+  _globals['_GETVERSIONREQUEST']._serialized_start=1625
+  _globals['_GETVERSIONREQUEST']._serialized_end=1644
+  _globals['_GETVERSIONRESPONSE']._serialized_start=1646
+  _globals['_GETVERSIONRESPONSE']._serialized_end=1721
+  _globals['_ACCELERATORS']._serialized_start=1724
+  _globals['_ACCELERATORS']._serialized_end=2423
 # @@protoc_insertion_point(module_scope)

@@ -51,13 +51,13 @@ class Sda(_message.Message):
     device_count: _builtins.int
     """Physical devices that it stands for."""
     used_memory_mib: _builtins.int
-    """MiB, over the devices that it holds now; 0 while it holds none."""
+    """MiB, over the devices that it holds now."""
     total_memory_mib: _builtins.int
     """MiB, over all of its devices; 0 when no device has been seen yet."""
     utilization_percent: _builtins.float
     """Mean over the devices held now, 0..100 %."""
     temperature_celsius: _builtins.float
-    """Hottest device held now, °C; 0 while it holds none."""
+    """Hottest device held now, °C."""
     power_watts: _builtins.float
     """Sum over the devices held now, W."""
     current: _builtins.bool
@@ -81,21 +81,36 @@ class Sda(_message.Message):
         model_group_id: _builtins.int = ...,
         model_group_name: _builtins.str = ...,
         device_count: _builtins.int = ...,
-        used_memory_mib: _builtins.int = ...,
+        used_memory_mib: _builtins.int | None = ...,
         total_memory_mib: _builtins.int = ...,
-        utilization_percent: _builtins.float = ...,
-        temperature_celsius: _builtins.float = ...,
-        power_watts: _builtins.float = ...,
+        utilization_percent: _builtins.float | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+        power_watts: _builtins.float | None = ...,
         current: _builtins.bool = ...,
         reserved: _builtins.bool = ...,
         processes: _abc.Iterable[Global___Process] | None = ...,
         devices: _abc.Iterable[Global___HeldDevice] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts", "_temperature_celsius", b"_temperature_celsius", "_used_memory_mib", b"_used_memory_mib", "_utilization_percent", b"_utilization_percent", "power_watts", b"power_watts", "temperature_celsius", b"temperature_celsius", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "device_count", b"device_count", "devices", b"devices", "model_group_id", b"model_group_id", "model_group_name", b"model_group_name", "model_id", b"model_id", "model_name", b"model_name", "name", b"name", "number", b"number", "power_watts", b"power_watts", "processes", b"processes", "reserved", b"reserved", "sda_id", b"sda_id", "temperature_celsius", b"temperature_celsius", "total_memory_mib", b"total_memory_mib", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts", "_temperature_celsius", b"_temperature_celsius", "_used_memory_mib", b"_used_memory_mib", "_utilization_percent", b"_utilization_percent", "current", b"current", "device_count", b"device_count", "devices", b"devices", "model_group_id", b"model_group_id", "model_group_name", b"model_group_name", "model_id", b"model_id", "model_name", b"model_name", "name", b"name", "number", b"number", "power_watts", b"power_watts", "processes", b"processes", "reserved", b"reserved", "sda_id", b"sda_id", "temperature_celsius", b"temperature_celsius", "total_memory_mib", b"total_memory_mib", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__power_watts: _TypeAlias = _typing.Literal["power_watts"]  # noqa: Y015
+    _WhichOneofArgType__power_watts: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts"]  # noqa: Y015
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    _WhichOneofReturnType__used_memory_mib: _TypeAlias = _typing.Literal["used_memory_mib"]  # noqa: Y015
+    _WhichOneofArgType__used_memory_mib: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib"]  # noqa: Y015
+    _WhichOneofReturnType__utilization_percent: _TypeAlias = _typing.Literal["utilization_percent"]  # noqa: Y015
+    _WhichOneofArgType__utilization_percent: _TypeAlias = _typing.Literal["_utilization_percent", b"_utilization_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__power_watts) -> _WhichOneofReturnType__power_watts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__used_memory_mib) -> _WhichOneofReturnType__used_memory_mib | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__utilization_percent) -> _WhichOneofReturnType__utilization_percent | None: ...
 
 Global___Sda: _TypeAlias = Sda  # noqa: Y015
 
@@ -115,7 +130,7 @@ class Process(_message.Message):
     """In the VM."""
     process_name: _builtins.str
     used_memory_mib: _builtins.int
-    """MiB, as the client last reported it."""
+    """MiB, as the client last reported it; absent when it did not."""
     status: _builtins.str
     """WAITING, SUBMITTED or RUNNING."""
     def __init__(
@@ -124,14 +139,16 @@ class Process(_message.Message):
         job_id: _builtins.int = ...,
         pid: _builtins.int = ...,
         process_name: _builtins.str = ...,
-        used_memory_mib: _builtins.int = ...,
+        used_memory_mib: _builtins.int | None = ...,
         status: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib", "used_memory_mib", b"used_memory_mib"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "pid", b"pid", "process_name", b"process_name", "status", b"status", "used_memory_mib", b"used_memory_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib", "job_id", b"job_id", "pid", b"pid", "process_name", b"process_name", "status", b"status", "used_memory_mib", b"used_memory_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__used_memory_mib: _TypeAlias = _typing.Literal["used_memory_mib"]  # noqa: Y015
+    _WhichOneofArgType__used_memory_mib: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__used_memory_mib) -> _WhichOneofReturnType__used_memory_mib | None: ...
 
 Global___Process: _TypeAlias = Process  # noqa: Y015
 
@@ -164,16 +181,31 @@ class HeldDevice(_message.Message):
         index: _builtins.int = ...,
         model: _builtins.str = ...,
         total_memory_mib: _builtins.int = ...,
-        used_memory_mib: _builtins.int = ...,
-        temperature_celsius: _builtins.float = ...,
-        utilization_percent: _builtins.float = ...,
-        power_watts: _builtins.float = ...,
+        used_memory_mib: _builtins.int | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+        utilization_percent: _builtins.float | None = ...,
+        power_watts: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts", "_temperature_celsius", b"_temperature_celsius", "_used_memory_mib", b"_used_memory_mib", "_utilization_percent", b"_utilization_percent", "power_watts", b"power_watts", "temperature_celsius", b"temperature_celsius", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "index", b"index", "model", b"model", "power_watts", b"power_watts", "temperature_celsius", b"temperature_celsius", "total_memory_mib", b"total_memory_mib", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts", "_temperature_celsius", b"_temperature_celsius", "_used_memory_mib", b"_used_memory_mib", "_utilization_percent", b"_utilization_percent", "host", b"host", "index", b"index", "model", b"model", "power_watts", b"power_watts", "temperature_celsius", b"temperature_celsius", "total_memory_mib", b"total_memory_mib", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__power_watts: _TypeAlias = _typing.Literal["power_watts"]  # noqa: Y015
+    _WhichOneofArgType__power_watts: _TypeAlias = _typing.Literal["_power_watts", b"_power_watts"]  # noqa: Y015
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    _WhichOneofReturnType__used_memory_mib: _TypeAlias = _typing.Literal["used_memory_mib"]  # noqa: Y015
+    _WhichOneofArgType__used_memory_mib: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib"]  # noqa: Y015
+    _WhichOneofReturnType__utilization_percent: _TypeAlias = _typing.Literal["utilization_percent"]  # noqa: Y015
+    _WhichOneofArgType__utilization_percent: _TypeAlias = _typing.Literal["_utilization_percent", b"_utilization_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__power_watts) -> _WhichOneofReturnType__power_watts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__used_memory_mib) -> _WhichOneofReturnType__used_memory_mib | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__utilization_percent) -> _WhichOneofReturnType__utilization_percent | None: ...
 
 Global___HeldDevice: _TypeAlias = HeldDevice  # noqa: Y015
 

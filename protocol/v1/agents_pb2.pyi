@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -95,10 +96,16 @@ class Hello(_message.Message):
     SOFTWARE_VERSIONS_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
+    BMC_ADDRESS_FIELD_NUMBER: _builtins.int
+    BOOT_ID_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Made at random once per installation: two machines that share a name or a key differ in it."""
     host_name: _builtins.str
     agent_version: _builtins.str
+    bmc_address: _builtins.str
+    """IP address of the node's BMC; empty where the node cannot tell it."""
+    boot_id: _builtins.str
+    """Another one at each start of the node's operating system; empty where the node cannot tell it."""
     @_builtins.property
     def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """IP addresses at which clients may reach the workers, best first."""
@@ -123,10 +130,12 @@ class Hello(_message.Message):
         software_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         devices: _abc.Iterable[Global___DeviceInfo] | None = ...,
         workers: _abc.Iterable[Global___RunningWorker] | None = ...,
+        bmc_address: _builtins.str = ...,
+        boot_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "agent_version", b"agent_version", "devices", b"devices", "host_name", b"host_name", "instance_id", b"instance_id", "software_versions", b"software_versions", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "agent_version", b"agent_version", "bmc_address", b"bmc_address", "boot_id", b"boot_id", "devices", b"devices", "host_name", b"host_name", "instance_id", b"instance_id", "software_versions", b"software_versions", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -139,20 +148,38 @@ class DeviceInfo(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     MEMORY_MIB_FIELD_NUMBER: _builtins.int
+    UUID_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    PCI_ADDRESS_FIELD_NUMBER: _builtins.int
+    DRIVER_VERSION_FIELD_NUMBER: _builtins.int
+    FIRMWARE_VERSION_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """On its node, from 0."""
     model: _builtins.str
     memory_mib: _builtins.int
+    uuid: _builtins.str
+    """What identifies the card, as its vendor's tool prints it; empty: it could not be read."""
+    serial: _builtins.str
+    pci_address: _builtins.str
+    """0000:65:00.0"""
+    driver_version: _builtins.str
+    firmware_version: _builtins.str
+    """Of the VBIOS."""
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         model: _builtins.str = ...,
         memory_mib: _builtins.int = ...,
+        uuid: _builtins.str = ...,
+        serial: _builtins.str = ...,
+        pci_address: _builtins.str = ...,
+        driver_version: _builtins.str = ...,
+        firmware_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "memory_mib", b"memory_mib", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["driver_version", b"driver_version", "firmware_version", b"firmware_version", "index", b"index", "memory_mib", b"memory_mib", "model", b"model", "pci_address", b"pci_address", "serial", b"serial", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,8 +227,9 @@ class Report(_message.Message):
     TOTAL_MEMORY_MIB_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
     WORKER_IDS_FIELD_NUMBER: _builtins.int
+    DEVICE_HEALTH_FIELD_NUMBER: _builtins.int
     cpu_percent: _builtins.float
-    """Of the host, 0..100 %."""
+    """Of the host, 0..100 %; absent where it was not measured. Agents before this leave out 0 %, which reads as absent."""
     used_memory_mib: _builtins.int
     total_memory_mib: _builtins.int
     @_builtins.property
@@ -212,23 +240,160 @@ class Report(_message.Message):
     def worker_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Everything that runs or starts now: a worker of the manager's that is missing here is gone."""
 
+    @_builtins.property
+    def device_health(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceHealth]:
+        """What is wrong with devices: everything that holds now, in each report; a device that is missing here has nothing."""
+
     def __init__(
         self,
         *,
         devices: _abc.Iterable[Global___DeviceTelemetry] | None = ...,
-        cpu_percent: _builtins.float = ...,
-        used_memory_mib: _builtins.int = ...,
+        cpu_percent: _builtins.float | None = ...,
+        used_memory_mib: _builtins.int | None = ...,
         total_memory_mib: _builtins.int = ...,
         health: Global___Health | None = ...,
         worker_ids: _abc.Iterable[_builtins.int] | None = ...,
+        device_health: _abc.Iterable[Global___DeviceHealth] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_used_memory_mib", b"_used_memory_mib", "cpu_percent", b"cpu_percent", "health", b"health", "used_memory_mib", b"used_memory_mib"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_percent", b"cpu_percent", "devices", b"devices", "health", b"health", "total_memory_mib", b"total_memory_mib", "used_memory_mib", b"used_memory_mib", "worker_ids", b"worker_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_used_memory_mib", b"_used_memory_mib", "cpu_percent", b"cpu_percent", "device_health", b"device_health", "devices", b"devices", "health", b"health", "total_memory_mib", b"total_memory_mib", "used_memory_mib", b"used_memory_mib", "worker_ids", b"worker_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
+    _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015
+    _WhichOneofReturnType__used_memory_mib: _TypeAlias = _typing.Literal["used_memory_mib"]  # noqa: Y015
+    _WhichOneofArgType__used_memory_mib: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_percent) -> _WhichOneofReturnType__cpu_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__used_memory_mib) -> _WhichOneofReturnType__used_memory_mib | None: ...
+
+Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class DeviceHealth(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """On its node, from 0; also of a device without telemetry."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___HealthFact]: ...
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        facts: _abc.Iterable[Global___HealthFact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Report: _TypeAlias = Report  # noqa: Y015
+Global___DeviceHealth: _TypeAlias = DeviceHealth  # noqa: Y015
+
+@_typing.final
+class HealthFact(_message.Message):
+    """One thing that is wrong with a device. It is the same fact as long as code and number are the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Code:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[HealthFact._Code.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        UNSPECIFIED: HealthFact._Code.ValueType  # 0
+        XID: HealthFact._Code.ValueType  # 1
+        """NVIDIA's driver logged an XID error within the last hour; number: which."""
+        ECC_UNCORRECTABLE: HealthFact._Code.ValueType  # 2
+        """Errors of memory or caches that ECC could not correct, since the driver was loaded."""
+        ECC_UNCORRECTABLE_LIFETIME: HealthFact._Code.ValueType  # 3
+        """The same, in the life of the card."""
+        ROW_REMAP_PENDING: HealthFact._Code.ValueType  # 4
+        """Rows of memory are replaced at the next reset."""
+        ROW_REMAP_FAILED: HealthFact._Code.ValueType  # 5
+        """No spare row was left."""
+        PAGES_PENDING: HealthFact._Code.ValueType  # 6
+        """Pages of memory are taken out of use at the next reset."""
+        PAGES_UNRESERVABLE: HealthFact._Code.ValueType  # 7
+        """Pages of memory that could not be taken out of use."""
+        THERMAL_SLOWDOWN: HealthFact._Code.ValueType  # 8
+        """The hardware slows itself down because of heat."""
+        POWER_BRAKE: HealthFact._Code.ValueType  # 9
+        """The hardware slows itself down because the power supply asks for it."""
+        LINK_ERRORS: HealthFact._Code.ValueType  # 10
+        """Errors of links to other devices (NVLink, XGMI); number: the link."""
+        LOST: HealthFact._Code.ValueType  # 11
+        """The driver no longer reaches the device."""
+        RESET_REQUIRED: HealthFact._Code.ValueType  # 12
+        """The driver says that the device must be reset."""
+
+    class Code(_Code, metaclass=_CodeEnumTypeWrapper):
+        """Further codes may follow: a manager ignores those that it does not know."""
+
+    UNSPECIFIED: HealthFact.Code.ValueType  # 0
+    XID: HealthFact.Code.ValueType  # 1
+    """NVIDIA's driver logged an XID error within the last hour; number: which."""
+    ECC_UNCORRECTABLE: HealthFact.Code.ValueType  # 2
+    """Errors of memory or caches that ECC could not correct, since the driver was loaded."""
+    ECC_UNCORRECTABLE_LIFETIME: HealthFact.Code.ValueType  # 3
+    """The same, in the life of the card."""
+    ROW_REMAP_PENDING: HealthFact.Code.ValueType  # 4
+    """Rows of memory are replaced at the next reset."""
+    ROW_REMAP_FAILED: HealthFact.Code.ValueType  # 5
+    """No spare row was left."""
+    PAGES_PENDING: HealthFact.Code.ValueType  # 6
+    """Pages of memory are taken out of use at the next reset."""
+    PAGES_UNRESERVABLE: HealthFact.Code.ValueType  # 7
+    """Pages of memory that could not be taken out of use."""
+    THERMAL_SLOWDOWN: HealthFact.Code.ValueType  # 8
+    """The hardware slows itself down because of heat."""
+    POWER_BRAKE: HealthFact.Code.ValueType  # 9
+    """The hardware slows itself down because the power supply asks for it."""
+    LINK_ERRORS: HealthFact.Code.ValueType  # 10
+    """Errors of links to other devices (NVLink, XGMI); number: the link."""
+    LOST: HealthFact.Code.ValueType  # 11
+    """The driver no longer reaches the device."""
+    RESET_REQUIRED: HealthFact.Code.ValueType  # 12
+    """The driver says that the device must be reset."""
+
+    CODE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_MS_FIELD_NUMBER: _builtins.int
+    LAST_MS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    code: Global___HealthFact.Code.ValueType
+    number: _builtins.int
+    """Which one, where the code has several."""
+    count: _builtins.int
+    """How many errors, pages or rows; 0: not counted."""
+    first_ms: _builtins.int
+    """Unix time, ms, by the clock of the node; 0: not known."""
+    last_ms: _builtins.int
+    text: _builtins.str
+    """As the vendor's tool or library prints it; for a person."""
+    def __init__(
+        self,
+        *,
+        code: Global___HealthFact.Code.ValueType = ...,
+        number: _builtins.int = ...,
+        count: _builtins.int = ...,
+        first_ms: _builtins.int = ...,
+        last_ms: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "count", b"count", "first_ms", b"first_ms", "last_ms", b"last_ms", "number", b"number", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HealthFact: _TypeAlias = HealthFact  # noqa: Y015
 
 @_typing.final
 class DeviceTelemetry(_message.Message):
@@ -350,6 +515,8 @@ class Result(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    FAILED_DEVICES_FIELD_NUMBER: _builtins.int
+    BUSY_DEVICES_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     ok: _builtins.bool
     error: _builtins.str
@@ -360,6 +527,14 @@ class Result(_message.Message):
     def health(self) -> Global___Health:
         """After a check."""
 
+    @_builtins.property
+    def failed_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Devices, on the node, that failed the health check of a start or a check; the start was not tried then."""
+
+    @_builtins.property
+    def busy_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Devices that a check left out because a worker is on them."""
+
     def __init__(
         self,
         *,
@@ -368,10 +543,12 @@ class Result(_message.Message):
         error: _builtins.str = ...,
         address: _builtins.str = ...,
         health: Global___Health | None = ...,
+        failed_devices: _abc.Iterable[_builtins.int] | None = ...,
+        busy_devices: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "error", b"error", "health", b"health", "ok", b"ok", "order_id", b"order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "busy_devices", b"busy_devices", "error", b"error", "failed_devices", b"failed_devices", "health", b"health", "ok", b"ok", "order_id", b"order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -498,6 +675,8 @@ class Order(_message.Message):
     STOP_FIELD_NUMBER: _builtins.int
     CLEAN_FIELD_NUMBER: _builtins.int
     CHECK_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    REBOOT_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """A UUID."""
     @_builtins.property
@@ -508,6 +687,10 @@ class Order(_message.Message):
     def clean(self) -> Global___CleanDevices: ...
     @_builtins.property
     def check(self) -> Global___CheckHealth: ...
+    @_builtins.property
+    def reset(self) -> Global___ResetDevices: ...
+    @_builtins.property
+    def reboot(self) -> Global___Reboot: ...
     def __init__(
         self,
         *,
@@ -516,12 +699,14 @@ class Order(_message.Message):
         stop: Global___StopWorker | None = ...,
         clean: Global___CleanDevices | None = ...,
         check: Global___CheckHealth | None = ...,
+        reset: Global___ResetDevices | None = ...,
+        reboot: Global___Reboot | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "reboot", b"reboot", "reset", b"reset", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "order_id", b"order_id", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "order_id", b"order_id", "reboot", b"reboot", "reset", b"reset", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_verb: _TypeAlias = _typing.Literal["start", "stop", "clean", "check"]  # noqa: Y015
+    _WhichOneofReturnType_verb: _TypeAlias = _typing.Literal["start", "stop", "clean", "check", "reset", "reboot"]  # noqa: Y015
     _WhichOneofArgType_verb: _TypeAlias = _typing.Literal["verb", b"verb"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_verb) -> _WhichOneofReturnType_verb | None: ...
 
@@ -559,9 +744,12 @@ class StartWorker(_message.Message):
     DEVICE_INDEXES_FIELD_NUMBER: _builtins.int
     ENV_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    PREFLIGHT_COMMAND_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.int
     job_id: _builtins.int
     attempt: _builtins.int
+    preflight_command: _builtins.str
+    """Run on the devices before the worker is started, as CheckHealth; absent: nothing is run."""
     @_builtins.property
     def device_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -581,12 +769,15 @@ class StartWorker(_message.Message):
         device_indexes: _abc.Iterable[_builtins.int] | None = ...,
         env: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         version: Global___SoftwareVersion | None = ...,
+        preflight_command: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preflight_command", b"_preflight_command", "preflight_command", b"preflight_command", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "device_indexes", b"device_indexes", "env", b"env", "job_id", b"job_id", "version", b"version", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preflight_command", b"_preflight_command", "attempt", b"attempt", "device_indexes", b"device_indexes", "env", b"env", "job_id", b"job_id", "preflight_command", b"preflight_command", "version", b"version", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__preflight_command: _TypeAlias = _typing.Literal["preflight_command"]  # noqa: Y015
+    _WhichOneofArgType__preflight_command: _TypeAlias = _typing.Literal["_preflight_command", b"_preflight_command"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preflight_command) -> _WhichOneofReturnType__preflight_command | None: ...
 
 Global___StartWorker: _TypeAlias = StartWorker  # noqa: Y015
 
@@ -672,20 +863,69 @@ class CheckHealth(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HEALTH_CHECK_COMMAND_FIELD_NUMBER: _builtins.int
+    DEVICE_INDEXES_FIELD_NUMBER: _builtins.int
     health_check_command: _builtins.str
-    """As of SoftwareVersion; empty: the agent's own check."""
+    """As of SoftwareVersion; empty: the agent's own check. Its environment has MOREH_DEVICES (0,1,…)."""
+    @_builtins.property
+    def device_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Each of these is checked by itself, those with a worker are not; empty: the node is checked once as a whole."""
+
     def __init__(
         self,
         *,
         health_check_command: _builtins.str = ...,
+        device_indexes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["health_check_command", b"health_check_command"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_indexes", b"device_indexes", "health_check_command", b"health_check_command"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckHealth: _TypeAlias = CheckHealth  # noqa: Y015
+
+@_typing.final
+class ResetDevices(_message.Message):
+    """Resets devices by the vendor's tool, once: an agent that died in between reports it as failed. Refused while a worker
+    is on one of them, and unless the agent was started with leave to do it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_INDEXES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def device_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        device_indexes: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_indexes", b"device_indexes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetDevices: _TypeAlias = ResetDevices  # noqa: Y015
+
+@_typing.final
+class Reboot(_message.Message):
+    """Restarts the node's operating system, once. Its result comes after the start: well if the boot id is another one.
+    Refused while a worker runs, and unless the agent was started with leave to do it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reboot: _TypeAlias = Reboot  # noqa: Y015
 
 @_typing.final
 class EnrolRequest(_message.Message):

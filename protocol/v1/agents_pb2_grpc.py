@@ -52,7 +52,8 @@ class AgentsServicer:
     def Connect(self, request_iterator, context):
         """One stream per node. Carries the metadata `authorization: Bearer <node key>`.
         The first message is Hello, the first answer Welcome; orders come only after it.
-        Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does.
+        Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does,
+        RESOURCE_EXHAUSTED (TRY_AGAIN) with google.rpc.RetryInfo when too many connect at once or this one too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,8 @@ class AgentsStub:
     Connect: _grpc.StreamStreamMultiCallable[_agents_pb2.AgentMessage, _agents_pb2.ManagerMessage]
     """One stream per node. Carries the metadata `authorization: Bearer <node key>`.
     The first message is Hello, the first answer Welcome; orders come only after it.
-    Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does.
+    Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does,
+    RESOURCE_EXHAUSTED (TRY_AGAIN) with google.rpc.RetryInfo when too many connect at once or this one too often.
     """
     Enrol: _grpc.UnaryUnaryMultiCallable[_agents_pb2.EnrolRequest, _agents_pb2.EnrolResponse]
     """Makes a backend and its node key from a one-time enrolment key. Asking again with the same key and instance gives
@@ -47,7 +48,8 @@ class AgentsAsyncStub(AgentsStub):
     Connect: _aio.StreamStreamMultiCallable[_agents_pb2.AgentMessage, _agents_pb2.ManagerMessage]  # type: ignore[assignment]
     """One stream per node. Carries the metadata `authorization: Bearer <node key>`.
     The first message is Hello, the first answer Welcome; orders come only after it.
-    Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does.
+    Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does,
+    RESOURCE_EXHAUSTED (TRY_AGAIN) with google.rpc.RetryInfo when too many connect at once or this one too often.
     """
     Enrol: _aio.UnaryUnaryMultiCallable[_agents_pb2.EnrolRequest, _agents_pb2.EnrolResponse]  # type: ignore[assignment]
     """Makes a backend and its node key from a one-time enrolment key. Asking again with the same key and instance gives
@@ -63,7 +65,8 @@ class AgentsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_agents_pb2.ManagerMessage], _abc.AsyncIterator[_agents_pb2.ManagerMessage]]:
         """One stream per node. Carries the metadata `authorization: Bearer <node key>`.
         The first message is Hello, the first answer Welcome; orders come only after it.
-        Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does.
+        Fails with PERMISSION_DENIED when another agent speaks for this node, ABORTED when a later start of it does,
+        RESOURCE_EXHAUSTED (TRY_AGAIN) with google.rpc.RetryInfo when too many connect at once or this one too often.
         """
 
     @_abc_1.abstractmethod

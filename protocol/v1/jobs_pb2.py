@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protocol/v1/jobs.proto\x12\x13moreh.sdamanager.v1\"4\n\x0c\x43heckRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\x12\x14\n\x0ctime_limit_s\x18\x02 \x01(\r\"\x93\x01\n\rCheckResponse\x12\x0e\n\x06starts\x18\x01 \x01(\x08\x12\x14\n\x0c\x64\x65vice_count\x18\x02 \x01(\r\x12-\n\x07waiting\x18\x03 \x01(\x0b\x32\x1c.moreh.sdamanager.v1.Waiting\x12-\n\x08remedies\x18\x04 \x03(\x0b\x32\x1b.moreh.sdamanager.v1.Remedy\"\'\n\x06Remedy\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\"\x8b\x02\n\rClientMessage\x12)\n\x04open\x18\x01 \x01(\x0b\x32\x19.moreh.sdamanager.v1.OpenH\x00\x12-\n\x06resume\x18\x02 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.ResumeH\x00\x12\x33\n\theartbeat\x18\x03 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.HeartbeatH\x00\x12\x31\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x1d.moreh.sdamanager.v1.FinishedH\x00\x12-\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.CancelH\x00\x42\t\n\x07message\"\x8e\x01\n\x04Open\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06sda_id\x18\x02 \x01(\x03\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x14\n\x0cprocess_name\x18\x04 \x01(\t\x12\x11\n\tframework\x18\x05 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x06 \x01(\t\x12\x14\n\x0ctime_limit_s\x18\x07 \x01(\r\",\n\x06Resume\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x12\n\nresume_key\x18\x02 \x01(\t\"I\n\tHeartbeat\x12/\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1e.moreh.sdamanager.v1.DeviceUse\x12\x0b\n\x03pid\x18\x02 \x01(\x03\"^\n\tDeviceUse\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x17\n\x0fused_memory_mib\x18\x03 \x01(\x04\x12\x1b\n\x13utilization_percent\x18\x04 \x01(\x02\"\x1d\n\x08\x46inished\x12\x11\n\texit_code\x18\x01 \x01(\x05\"\x08\n\x06\x43\x61ncel\"\xd0\x02\n\tJobUpdate\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x12\n\nresume_key\x18\x04 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x05 \x01(\r\x12\x10\n\x08grace_ms\x18\x06 \x01(\r\x12/\n\x07waiting\x18\x07 \x01(\x0b\x32\x1c.moreh.sdamanager.v1.WaitingH\x00\x12\x33\n\tsubmitted\x18\x08 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.SubmittedH\x00\x12/\n\x07running\x18\t \x01(\x0b\x32\x1c.moreh.sdamanager.v1.RunningH\x00\x12+\n\x05\x65nded\x18\n \x01(\x0b\x32\x1a.moreh.sdamanager.v1.EndedH\x00\x42\x07\n\x05state\"\x9b\x01\n\x07Waiting\x12\r\n\x05place\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06needed\x18\x03 \x01(\r\x12\x11\n\tavailable\x18\x04 \x01(\r\x12\x16\n\x0e\x62locker_job_id\x18\x05 \x01(\x03\x12\x1f\n\x12\x65stimated_start_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_estimated_start_ms\"<\n\tSubmitted\x12/\n\x05hosts\x18\x01 \x03(\x0b\x32 .moreh.sdamanager.v1.HostDevices\"3\n\x0bHostDevices\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x02 \x03(\r\"p\n\x07Running\x12\x33\n\x07workers\x18\x01 \x03(\x0b\x32\".moreh.sdamanager.v1.WorkerAddress\x12\x1c\n\x0fpreempted_at_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x12\n\x10_preempted_at_ms\"F\n\rWorkerAddress\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x03 \x03(\r\"7\n\x05\x45nded\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xa5\x01\n\x04Jobs\x12M\n\x03Run\x12\".moreh.sdamanager.v1.ClientMessage\x1a\x1e.moreh.sdamanager.v1.JobUpdate(\x01\x30\x01\x12N\n\x05\x43heck\x12!.moreh.sdamanager.v1.CheckRequest\x1a\".moreh.sdamanager.v1.CheckResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protocol/v1/jobs.proto\x12\x13moreh.sdamanager.v1\"4\n\x0c\x43heckRequest\x12\x0e\n\x06sda_id\x18\x01 \x01(\x03\x12\x14\n\x0ctime_limit_s\x18\x02 \x01(\r\"\x93\x01\n\rCheckResponse\x12\x0e\n\x06starts\x18\x01 \x01(\x08\x12\x14\n\x0c\x64\x65vice_count\x18\x02 \x01(\r\x12-\n\x07waiting\x18\x03 \x01(\x0b\x32\x1c.moreh.sdamanager.v1.Waiting\x12-\n\x08remedies\x18\x04 \x03(\x0b\x32\x1b.moreh.sdamanager.v1.Remedy\"\'\n\x06Remedy\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\"\x8b\x02\n\rClientMessage\x12)\n\x04open\x18\x01 \x01(\x0b\x32\x19.moreh.sdamanager.v1.OpenH\x00\x12-\n\x06resume\x18\x02 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.ResumeH\x00\x12\x33\n\theartbeat\x18\x03 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.HeartbeatH\x00\x12\x31\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x1d.moreh.sdamanager.v1.FinishedH\x00\x12-\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x1b.moreh.sdamanager.v1.CancelH\x00\x42\t\n\x07message\"\x8e\x01\n\x04Open\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06sda_id\x18\x02 \x01(\x03\x12\x0b\n\x03pid\x18\x03 \x01(\x03\x12\x14\n\x0cprocess_name\x18\x04 \x01(\t\x12\x11\n\tframework\x18\x05 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x06 \x01(\t\x12\x14\n\x0ctime_limit_s\x18\x07 \x01(\r\",\n\x06Resume\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x12\n\nresume_key\x18\x02 \x01(\t\"I\n\tHeartbeat\x12/\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1e.moreh.sdamanager.v1.DeviceUse\x12\x0b\n\x03pid\x18\x02 \x01(\x03\"\x94\x01\n\tDeviceUse\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x1c\n\x0fused_memory_mib\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12 \n\x13utilization_percent\x18\x04 \x01(\x02H\x01\x88\x01\x01\x42\x12\n\x10_used_memory_mibB\x16\n\x14_utilization_percent\"\x1d\n\x08\x46inished\x12\x11\n\texit_code\x18\x01 \x01(\x05\"\x08\n\x06\x43\x61ncel\"\x8a\x03\n\tJobUpdate\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x12\n\nresume_key\x18\x04 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x05 \x01(\r\x12\x10\n\x08grace_ms\x18\x06 \x01(\r\x12/\n\x07waiting\x18\x07 \x01(\x0b\x32\x1c.moreh.sdamanager.v1.WaitingH\x00\x12\x33\n\tsubmitted\x18\x08 \x01(\x0b\x32\x1e.moreh.sdamanager.v1.SubmittedH\x00\x12/\n\x07running\x18\t \x01(\x0b\x32\x1c.moreh.sdamanager.v1.RunningH\x00\x12+\n\x05\x65nded\x18\n \x01(\x0b\x32\x1a.moreh.sdamanager.v1.EndedH\x00\x12 \n\x13maintenance_from_ms\x18\x0b \x01(\x03H\x01\x88\x01\x01\x42\x07\n\x05stateB\x16\n\x14_maintenance_from_ms\"\x9b\x01\n\x07Waiting\x12\r\n\x05place\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06needed\x18\x03 \x01(\r\x12\x11\n\tavailable\x18\x04 \x01(\r\x12\x16\n\x0e\x62locker_job_id\x18\x05 \x01(\x03\x12\x1f\n\x12\x65stimated_start_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_estimated_start_ms\"<\n\tSubmitted\x12/\n\x05hosts\x18\x01 \x03(\x0b\x32 .moreh.sdamanager.v1.HostDevices\"3\n\x0bHostDevices\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x02 \x03(\r\"p\n\x07Running\x12\x33\n\x07workers\x18\x01 \x03(\x0b\x32\".moreh.sdamanager.v1.WorkerAddress\x12\x1c\n\x0fpreempted_at_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x12\n\x10_preempted_at_ms\"F\n\rWorkerAddress\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65vice_indexes\x18\x03 \x03(\r\"7\n\x05\x45nded\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xa5\x01\n\x04Jobs\x12M\n\x03Run\x12\".moreh.sdamanager.v1.ClientMessage\x1a\x1e.moreh.sdamanager.v1.JobUpdate(\x01\x30\x01\x12N\n\x05\x43heck\x12!.moreh.sdamanager.v1.CheckRequest\x1a\".moreh.sdamanager.v1.CheckResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,26 +45,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUME']._serialized_end=751
   _globals['_HEARTBEAT']._serialized_start=753
   _globals['_HEARTBEAT']._serialized_end=826
-  _globals['_DEVICEUSE']._serialized_start=828
-  _globals['_DEVICEUSE']._serialized_end=922
-  _globals['_FINISHED']._serialized_start=924
-  _globals['_FINISHED']._serialized_end=953
-  _globals['_CANCEL']._serialized_start=955
-  _globals['_CANCEL']._serialized_end=963
-  _globals['_JOBUPDATE']._serialized_start=966
-  _globals['_JOBUPDATE']._serialized_end=1302
-  _globals['_WAITING']._serialized_start=1305
-  _globals['_WAITING']._serialized_end=1460
-  _globals['_SUBMITTED']._serialized_start=1462
-  _globals['_SUBMITTED']._serialized_end=1522
-  _globals['_HOSTDEVICES']._serialized_start=1524
-  _globals['_HOSTDEVICES']._serialized_end=1575
-  _globals['_RUNNING']._serialized_start=1577
-  _globals['_RUNNING']._serialized_end=1689
-  _globals['_WORKERADDRESS']._serialized_start=1691
-  _globals['_WORKERADDRESS']._serialized_end=1761
-  _globals['_ENDED']._serialized_start=1763
-  _globals['_ENDED']._serialized_end=1818
-  _globals['_JOBS']._serialized_start=1821
-  _globals['_JOBS']._serialized_end=1986
+  _globals['_DEVICEUSE']._serialized_start=829
+  _globals['_DEVICEUSE']._serialized_end=977
+  _globals['_FINISHED']._serialized_start=979
+  _globals['_FINISHED']._serialized_end=1008
+  _globals['_CANCEL']._serialized_start=1010
+  _globals['_CANCEL']._serialized_end=1018
+  _globals['_JOBUPDATE']._serialized_start=1021
+  _globals['_JOBUPDATE']._serialized_end=1415
+  _globals['_WAITING']._serialized_start=1418
+  _globals['_WAITING']._serialized_end=1573
+  _globals['_SUBMITTED']._serialized_start=1575
+  _globals['_SUBMITTED']._serialized_end=1635
+  _globals['_HOSTDEVICES']._serialized_start=1637
+  _globals['_HOSTDEVICES']._serialized_end=1688
+  _globals['_RUNNING']._serialized_start=1690
+  _globals['_RUNNING']._serialized_end=1802
+  _globals['_WORKERADDRESS']._serialized_start=1804
+  _globals['_WORKERADDRESS']._serialized_end=1874
+  _globals['_ENDED']._serialized_start=1876
+  _globals['_ENDED']._serialized_end=1931
+  _globals['_JOBS']._serialized_start=1934
+  _globals['_JOBS']._serialized_end=2099
 # @@protoc_insertion_point(module_scope)

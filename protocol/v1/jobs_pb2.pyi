@@ -85,7 +85,9 @@ class Remedy(_message.Message):
     CHANGE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     change: _builtins.str
-    """priority (this one), nodes (so many more of the size of the group's largest) or maxDevices (this limit)."""
+    """priority (this one), nodes (so many more of the size of the group's largest), maxDevices (this limit) or timeLimit
+    (these seconds).
+    """
     value: _builtins.int
     def __init__(
         self,
@@ -235,6 +237,8 @@ Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
 class DeviceUse(_message.Message):
+    """An absent value was not measured. Clients before this leave out 0, which reads as absent."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HOST_FIELD_NUMBER: _builtins.int
@@ -252,14 +256,21 @@ class DeviceUse(_message.Message):
         *,
         host: _builtins.str = ...,
         index: _builtins.int = ...,
-        used_memory_mib: _builtins.int = ...,
-        utilization_percent: _builtins.float = ...,
+        used_memory_mib: _builtins.int | None = ...,
+        utilization_percent: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib", "_utilization_percent", b"_utilization_percent", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "index", b"index", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib", "_utilization_percent", b"_utilization_percent", "host", b"host", "index", b"index", "used_memory_mib", b"used_memory_mib", "utilization_percent", b"utilization_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__used_memory_mib: _TypeAlias = _typing.Literal["used_memory_mib"]  # noqa: Y015
+    _WhichOneofArgType__used_memory_mib: _TypeAlias = _typing.Literal["_used_memory_mib", b"_used_memory_mib"]  # noqa: Y015
+    _WhichOneofReturnType__utilization_percent: _TypeAlias = _typing.Literal["utilization_percent"]  # noqa: Y015
+    _WhichOneofArgType__utilization_percent: _TypeAlias = _typing.Literal["_utilization_percent", b"_utilization_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__used_memory_mib) -> _WhichOneofReturnType__used_memory_mib | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__utilization_percent) -> _WhichOneofReturnType__utilization_percent | None: ...
 
 Global___DeviceUse: _TypeAlias = DeviceUse  # noqa: Y015
 
@@ -316,6 +327,7 @@ class JobUpdate(_message.Message):
     SUBMITTED_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_FROM_MS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.int
     revision: _builtins.int
     """Grows with each change of the job. A client ignores an update whose revision is lower than one it has seen."""
@@ -327,6 +339,10 @@ class JobUpdate(_message.Message):
     """Only in the first update of each stream: how often to send a Heartbeat, ms."""
     grace_ms: _builtins.int
     """Only in the first update of each stream: how long a job lives on without its client, ms."""
+    maintenance_from_ms: _builtins.int
+    """While it holds devices: when maintenance of one of its hosts begins, or began, milliseconds since 1970 UTC; absent
+    when none is planned before its time limit. It goes on; its devices leave service when it ends.
+    """
     @_builtins.property
     def waiting(self) -> Global___Waiting: ...
     @_builtins.property
@@ -348,13 +364,19 @@ class JobUpdate(_message.Message):
         submitted: Global___Submitted | None = ...,
         running: Global___Running | None = ...,
         ended: Global___Ended | None = ...,
+        maintenance_from_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "running", b"running", "state", b"state", "submitted", b"submitted", "waiting", b"waiting"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maintenance_from_ms", b"_maintenance_from_ms", "ended", b"ended", "maintenance_from_ms", b"maintenance_from_ms", "running", b"running", "state", b"state", "submitted", b"submitted", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "ended", b"ended", "grace_ms", b"grace_ms", "heartbeat_interval_ms", b"heartbeat_interval_ms", "job_id", b"job_id", "resume_key", b"resume_key", "revision", b"revision", "running", b"running", "state", b"state", "submitted", b"submitted", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maintenance_from_ms", b"_maintenance_from_ms", "attempt", b"attempt", "ended", b"ended", "grace_ms", b"grace_ms", "heartbeat_interval_ms", b"heartbeat_interval_ms", "job_id", b"job_id", "maintenance_from_ms", b"maintenance_from_ms", "resume_key", b"resume_key", "revision", b"revision", "running", b"running", "state", b"state", "submitted", b"submitted", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__maintenance_from_ms: _TypeAlias = _typing.Literal["maintenance_from_ms"]  # noqa: Y015
+    _WhichOneofArgType__maintenance_from_ms: _TypeAlias = _typing.Literal["_maintenance_from_ms", b"_maintenance_from_ms"]  # noqa: Y015
     _WhichOneofReturnType_state: _TypeAlias = _typing.Literal["waiting", "submitted", "running", "ended"]  # noqa: Y015
     _WhichOneofArgType_state: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maintenance_from_ms) -> _WhichOneofReturnType__maintenance_from_ms | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_state) -> _WhichOneofReturnType_state | None: ...
 
 Global___JobUpdate: _TypeAlias = JobUpdate  # noqa: Y015

@@ -54,6 +54,7 @@ class JobsServicer:
     def Run(self, request_iterator, context):
         """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
         The server sends an update for each change and closes the stream after Ended.
+        Fails with RESOURCE_EXHAUSTED (TOO_MANY_JOBS) when as many jobs of the token wait as may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

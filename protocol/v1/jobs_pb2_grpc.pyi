@@ -36,6 +36,7 @@ class JobsStub:
     Run: _grpc.StreamStreamMultiCallable[_jobs_pb2.ClientMessage, _jobs_pb2.JobUpdate]
     """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
     The server sends an update for each change and closes the stream after Ended.
+    Fails with RESOURCE_EXHAUSTED (TOO_MANY_JOBS) when as many jobs of the token wait as may.
     """
     Check: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CheckRequest, _jobs_pb2.CheckResponse]
     """What would become of a job if it were asked for now; nothing is asked for."""
@@ -48,6 +49,7 @@ class JobsAsyncStub(JobsStub):
     Run: _aio.StreamStreamMultiCallable[_jobs_pb2.ClientMessage, _jobs_pb2.JobUpdate]  # type: ignore[assignment]
     """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
     The server sends an update for each change and closes the stream after Ended.
+    Fails with RESOURCE_EXHAUSTED (TOO_MANY_JOBS) when as many jobs of the token wait as may.
     """
     Check: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CheckRequest, _jobs_pb2.CheckResponse]  # type: ignore[assignment]
     """What would become of a job if it were asked for now; nothing is asked for."""
@@ -63,6 +65,7 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_jobs_pb2.JobUpdate], _abc.AsyncIterator[_jobs_pb2.JobUpdate]]:
         """One stream per job. The first message is Open or Resume; the first update comes only after the job is stored.
         The server sends an update for each change and closes the stream after Ended.
+        Fails with RESOURCE_EXHAUSTED (TOO_MANY_JOBS) when as many jobs of the token wait as may.
         """
 
     @_abc_1.abstractmethod

@@ -1,4 +1,4 @@
-"""Jobs and what they hold in the admin."""
+"""Jobs, allocations, workers and queues in the admin."""
 
 from scheduler.admin import allocations, jobs, workers
 

@@ -1,3 +1,5 @@
+"""Allocations in the admin."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -6,16 +8,13 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.lib.admin import ExactNumber, GrowingAdmin, exactly, link_to
+from core.admin import GrowingAdmin, by_number, exact_time, link_column
 from scheduler.models import Allocation
 
 
-class ByToken(ExactNumber):
-    title = _("token")
-    parameter_name = "token"
-
-
 class StillHeld(admin.SimpleListFilter):
+    """A filter that keeps allocations that have not ended."""
+
     title = _("held")
     parameter_name = "held"
 
@@ -28,8 +27,11 @@ class StillHeld(admin.SimpleListFilter):
 
 @admin.register(Allocation)
 class AllocationAdmin(GrowingAdmin):
+    """Allocations, to read."""
+
     list_display = ("id", "device_link", "job_link", "sda_link", "token_link", "since", "until", "clean")
-    list_filter = (StillHeld, ByToken)
+    list_filter = (StillHeld, by_number(_("token"), "token"))
+    linked = ("job__id__exact",)
     list_select_related = ("device__backend", "job", "sda", "token")
     search_fields = ("job__id__exact", "token__description")
     search_help_text = _("Number of the job, or customer's name")
@@ -39,28 +41,19 @@ class AllocationAdmin(GrowingAdmin):
 
     @admin.display(description=_("from"), ordering="started_at")
     def since(self, row: Allocation) -> SafeString | str:
-        return exactly(row.started_at)
+        return exact_time(row.started_at)
 
     @admin.display(description=_("until"), ordering="ended_at")
     def until(self, row: Allocation) -> SafeString | str:
-        return exactly(row.ended_at)
+        return exact_time(row.ended_at)
 
     @admin.display(description=_("clean"), ordering="clean_at")
     def clean(self, row: Allocation) -> SafeString | str:
-        return exactly(row.clean_at)
+        return exact_time(row.clean_at)
 
-    @admin.display(description=_("device"))
-    def device_link(self, row: Allocation) -> SafeString | str:
-        return link_to(row.device, f"{row.device.backend.name}/{row.device.index:02}")
-
-    @admin.display(description=_("job"))
-    def job_link(self, row: Allocation) -> SafeString | str:
-        return link_to(row.job, f"#{row.job_id}")
-
-    @admin.display(description=_("SDA"))
-    def sda_link(self, row: Allocation) -> SafeString | str:
-        return link_to(row.sda)
-
-    @admin.display(description=_("token"), ordering="token__description")
-    def token_link(self, row: Allocation) -> SafeString | str:
-        return link_to(row.token)
+    device_link = link_column(
+        "device", _("device"), text=lambda row: f"{row.device.backend.name}/{row.device.index:02}"
+    )
+    job_link = link_column("job", _("job"), text=lambda row: f"#{row.job_id}")
+    sda_link = link_column("sda", _("SDA"))
+    token_link = link_column("token", _("token"), ordering="token__description")

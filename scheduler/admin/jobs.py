@@ -1,3 +1,5 @@
+"""Jobs in the admin: the queue, the history, and the page of a job."""
+
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -10,39 +12,44 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from moreh_cloud.console.templatetags.jobs import expected_start
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import event_table
-from moreh_cloud.lib.admin import (
+from core.admin import (
     ConfirmForm,
-    ExactNumber,
     GrowingAdmin,
     GrowingList,
     Table,
-    ago,
     badge,
+    by_number,
     confirmed,
+    link_column,
     link_to,
+    time_ago,
+    with_key,
     without,
 )
+from events.actor import Actor
+from events.admin import event_table
+from scheduler.admin.badge_colours import JOB, WORKER
 from scheduler.admin.picture import picture
-from scheduler.admin.tones import JOB, WORKER
-from scheduler.choices import LIVE, OVER, Cause, JobStatus
+from scheduler.choices import HOLDING, LIVE, OVER, Cause, JobStatus
+from scheduler.estimates.start_estimates import estimates
 from scheduler.models import Job, Worker
-from scheduler.outlook import estimates
-from scheduler.queries import like
+from scheduler.pending_reason import describe_faulty_devices, describe_pending_reason, faulty_among
+from scheduler.queries.jobs import like
+from scheduler.queries.maintenance import maintenance_of
 from scheduler.services.jobs import cancel_job, set_job_priority
-from scheduler.why import why_it_waits
+from scheduler.templatetags.jobs import expected_start
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 
 NOTHING = "–"  # noqa: RUF001 - the sign for "no value"
 
 
 class PriorityForm(ConfirmForm):
+    """The new priority of the chosen jobs."""
+
     priority = forms.IntegerField(
         label=_("Priority"),
         min_value=MIN_PRIORITY,
@@ -52,13 +59,8 @@ class PriorityForm(ConfirmForm):
     )
 
 
-class ByToken(ExactNumber):
-    title = _("token")
-    parameter_name = "token"
-
-
 class Phase(admin.SimpleListFilter):
-    """Show live jobs unless ended ones are asked for: a queue is short, a history is not."""
+    """A filter that keeps live jobs unless ended ones are chosen, because a queue is short and a history is not."""
 
     title = _("phase")
     parameter_name = "phase"
@@ -78,7 +80,10 @@ class Phase(admin.SimpleListFilter):
 
 
 def _seconds(start: str, *ends: str) -> Callable[[Job], float | None]:
-    """Make the function that gives a job's time between two of its moments; None until the second has come."""
+    """Return a function that returns the seconds between two times of a job; None until both are known.
+
+    The second time is the first of `ends` that the job has.
+    """
 
     def read(job: Job) -> float | None:
         begin, end = getattr(job, start), next(filter(None, (getattr(job, name) for name in ends)), None)
@@ -88,10 +93,10 @@ def _seconds(start: str, *ends: str) -> Callable[[Job], float | None]:
 
 
 class JobList(GrowingList):
-    """A page of jobs with when those that wait are expected to start, which takes no query."""
+    """A page of jobs; waiting ones carry their start estimate, which needs no query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read what the rows of the page show."""
+        """Read the rows of the page, and the estimates of those that wait."""
         super().get_results(request)
         self.result_list = list(self.result_list)
         waiting: list[Any] = [job for job in self.result_list if job.status == JobStatus.WAITING]
@@ -116,13 +121,15 @@ EXPORTED = {
 
 @admin.register(Job)
 class JobAdmin(GrowingAdmin):
+    """Jobs: cancel them, and change the priority of waiting ones."""
+
     comes_from = _("Jobs come from the programs in the VMs of customers. Those that are over are found by the filter.")
     list_display = (
-        "shown_number",
+        "number_column",
         "token_link",
-        "shown_status",
-        "shown_why",
-        "shown_start",
+        "status_column",
+        "why_column",
+        "start_column",
         "priority",
         "num_devices",
         "asked",
@@ -130,7 +137,8 @@ class JobAdmin(GrowingAdmin):
         "ran",
         "group",
     )
-    list_filter = (Phase, "status", "cause", "group", ByToken)
+    list_filter = (Phase, "status", "cause", "group", by_number(_("token"), "token"))
+    linked = ("status__in",)
     live_topics = "jobs"
     page_of_rows = JobList
     change_form_outer_before_template: Any = ""
@@ -140,7 +148,7 @@ class JobAdmin(GrowingAdmin):
     export_columns = EXPORTED
     actions = ("cancel", "change_priority")
     actions_detail: Any = ("cancel", "change_priority")
-    readonly_fields = ("token_link", "sda_link", "group_link", "shown_from")
+    readonly_fields = ("token_link", "sda_link", "group_link", "from_column")
     fieldsets = (
         (
             _("Request"),
@@ -148,7 +156,7 @@ class JobAdmin(GrowingAdmin):
         ),
         (
             _("Program"),
-            {"fields": (("process_name", "pid"), ("framework", "version"), "shown_from")},
+            {"fields": (("process_name", "pid"), ("framework", "version"), "from_column")},
         ),
         (_("Latest from the client"), {"fields": (("used_memory", "utilization"), "client_seen_at")}),
     )
@@ -160,17 +168,18 @@ class JobAdmin(GrowingAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        """Find what the console's queue finds, which acts through this list."""
-        return queryset.filter(like(search_term)), False
+        """Return the jobs that the search of the console's queue finds; the queue acts through this list."""
+        return queryset.filter(like(search_term.replace("\0", " "))), False
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:
-            context["picture"] = picture(row) | {"why": self.told_why(row)}
+            why = f"{self.reason_of(row)} {_faulty_note(row)}".strip()
+            context["picture"] = picture(row) | {"why": why or _maintenance_note(row)}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer on a job's page what it can still take: nothing when it is over, no other place when it runs."""
-        status = Job.objects.filter(pk=object_id).values_list("status", flat=True).first()
+        """Return the actions that the job still allows: none when it is over, no new priority when it runs."""
+        status = with_key(Job.objects.all(), object_id).values_list("status", flat=True).first()
         useless = {"cancel", "change_priority"} if status in OVER else set()
         if status != JobStatus.WAITING:
             useless.add("change_priority")
@@ -178,49 +187,45 @@ class JobAdmin(GrowingAdmin):
 
     @confirmed(
         _("Cancel"),
-        says=_("Waiting jobs leave the queue; the workers of running ones are stopped and their devices cleaned."),
+        explanation=_(
+            "Waiting jobs leave the queue; the workers of running ones are stopped and their devices cleaned."
+        ),
         icon="cancel",
         dangerous=True,
     )
     def cancel(self, actor: Actor, row: Job, _data: dict[str, Any]) -> None:
+        """Cancel a job. Raises JobFinished."""
         cancel_job(row, cause=Cause.BY_OPERATOR, actor=actor)
 
     @confirmed(
         _("Change priority"),
-        says=_("The place in the queue changes. Jobs that do not wait any more are refused."),
+        explanation=_("The place in the queue changes. Jobs that do not wait any more are refused."),
         form=PriorityForm,
         icon="swap_vert",
     )
-    def change_priority(self, actor: Actor, row: Job, data: dict[str, Any]) -> None:
-        set_job_priority(row, data["priority"], actor=actor)
+    def change_priority(self, actor: Actor, row: Job, data: dict[str, Any]) -> bool:
+        """Change the priority of a waiting job; return whether it changed."""
+        return set_job_priority(row, data["priority"], actor=actor).revision != row.revision
 
     @admin.display(description=_("job"), ordering="id")
-    def shown_number(self, row: Job) -> str:
+    def number_column(self, row: Job) -> str:
         return f"#{row.pk}"
 
-    @admin.display(description=_("token"), ordering="token__description")
-    def token_link(self, row: Job) -> SafeString | str:
-        return link_to(row.token)
-
-    @admin.display(description=_("SDA"))
-    def sda_link(self, row: Job) -> SafeString | str:
-        return link_to(row.sda, f"{row.sda.model.name} #{row.sda_id}")
-
-    @admin.display(description=_("backend group"))
-    def group_link(self, row: Job) -> SafeString | str:
-        return link_to(row.group)
+    token_link = link_column("token", _("token"), ordering="token__description")
+    sda_link = link_column("sda", _("SDA"), text=lambda row: f"{row.sda.model.name} #{row.sda_id}")
+    group_link = link_column("group", _("backend group"))
 
     @admin.display(description=_("from address"))
-    def shown_from(self, row: Job) -> str:
-        return " · ".join(part for part in (row.referer_protocol, row.referer_ip) if part) or NOTHING
+    def from_column(self, row: Job) -> str:
+        return " · ".join(text for text in (row.referer_protocol, row.referer_ip) if text) or NOTHING
 
     @admin.display(description=_("status"), ordering="status")
-    def shown_status(self, row: Job) -> SafeString:
+    def status_column(self, row: Job) -> SafeString:
         return badge(row.get_status_display(), JOB[row.status])
 
     @admin.display(description=_("requested"), ordering="id")
     def asked(self, row: Job) -> SafeString | str:
-        return ago(row.requested_at)
+        return time_ago(row.requested_at)
 
     @admin.display(description=_("waited"))
     def waited(self, row: Job) -> str:
@@ -230,23 +235,24 @@ class JobAdmin(GrowingAdmin):
     def ran(self, row: Job) -> str:
         return _span(row.started_at, row.ended_at) if row.started_at else NOTHING
 
-    def told_why(self, row: Any) -> str:
-        """Say why a job waits, or why it ended."""
+    def reason_of(self, row: Any) -> str:
+        """Return why a job waits, or why it ended."""
         if row.status == JobStatus.WAITING:
-            return why_it_waits(row, row.head)
+            return describe_pending_reason(row, row.head)
         return ": ".join(word for word in (str(row.get_cause_display()) if row.cause else "", row.detail) if word)
 
     @admin.display(description=_("why"))
-    def shown_why(self, row: Any) -> SafeString:
-        return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.told_why(row) or NOTHING)
+    def why_column(self, row: Any) -> SafeString:
+        return format_html('<span style="display: block; min-width: 15rem">{}</span>', self.reason_of(row) or NOTHING)
 
     @admin.display(description=_("estimated start"))
-    def shown_start(self, row: Any) -> SafeString | str:
+    def start_column(self, row: Any) -> SafeString | str:
         return expected_start(row.estimate) if row.status == JobStatus.WAITING else NOTHING
 
     def tables(self, request: HttpRequest, row: Job) -> Iterable[Table]:
+        """Yield the workers and the events of a job."""
         workers = Worker.objects.filter(job=row).select_related("backend").order_by("attempt", "backend_id")
-        shown = [
+        rows = [
             (
                 one.attempt,
                 link_to(one.backend),
@@ -258,11 +264,32 @@ class JobAdmin(GrowingAdmin):
             for one in workers
         ]
         headers = (_("attempt"), _("backend"), _("devices"), _("state"), _("address"), _("error"))
-        yield Table(_("Workers"), headers, shown)
+        yield Table(_("Workers"), headers, rows)
         yield event_table(f"job/{row.pk}")
+
+
+def _faulty_note(row: Job) -> str:
+    """Return how many devices of its group have failed or are in repair; "" unless the job waits for devices."""
+    if row.status != JobStatus.WAITING:
+        return ""
+    found = faulty_among([(row.group_id, row.pending_reason)])
+    return describe_faulty_devices(row.pending_reason, found.get(row.group_id, 0))
+
+
+def _maintenance_note(row: Job) -> str:
+    """Return that maintenance of a node of a job begins or lasts; "" if the job is over before, or holds nothing."""
+    at = maintenance_of([row] if row.status in HOLDING else []).get(row.pk)
+    if at is None:
+        return ""
+    moment = f"{timezone.localtime(at):%Y-%m-%d %H:%M}"
+    if at <= timezone.now():
+        return gettext("One of its nodes is in maintenance since %(at)s; its devices leave service when it ends.") % {
+            "at": moment
+        }
+    return gettext("Maintenance of one of its nodes begins at %(at)s.") % {"at": moment}
 
 
 def _span(start: datetime, end: datetime | None) -> str:
     end = end or timezone.now()
     seconds = (end - start).total_seconds()
-    return _now("%(seconds)s s") % {"seconds": f"{seconds:.1f}"} if seconds < 60 else timesince(start, end, depth=2)
+    return gettext("%(seconds)s s") % {"seconds": f"{seconds:.1f}"} if seconds < 60 else timesince(start, end, depth=2)

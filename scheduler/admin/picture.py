@@ -1,26 +1,27 @@
-"""What the page of a job shows at a glance: its states as a line of steps, why, and its devices by node."""
+"""The summary on the page of a job: its states as steps, its place while it waits, and its devices by node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max
-from django.utils.translation import gettext as _told
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from backends.models import Device
-from moreh_cloud.lib.clock import db_now
-from moreh_cloud.lib.errors import Message
+from backends.queries.devices import last_indexes
+from core.clock import db_now
+from core.errors import Message
 from scheduler.choices import HOLDING, JobStatus
+from scheduler.estimates.start_estimates import estimates
 from scheduler.models import WAITING, Job
-from scheduler.outlook import estimates
-from scheduler.queries import Place, held_by_jobs, places_of, workers_of
+from scheduler.queries.allocations import held_by_jobs
+from scheduler.queries.queue import QueuePlace, places_of
+from scheduler.queries.workers import workers_of
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A state that the job has reached, when, and how many seconds it lasted; None: it is the last one."""
+class JobStep:
+    """A state that the job has reached, when, and how many seconds it lasted; None for the state in which it ended."""
 
     title: Message
     at: datetime
@@ -30,15 +31,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The devices of a node, and whether the job has each."""
+    """The devices of a node by index, and whether the job has each; the rack of the node is "" if it is unknown."""
 
     node: int
     name: str
+    rack: str
     devices: Sequence[tuple[int, bool]]
 
 
 def picture(job: Job) -> dict[str, Any]:
-    """Give all of it, in four queries, and two more while it waits."""
+    """Return the variables of the template, in four queries, and in two more while the job waits."""
     waits = job.status == JobStatus.WAITING
     return {
         "steps": steps(job, db_now()),
@@ -49,8 +51,8 @@ def picture(job: Job) -> dict[str, Any]:
     }
 
 
-def steps(job: Job, now: datetime) -> list[Step]:
-    """Give the states that a job has gone through; the one that goes on lasts until now."""
+def steps(job: Job, now: datetime) -> list[JobStep]:
+    """Return the states that a job has gone through; the present one lasts until now."""
     reached: list[tuple[Message, datetime | None]] = [
         (_("Requested"), job.requested_at),
         (_("Submitted"), job.submitted_at),
@@ -60,35 +62,31 @@ def steps(job: Job, now: datetime) -> list[Step]:
     known = [(title, at) for title, at in reached if at is not None]
     ends = [at for _title, at in known[1:]] + [None if job.ended_at else now]
     return [
-        Step(title, at, _seconds(at, end), goes_on=end == now and not job.ended_at)
+        JobStep(title, at, _seconds(at, end), goes_on=end == now and not job.ended_at)
         for (title, at), end in zip(known, ends, strict=True)
     ]
 
 
 def place(job: Job) -> str:
-    """Say where a waiting job stands in its group's queue."""
-    number = places_of([job]).get(job.pk, Place()).number
+    """Return the place of a waiting job in its group's queue as a text; "" when it no longer waits."""
+    number = places_of([job]).get(job.pk, QueuePlace()).number
     waiting = Job.objects.filter(WAITING, group=job.group_id).count()
-    told = _told("%(place)s of %(all)s in %(group)s")
-    return told % {"place": number, "all": waiting, "group": job.group.name} if number else ""
+    text = gettext("%(place)s of %(all)s in %(group)s")
+    return text % {"place": number, "all": waiting, "group": job.group.name} if number else ""
 
 
 def shelves(job: Job) -> list[Shelf]:
-    """Give the nodes of the job's latest attempt, each with all its devices."""
-    used = {(one.backend_id, one.backend.name): set(one.devices) for one in workers_of(job)}
+    """Return the nodes of the job's latest attempt, each with all its devices."""
+    used = {(one.backend_id, one.backend.name, one.backend.rack): set(one.devices) for one in workers_of(job)}
     if not used:  # jobs that were imported as history never had workers
         for one in held_by_jobs([job.pk]):
-            used.setdefault((one.device.backend_id, one.device.backend.name), set()).add(one.device.index)
-    sizes = _sizes([node for node, _name in used])
+            node = one.device.backend
+            used.setdefault((node.pk, node.name, node.rack), set()).add(one.device.index)
+    sizes = last_indexes(node for node, _name, _rack in used)
     return [
-        Shelf(node, name, [(index, index in mine) for index in range(sizes.get(node, 0) + 1)])
-        for (node, name), mine in sorted(used.items(), key=lambda item: item[0][1])
+        Shelf(node, name, rack, [(index, index in mine) for index in range(sizes.get(node, 0) + 1)])
+        for (node, name, rack), mine in sorted(used.items(), key=lambda item: item[0][1])
     ]
-
-
-def _sizes(nodes: list[int]) -> Mapping[int, int]:
-    found = Device.objects.filter(backend__in=nodes).order_by().values_list("backend_id")
-    return dict(found.annotate(Max("index")))
 
 
 def _seconds(start: datetime, end: datetime | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Jobs as plain dictionaries, in a fixed number of queries whatever their number."""
+"""Jobs as dictionaries for REST, in a fixed number of queries."""
 
 import json
 from collections.abc import Mapping
@@ -6,41 +6,55 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 
-from moreh_cloud.lib.api.shapes import Showing
-from moreh_cloud.lib.api.times import iso
-from scheduler.choices import JobStatus
+from core.api.shapes import Card, Showing
+from core.api.times import iso
+from scheduler.choices import HOLDING, JobStatus
+from scheduler.estimates.start_estimates import Estimate, estimates
 from scheduler.models import Job, Worker
-from scheduler.outlook import Estimate, estimates
-from scheduler.queries import Place
-from scheduler.why import in_words
-from tokens.api.cards import Card, token_cards
-from tokens.models import Token
+from scheduler.pending_reason import faulty_among, pending_reason_text
+from scheduler.queries.maintenance import maintenance_of
+from scheduler.queries.queue import QueuePlace
+from tokens.api.cards import token_cards
+from tokens.queries import any_tokens
 
 NOWHERE = json.dumps({"device_info": []})
 FIELDS = (
     *("pk", "token_id", "sda_id", "priority", "status", "cause", "detail", "pid", "process_name", "framework"),
     *("version", "requested_at", "started_at", "ended_at", "referer_protocol", "referer_ip", "num_devices"),
-    *("pending_reason", "pending_needed", "pending_available", "group_id", "time_limit"),
+    *("pending_reason", "pending_needed", "pending_available", "group_id", "submitted_at", "time_limit"),
 )
 
-STATUS, GROUP = FIELDS.index("status"), FIELDS.index("group_id")
+PENDING = ("queuePosition", "pendingReason", "pendingCode", "estimatedStart", "estimateBasis")
+STATUS, REASON, GROUP, SUBMITTED = map(FIELDS.index, ("status", "pending_reason", "group_id", "submitted_at"))
 
 
-def job_cards(jobs: QuerySet[Job], showing: Showing, places: Mapping[int, Place] | None = None) -> list[Card]:
-    """Shape jobs in order; `places` are those of the waiting ones. Six queries, or seven with lists of tokens."""
+def job_cards(jobs: QuerySet[Job], showing: Showing, places: Mapping[int, QueuePlace] | None = None) -> list[Card]:
+    """Return jobs as cards, in their order; `places` are those of waiting jobs.
+
+    Six queries, or seven when tokens carry lists; one more when some hold devices, and when some wait for devices.
+    """
     chosen = jobs.select_related(None)
     rows = list(chosen.values_list(*FIELDS))
-    tokens = token_cards(Token.objects.filter(pk__in={row[1] for row in rows}), showing)
+    tokens = token_cards(any_tokens({row[1] for row in rows}), showing)
     devices = _device_info([row[0] for row in rows])
-    starts = estimates({row[GROUP] for row in rows if row[STATUS] == JobStatus.WAITING})
+    waiting = [row for row in rows if row[STATUS] == JobStatus.WAITING]
+    starts = estimates({row[GROUP] for row in waiting})
+    faulty = faulty_among((row[GROUP], row[REASON]) for row in waiting)
+    windows = maintenance_of(
+        Job(pk=row[0], time_limit=row[-1], submitted_at=row[SUBMITTED]) for row in rows if row[STATUS] in HOLDING
+    )
     return [
-        _card(row, tokens, devices.get(row[0], NOWHERE), (places or {}).get(row[0], Place()), starts.get(row[0]))
+        {
+            **_card(row, tokens, devices.get(row[0], NOWHERE)),
+            **_pending(row, (places or {}).get(row[0], QueuePlace()), starts.get(row[0]), faulty.get(row[GROUP], 0)),
+            "maintenanceFrom": iso(windows.get(row[0])),
+        }
         for row in rows
     ]
 
 
 def _device_info(jobs: list[int]) -> dict[int, str]:
-    """Write, as JSON, on which devices of which nodes the latest attempt of each job is or was."""
+    """Return, as JSON, the devices and nodes of the latest attempt of each job."""
     workers = Worker.objects.filter(job__in=jobs, attempt=F("job__attempt")).order_by("job_id", "backend_id")
     hosts: dict[int, list[dict[str, Any]]] = {}
     for job, host, devices in workers.values_list("job_id", "backend__name", "devices"):
@@ -48,12 +62,9 @@ def _device_info(jobs: list[int]) -> dict[int, str]:
     return {job: json.dumps({"device_info": found}, ensure_ascii=False) for job, found in hosts.items()}
 
 
-def _card(
-    row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str, place: Place, start: Estimate | None
-) -> Card:
+def _card(row: tuple[Any, ...], tokens: Mapping[int, Card], device_info: str) -> Card:
     pk, token, sda, priority, status, cause, detail, pid, process, framework, version, *rest = row
-    requested_at, started_at, ended_at, protocol, ip, num_devices, reason, needed, available, _group, limit = rest
-    waits = status == JobStatus.WAITING
+    requested_at, started_at, ended_at, protocol, ip, num_devices, *_reason, limit = rest
     return {
         "id": pk,
         "token": tokens.get(token),
@@ -72,10 +83,20 @@ def _card(
         "referer": {"protocol": protocol, "ipAddress": ip},
         "deviceCount": num_devices,
         "deviceInfo": device_info,
-        "queuePosition": (place.number or None) if waits else None,
-        "pendingReason": in_words(reason, needed, available, place.head) if waits else None,
-        "pendingCode": (reason or None) if waits else None,
-        "estimatedStart": iso(start.at) if waits and start else None,
-        "estimateBasis": start.basis if waits and start else None,
         "timeLimit": None if limit is None else int(limit.total_seconds()),
     }
+
+
+def _pending(row: tuple[Any, ...], place: QueuePlace, start: Estimate | None, faulty: int) -> Card:
+    """Return why a job waits and until when; nulls for a job that does not wait."""
+    if row[STATUS] != JobStatus.WAITING:
+        return dict.fromkeys(PENDING)
+    reason, needed, available = row[REASON : REASON + 3]
+    text = pending_reason_text(reason, needed, available, place.head, faulty=faulty)
+    return dict(
+        zip(
+            PENDING,
+            (place.number or None, text, reason or None, start and iso(start.at), start and start.basis),
+            strict=True,
+        )
+    )

@@ -1,29 +1,27 @@
+"""Parameters and responses of the scheduler's REST calls."""
+
 from datetime import timedelta
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from moreh_cloud.lib.api.parameters import MAX_ID, Parameters, Reference, Whole
-from moreh_cloud.lib.api.times import At
+from core.api.parameters import Parameters, Reference, Whole, Word
+from core.api.shapes import Referer
+from core.api.times import At
+from core.numbers import MAX_ID
+from scheduler.api.filters import LIVE_WORDS
 from scheduler.choices import Cause, JobStatus
+from scheduler.estimates.dry_run import Remedy
+from scheduler.policy.decisions import PendingReason
 from scheduler.policy.forecast import Basis
-from scheduler.policy.reasons import Reason
-from scheduler.queries import jobs
-from scheduler.services.jobs import LONGEST
-from scheduler.trial import Remedy
+from scheduler.queries.jobs import jobs
+from scheduler.services.submission import LONGEST
 from sda.queries import live_model_groups, live_models
 from tokens.api.serializers import TokenReference, TokenSerializer
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 
 STATUSES = [status.capitalize() for status in JobStatus.values]
-
-
-class Referer(serializers.Serializer[Any]):
-    """Where a request came from."""
-
-    protocol = serializers.CharField()
-    ipAddress = serializers.CharField()
 
 
 class JobInfoSerializer(serializers.Serializer[Any]):
@@ -48,20 +46,27 @@ class JobInfoSerializer(serializers.Serializer[Any]):
     deviceInfo = serializers.CharField(help_text="JSON")
     queuePosition = serializers.IntegerField(allow_null=True)
     pendingReason = serializers.CharField(allow_null=True)
-    pendingCode = serializers.ChoiceField([reason.value for reason in Reason], allow_null=True)
+    pendingCode = serializers.ChoiceField([reason.value for reason in PendingReason], allow_null=True)
     estimatedStart = At(allow_null=True)
     estimateBasis = serializers.ChoiceField([basis.value for basis in Basis], allow_null=True)
     timeLimit = serializers.IntegerField(allow_null=True, help_text="seconds")
+    maintenanceFrom = At(allow_null=True)
 
 
 class PriorityChange(Parameters):
+    """The new priority of a waiting job."""
+
     id = Reference(jobs, source="job")
     priority = Whole(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY)
+    expectedPriority = Whole(required=False, min_value=MIN_PRIORITY, max_value=MAX_PRIORITY, source="expected")
 
 
 class Cancellation(Parameters):
+    """The job to cancel."""
+
     id = Reference(jobs, source="job")
     isWeb = serializers.BooleanField(default=False, help_text="An operator asks on the web.")
+    expectedStatus = Word(required=False, choices=list(LIVE_WORDS), source="expected")
 
 
 class RemedySerializer(serializers.Serializer[Any]):
@@ -71,8 +76,8 @@ class RemedySerializer(serializers.Serializer[Any]):
     value = serializers.IntegerField()
 
 
-@extend_schema_serializer(many=False)
-class OutlookSerializer(serializers.Serializer[Any]):
+@extend_schema_serializer(many=False, component_name="Outlook")
+class DryRunSerializer(serializers.Serializer[Any]):
     """What would become of a job if it were submitted now."""
 
     starts = serializers.BooleanField()
@@ -80,13 +85,15 @@ class OutlookSerializer(serializers.Serializer[Any]):
     priority = serializers.IntegerField()
     queuePosition = serializers.IntegerField()
     pendingReason = serializers.CharField(allow_null=True)
-    pendingCode = serializers.ChoiceField([reason.value for reason in Reason], allow_null=True)
+    pendingCode = serializers.ChoiceField([reason.value for reason in PendingReason], allow_null=True)
     estimatedStart = At(allow_null=True)
     estimateBasis = serializers.ChoiceField([basis.value for basis in Basis], allow_null=True)
     changes = RemedySerializer(many=True)
 
 
-class OutlookQuery(Parameters):
+class DryRunQuery(Parameters):
+    """The job of which to make a dry run."""
+
     token = TokenReference()
     sdaId = Whole(required=False, min_value=1, max_value=MAX_ID, source="sda_id")
     model = Reference(live_models, required=False)

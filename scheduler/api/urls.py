@@ -1,10 +1,12 @@
+"""REST paths of the scheduler."""
+
 from django.urls import path
 
-from moreh_cloud.lib.api.views import collection
-from scheduler.api.views import HistoryView, OutlookView, QueueView
+from core.api.views import collection
+from scheduler.api.views import DryRunView, HistoryView, QueueView
 
 urlpatterns = [
     path("scheduler/queue", QueueView.as_view(collection("get", "put", "delete"))),
     path("scheduler/history", HistoryView.as_view(collection("get"))),
-    path("scheduler/outlook", OutlookView.as_view(collection("get"))),
+    path("scheduler/outlook", DryRunView.as_view(collection("get"))),
 ]

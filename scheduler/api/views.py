@@ -1,3 +1,5 @@
+"""REST views of the scheduler: queue, history, and dry runs under the path `outlook`."""
+
 from datetime import timedelta
 from typing import Any
 
@@ -5,25 +7,28 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from moreh_cloud.accounts.api.operators import Operators, OperatorView
-from moreh_cloud.lib.api.schema import reads, writes
-from moreh_cloud.lib.api.times import iso
-from moreh_cloud.lib.api.views import success
-from moreh_cloud.lib.clock import from_ms
+from accounts.api.operators import Operators, OperatorView
+from core.api.schema import reads, writes
+from core.api.times import iso
+from core.api.views import success
+from core.clock import from_ms
 from scheduler.api import serializers as shapes
 from scheduler.api.cards import job_cards
-from scheduler.api.filters import HistoryFilter, HistoryPages, QueueFilter
-from scheduler.choices import Cause
+from scheduler.api.filters import LIVE_WORDS, HistoryFilter, HistoryPages, QueueFilter
+from scheduler.choices import LIVE, Cause
+from scheduler.estimates.dry_run import DryRunParams, dry_run
 from scheduler.models import Job
-from scheduler.queries import history, jobs, places, queue
+from scheduler.pending_reason import faulty_among, pending_reason_text
+from scheduler.queries.jobs import history, jobs
+from scheduler.queries.queue import places, queue
 from scheduler.services.jobs import cancel_job, set_job_priority
-from scheduler.trial import Trial, try_out
-from scheduler.why import in_words
 from sda.queries import backend_group_of, get_sda, require_access
 
 
 @extend_schema(tags=["scheduler"])
 class QueueView(OperatorView):
+    """Live jobs: list, change priority, cancel."""
+
     queryset = queue()
     filterset_class = QueueFilter
 
@@ -34,16 +39,17 @@ class QueueView(OperatorView):
 
     @writes(shapes.PriorityChange, shapes.JobInfoSerializer)
     def update(self, _request: Request) -> Response:
-        """Change a waiting job's place."""
+        """Change the priority of a waiting job."""
         given = self.given(shapes.PriorityChange)
-        return self._answer(set_job_priority(given["job"], given["priority"], actor=self.actor))
+        return self._answer(set_job_priority(given.pop("job"), given.pop("priority"), actor=self.actor, **given))
 
     @writes(shapes.Cancellation, shapes.JobInfoSerializer)
     def destroy(self, _request: Request) -> Response:
-        """Take a waiting job out of the queue, or stop a running one."""
+        """Cancel a job, whether it waits or holds devices."""
         given = self.given(shapes.Cancellation)
         cause = Cause.BY_OPERATOR if given["isWeb"] else Cause.BY_USER
-        cancel_job(given["job"], cause=cause, actor=self.actor)
+        only = LIVE_WORDS[given["expected"]] if "expected" in given else LIVE
+        cancel_job(given["job"], cause=cause, actor=self.actor, only=only)
         return self._answer(given["job"])
 
     def _answer(self, job: Job) -> Response:
@@ -53,6 +59,8 @@ class QueueView(OperatorView):
 
 @extend_schema(tags=["scheduler"])
 class HistoryView(OperatorView):
+    """Jobs that are over."""
+
     queryset = history()
     filterset_class = HistoryFilter
     pagination_class = HistoryPages
@@ -64,29 +72,36 @@ class HistoryView(OperatorView):
 
 
 @extend_schema(tags=["scheduler"])
-class OutlookView(Operators):
-    @reads(shapes.OutlookSerializer, shapes.OutlookQuery, many=False, listed=shapes.RemedySerializer, refuses=(404,))
+class DryRunView(Operators):
+    """Dry runs of jobs."""
+
+    @reads(shapes.DryRunSerializer, shapes.DryRunQuery, many=False, listed=shapes.RemedySerializer, refuses=(404,))
     def list(self, _request: Request) -> Response:
-        """Say what would become of a job if it were submitted now: would it run, when, what would have to change."""
-        trial = _trial(self.given(shapes.OutlookQuery))
-        verdict = try_out(trial)
-        waits, start = verdict.waits, verdict.start
+        """Return whether and when a job would start if it were submitted now, and what would let it start at once."""
+        params = _dry_run_params(self.given(shapes.DryRunQuery))
+        result = dry_run(params)
+        waits, start = result.waits, result.start
+        faulty = faulty_among([(params.group, waits.reason)]).get(params.group, 0) if waits else 0
         answer = {
             "starts": waits is None,
-            "deviceCount": trial.devices,
-            "priority": trial.token.priority if trial.priority is None else trial.priority,
-            "queuePosition": verdict.place,
-            "pendingReason": in_words(waits.reason, waits.needed, waits.available, waits.blocker) if waits else None,
+            "deviceCount": params.devices,
+            "priority": params.token.priority if params.priority is None else params.priority,
+            "queuePosition": result.place,
+            "pendingReason": pending_reason_text(
+                waits.reason, waits.needed, waits.available, waits.blocker, faulty=faulty
+            )
+            if waits
+            else None,
             "pendingCode": waits.reason if waits else None,
             "estimatedStart": iso(from_ms(start.at_ms)) if start else None,
             "estimateBasis": start.basis if start else None,
-            "changes": [{"change": change, "value": value} for change, value in verdict.remedies],
+            "changes": [{"change": change, "value": value} for change, value in result.remedies],
         }
         return Response(answer)
 
 
-def _trial(given: dict[str, Any]) -> Trial:
-    """Read what would be asked for: by an SDA that is there, or by a model for which one would be made."""
+def _dry_run_params(given: dict[str, Any]) -> DryRunParams:
+    """Return the job of a dry run: on an existing SDA, or on a new one of a model."""
     token = given["token"]
     limit = timedelta(seconds=given["time_limit_s"]) if "time_limit_s" in given else None
     if "model" in given:
@@ -95,4 +110,4 @@ def _trial(given: dict[str, Any]) -> Trial:
     else:
         sda = get_sda(token, given.get("sda_id"))
         devices, group = sda.model.num_devices, backend_group_of(sda)
-    return Trial(token, devices, group, sda, given.get("priority"), limit)
+    return DryRunParams(token, devices, group, sda, given.get("priority"), limit)

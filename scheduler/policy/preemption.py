@@ -1,50 +1,68 @@
-"""Whose devices a job of higher priority may take."""
+"""Preemption: from which jobs a job of higher priority takes devices."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from scheduler.policy.maintenance import needed_until, usable_until
 from scheduler.policy.placement import FreeDevices
-from scheduler.policy.snapshot import Request, Running, Snapshot
+from scheduler.policy.snapshot import QueuedRequest, Running, Snapshot
 
 
-def victims_of(head: Request, snapshot: Snapshot, free: FreeDevices) -> tuple[int, ...]:
-    """Choose the jobs that shall give their devices back so that the head fits; none when nothing would help.
+def choose_victims(head: QueuedRequest, snapshot: Snapshot, free: FreeDevices) -> tuple[int, ...]:
+    """Return the jobs to preempt so that the head fits; none if that is impossible.
 
-    The lowest priority goes first, of equals the one that began last, since it loses least. Devices that are
-    already on their way back count, so nobody is taken from twice for the same need.
+    The lowest priority goes first; of equal ones the job that started last, because it loses least. Devices that are
+    already being freed count, so that no more jobs are preempted than needed.
     """
     if not snapshot.rules.preempt:
         return ()
+    until_ms = needed_until(snapshot.now_ms, head.limit_ms)
+    snapshot = usable_until(snapshot, until_ms)
     takeable = sorted(_takeable(head, snapshot), key=lambda job: (job.priority, -job.started_ms, job.id))
     if snapshot.combine:
-        missing = head.devices - free.total - sum(_returning(snapshot).values())
+        missing = head.devices - free.total_until(until_ms) - sum(_returning(snapshot).values())
         return _fewest(takeable, missing)
     return _on_the_cheapest_node(head, snapshot, free, takeable)
 
 
-def _takeable(head: Request, snapshot: Snapshot) -> Iterator[Running]:
-    """Give the jobs from which the head may take devices, with those on nodes that are there: others help nobody."""
+def still_helps(job_id: int, head: QueuedRequest, snapshot: Snapshot) -> bool:
+    """Whether the head needs the devices of a preempted job, and can start with them."""
+    snapshot = usable_until(snapshot, needed_until(snapshot.now_ms, head.limit_ms))
+    mine = next((job for job in snapshot.running if job.id == job_id), None)
+    if mine is None or mine.priority >= head.priority:
+        return False
+    there = _returning(snapshot)
+    for node in snapshot.nodes:
+        there[node.id] += node.free.bit_count()
+    without = dict(there)
+    for node_id, mask in mine.returning(there):
+        without[node_id] -= mask.bit_count()
+    if snapshot.combine:
+        return sum(without.values()) < head.devices <= sum(there.values())
+    return max(without.values(), default=0) < head.devices <= max(there.values(), default=0)
+
+
+def _takeable(head: QueuedRequest, snapshot: Snapshot) -> Iterator[Running]:
+    """Yield the jobs that the head may preempt, with only those of their devices that become free again."""
     old_enough = snapshot.now_ms - snapshot.rules.min_run_ms
     here = {node.id for node in snapshot.nodes}
     for job in snapshot.running:
-        if job.priority < head.priority and not job.leaving and not job.fixed and job.started_ms <= old_enough:
-            devices = tuple(place for place in job.devices if place[0] in here)
-            if devices:
-                yield replace(job, devices=devices)
+        lower = job.priority < head.priority and not job.preempted and not job.fixed
+        if lower and job.started_ms <= old_enough and (devices := job.returning(here)):
+            yield replace(job, devices=devices, lost=())
 
 
 def _returning(snapshot: Snapshot) -> dict[int, int]:
-    """Count the devices of each node that are being cleaned or will be, once those who leave have left."""
+    """Return how many devices of each node are being cleaned, or will be free when preempted jobs have ended."""
     returning = {node.id: node.coming.bit_count() for node in snapshot.nodes}
     for job in snapshot.running:
-        for node, mask in job.devices if job.leaving else ():
-            if node in returning:
-                returning[node] += mask.bit_count()
+        for node, mask in job.returning(returning) if job.preempted else ():
+            returning[node] += mask.bit_count()
     return returning
 
 
 def _fewest(takeable: Sequence[Running], missing: int, node: int | None = None) -> tuple[int, ...]:
-    """Take jobs in order until enough is there, then let go again whom it does not take."""
+    """Return jobs in order until there are enough devices, without those that are not needed in the end."""
     if missing <= 0:
         return ()
     chosen: list[Running] = []
@@ -63,7 +81,7 @@ def _fewest(takeable: Sequence[Running], missing: int, node: int | None = None) 
 
 
 def _on_the_cheapest_node(
-    head: Request, snapshot: Snapshot, free: FreeDevices, takeable: Sequence[Running]
+    head: QueuedRequest, snapshot: Snapshot, free: FreeDevices, takeable: Sequence[Running]
 ) -> tuple[int, ...]:
     returning = _returning(snapshot)
     here: dict[int, list[Running]] = {}

@@ -1,19 +1,19 @@
-"""The reconciler: finds what can never be and repairs it towards the safe side."""
+"""The reconciler finds inconsistent rows and repairs them towards the safe side."""
 
-from moreh_cloud.alerts.choices import Category
-from moreh_cloud.alerts.services import clear_seen_alerts
-from scheduler.reconcile import devices, jobs, queues, reservations, rooms, workers
-from scheduler.reconcile.looks import Finding, look_for
+from alerts.choices import Category
+from alerts.services import clear_seen_alerts
+from scheduler.reconcile import devices, jobs, node_capacity, queues, reservations, workers
+from scheduler.reconcile.checks import Inconsistency, run_check
 
-# Jobs first: what ends here lets go of its devices and workers, so that the others find less.
-ALL = (*jobs.LOOKS, *workers.LOOKS, *reservations.LOOKS, *devices.LOOKS, *rooms.LOOKS, *queues.LOOKS)
+# Jobs first: a job that ends here releases its devices and workers, so that later checks find less.
+ALL = (*jobs.CHECKS, *workers.CHECKS, *reservations.CHECKS, *devices.CHECKS, *node_capacity.CHECKS, *queues.CHECKS)
 
 
-def reconcile() -> list[Finding]:
-    """Repair every inconsistency and give what was wrong, each also an event and an alert.
+def reconcile() -> list[Inconsistency]:
+    """Repair all inconsistencies and return them; each is also recorded as an event and raised as an alert.
 
-    Alerts of earlier ones that somebody has seen are over.
+    Acknowledged alerts of inconsistencies that are gone are cleared.
     """
-    found = [finding for look in ALL for finding in look_for(look)]
-    clear_seen_alerts(Category.INCONSISTENCY, but={finding.subject for finding in found})
+    found = [inconsistency for check in ALL for inconsistency in run_check(check)]
+    clear_seen_alerts(Category.INCONSISTENCY, but={inconsistency.subject for inconsistency in found})
     return found

@@ -1,17 +1,17 @@
-"""Devices whose status is not what those who hold or clean them say."""
+"""Checks of devices: their status agrees with their allocations, jobs and cleaning orders."""
 
 from collections.abc import Collection
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from backends.choices import HELD, OPEN_ORDERS, DeviceStatus, OrderVerb, Why
+from backends.choices import DEVICE_TRANSITIONS, HELD, OPEN_ORDERS, DeviceStatus, OrderVerb, ShutdownReason
 from backends.models import Device, Order
-from backends.services.devices import clean_devices, move_devices
-from moreh_cloud.lib.clock import db_now
+from backends.services.devices import clean_devices, transition_devices
+from core.clock import db_now
 from scheduler.choices import HOLDING, JobStatus, WorkerState
 from scheduler.models import Allocation, Job, Worker
-from scheduler.queries import OPEN
-from scheduler.reconcile.looks import Look
+from scheduler.queries.allocations import OPEN
+from scheduler.reconcile.checks import Check
 
 HOLDERS = Allocation.objects.filter(OPEN, device=OuterRef("pk"))
 CLEANERS = Order.objects.filter(pk=OuterRef("cleaner"), state__in=OPEN_ORDERS)
@@ -19,25 +19,26 @@ ON_ITS_SDA = Job.objects.filter(sda=OuterRef("sda"), status__in=HOLDING)
 
 
 def send_to_clean(devices: Collection[int]) -> None:
-    """Have devices cleaned, those under a worker when it has left."""
-    move_devices(devices, DeviceStatus.CLEANING)
+    """Set used devices CLEANING; those under a worker are cleaned after it has stopped."""
+    used = Device.objects.filter(pk__in=devices, status__in=HELD)
+    transition_devices(list(used.values_list("pk", flat=True)), DeviceStatus.CLEANING)
     clean_unattended(devices)
 
 
 def clean_unattended(devices: Collection[int]) -> None:
-    """Order the cleaning of those devices that wait for nobody to leave."""
+    """Order the cleaning of those devices on which no worker has to stop first."""
     for device in _unattended().filter(pk__in=devices).select_related("backend"):
         clean_devices(device.backend, [device.index])
 
 
 def _unattended() -> QuerySet[Device]:
-    """A device waits to be cleaned only while a worker has to leave it first."""
+    """A CLEANING device has no cleaning order only while a worker has to stop on it first."""
     dirty = Device.objects.filter(status=DeviceStatus.CLEANING, cleaner=None)
     nodes = set(dirty.values_list("backend_id", flat=True))
     present = Worker.objects.filter(backend__in=nodes).exclude(state=WorkerState.GONE)
     stops = Order.objects.filter(backend__in=nodes, verb=OrderVerb.STOP, state__in=OPEN_ORDERS)
-    parts = [*present.values_list("backend_id", "devices"), *stops.values_list("backend_id", "devices")]
-    left = {(node, index) for node, indexes in parts for index in indexes}
+    occupied = [*present.values_list("backend_id", "devices"), *stops.values_list("backend_id", "devices")]
+    left = {(node, index) for node, indexes in occupied for index in indexes}
     alone = [pk for pk, *place in dirty.values_list("pk", "backend_id", "index") if tuple(place) not in left]
     return Device.objects.filter(pk__in=alone)
 
@@ -48,7 +49,7 @@ def _clean(device: Device) -> str:
 
 
 def _cleaner_gone() -> QuerySet[Device]:
-    """The order whose answer makes a device clean has not been answered yet."""
+    """A CLEANING device with an order waits for the result of that order, so the order is open."""
     waiting = Device.objects.filter(status=DeviceStatus.CLEANING, cleaner__isnull=False)
     return waiting.filter(~Exists(CLEANERS))
 
@@ -60,7 +61,7 @@ def _clean_again(device: Device) -> str:
 
 
 def _held_by_nobody() -> QuerySet[Device]:
-    """A device that is being used is used by somebody."""
+    """A device that is PREPARING or PROCESSING has an open allocation."""
     return Device.objects.filter(~Exists(HOLDERS), status__in=HELD)
 
 
@@ -70,7 +71,7 @@ def _take_back(device: Device) -> str:
 
 
 def _reserved_and_used() -> QuerySet[Device]:
-    """Who only reserved a device does not use it."""
+    """A device that is only reserved is not PROCESSING."""
     unused = HOLDERS.filter(~Exists(ON_ITS_SDA), job=None)
     return Device.objects.filter(Exists(unused), status=DeviceStatus.PROCESSING)
 
@@ -81,56 +82,57 @@ def _empty(device: Device) -> str:
 
 
 def _idle_with_holder() -> QuerySet[Device]:
-    """A device that somebody holds is not free."""
+    """A device with an open allocation is not IDLE."""
     return Device.objects.filter(Exists(HOLDERS), status=DeviceStatus.IDLE)
 
 
 def _hold(device: Device) -> str:
-    move_devices([device.pk], DeviceStatus.PREPARING)
+    transition_devices([device.pk], DeviceStatus.PREPARING)
     _follow_job(device)
     return "IDLE, but somebody held it"
 
 
 def _follow_job(device: Device) -> None:
-    """Give a held device the status that goes with its job."""
+    """Set a held device PROCESSING if its job runs."""
     held = Allocation.objects.get(OPEN, device=device)
     running = Job.objects.filter(status=JobStatus.RUNNING)
     if (running.filter(pk=held.job_id) if held.job_id else running.filter(sda=held.sda_id)).exists():
-        move_devices([device.pk], DeviceStatus.PROCESSING)
+        transition_devices([device.pk], DeviceStatus.PROCESSING)
 
 
 def _out_under_a_job() -> QuerySet[Device]:
-    """What an operator takes out of service while a job holds it drains."""
-    out = Q(status=DeviceStatus.BUSY) | Q(status=DeviceStatus.SHUTDOWN, why=Why.OPERATOR)
+    """A device that an operator takes out of service under a job drains until the job ends."""
+    out = Q(status=DeviceStatus.BUSY) | Q(status=DeviceStatus.SHUTDOWN, why=ShutdownReason.OPERATOR)
     return Device.objects.filter(out, Exists(HOLDERS.filter(job__status__in=HOLDING)))
 
 
 def _drain(device: Device) -> str:
     now = db_now()
-    Device.objects.filter(pk=device.pk).update(
-        status=DeviceStatus.PREPARING, why=Why.NONE, drain_to=device.status, since=now
+    Device.objects.filter(pk=device.pk, status=device.status).update(
+        status=DeviceStatus.PREPARING, why=ShutdownReason.NONE, drain_to=device.status, since=now
     )
     _follow_job(device)
     return f"{device.status}, but a job held it"
 
 
 def _drained_but_idle() -> QuerySet[Device]:
-    """A device that drains does not come back."""
+    """A device that drains does not become IDLE."""
     return Device.objects.filter(status=DeviceStatus.IDLE).exclude(drain_to="")
 
 
 def _take_out(device: Device) -> str:
-    why = Why.OPERATOR if device.drain_to == DeviceStatus.SHUTDOWN else Why.NONE
-    Device.objects.filter(pk=device.pk).update(status=F("drain_to"), why=why, drain_to="", since=db_now())
+    why = ShutdownReason.OPERATOR if device.drain_to == DeviceStatus.SHUTDOWN else ShutdownReason.NONE
+    rows = Device.objects.filter(pk=device.pk, status__in=DEVICE_TRANSITIONS.before(DeviceStatus(device.drain_to)))
+    rows.update(status=F("drain_to"), why=why, drain_to="", since=db_now())
     return f"IDLE, but it was to be {device.drain_to}"
 
 
-LOOKS = (
-    Look(_held_by_nobody, _take_back),
-    Look(_reserved_and_used, _empty),
-    Look(_idle_with_holder, _hold),
-    Look(_out_under_a_job, _drain),
-    Look(_drained_but_idle, _take_out),
-    Look(_cleaner_gone, _clean_again),
-    Look(_unattended, _clean),
+CHECKS = (
+    Check(_held_by_nobody, _take_back),
+    Check(_reserved_and_used, _empty),
+    Check(_idle_with_holder, _hold),
+    Check(_out_under_a_job, _drain),
+    Check(_drained_but_idle, _take_out),
+    Check(_cleaner_gone, _clean_again),
+    Check(_unattended, _clean),
 )

@@ -1,17 +1,17 @@
-"""Jobs that hold what they should not, or hold not what they should."""
+"""Checks of jobs: they hold exactly the devices and workers that they should."""
 
 from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest
 
-from backends.choices import OPEN_ORDERS, DeviceStatus, OrderVerb, Why
+from backends.choices import OPEN_ORDERS, DeviceStatus, OrderVerb, ShutdownReason
 from backends.models import Order
-from moreh_cloud.events.actor import SYSTEM
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
+from events.actor import SYSTEM
 from scheduler.choices import HOLDING, LIVE, OVER, Cause, JobStatus, WorkerState
 from scheduler.models import WAITING, Allocation, Job, Worker
-from scheduler.queries import OPEN, billed_as
+from scheduler.queries.allocations import OPEN, billed_as
+from scheduler.reconcile.checks import Check
 from scheduler.reconcile.devices import clean_unattended, send_to_clean
-from scheduler.reconcile.looks import Look
 from scheduler.services.jobs import end_job
 from scheduler.services.workers import PRESENT
 
@@ -25,7 +25,7 @@ HELD_HERE = Allocation.objects.filter(
 )
 STARTS = Order.objects.filter(ref=OuterRef("pk"), verb=OrderVerb.START, state__in=OPEN_ORDERS)
 TAKEN_AWAY = Q(device__status=DeviceStatus.CLEANING) | Q(device__status=DeviceStatus.SHUTDOWN) & ~Q(
-    device__why=Why.OPERATOR
+    device__why=ShutdownReason.OPERATOR
 )
 
 
@@ -34,7 +34,7 @@ def _holding() -> QuerySet[Job]:
 
 
 def _fail(job: Job, detail: str) -> str:
-    """End a job that cannot go on; what no worker has to leave first, reserved or not, is cleaned at once."""
+    """End a job as FAILED; its devices, reserved or not, are cleaned at once if no worker has to stop on them."""
     used = Allocation.objects.filter(Q(job=job) | Q(job=None, sda=job.sda_id), OPEN)
     devices = list(used.values_list("device_id", flat=True))
     end_job(job.pk, JobStatus.FAILED, cause=Cause.INCONSISTENT, detail=detail, actor=SYSTEM, only=LIVE)
@@ -43,60 +43,63 @@ def _fail(job: Job, detail: str) -> str:
 
 
 def _wrong_devices() -> QuerySet[Job]:
-    """A live job holds as many devices as its model says; on a reserved SDA, none of its own."""
+    """A job with devices holds as many as its model says; on a reserved SDA it holds none itself."""
     held = Count("allocations", filter=Q(allocations__ended_at=None))
     due = Case(When(sda__reserved=True, then=Value(0)), default=F("num_devices"), output_field=IntegerField())
     return _holding().annotate(held=held, due=due).exclude(held=F("due"))
 
 
 def _never_submitted() -> QuerySet[Job]:
+    """A job with devices has a time of submission."""
     return _holding().filter(submitted_at=None)
 
 
 def _taken_away() -> QuerySet[Job]:
-    """Nobody cleans or gives up a device under a live job."""
+    """A device of a live job is neither being cleaned nor out of service, unless an operator shut it down."""
     return _holding().filter(Exists(OWN.filter(TAKEN_AWAY)))
 
 
 def _without_workers() -> QuerySet[Job]:
-    """A live job has a worker on each node of which it holds devices."""
+    """A job with devices has a worker on each of their nodes."""
     unserved = Exists(OWN.filter(~Exists(HERE)))
     return _holding().filter(unserved | Q(~Exists(ITS_WORKERS.filter(state__in=PRESENT)), sda__reserved=True))
 
 
 def _workers_elsewhere() -> QuerySet[Job]:
-    """A live job has no worker on a node of which it holds nothing."""
+    """A job has no worker on a node of which it holds no devices."""
     return _holding().filter(Exists(ITS_WORKERS.filter(~Exists(HELD_HERE), state__in=PRESENT)))
 
 
 def _start_forgotten() -> QuerySet[Job]:
-    """Somebody has been told to start what is starting. Told again it might start twice."""
+    """A STARTING worker has an open START order. The job ends, because a second order might start the worker twice."""
     return _holding().filter(Exists(ITS_WORKERS.filter(~Exists(STARTS), state=WorkerState.STARTING)))
 
 
 def _two_on_a_reservation() -> QuerySet[Job]:
+    """A reserved SDA runs one job at a time."""
     others = _holding().filter(sda=OuterRef("sda")).exclude(pk=OuterRef("pk"))
     return _holding().filter(Exists(others), sda__reserved=True)
 
 
 def _fail_all_on(job: Job) -> str:
-    """The devices of one are the devices of the other: none of them can be trusted."""
+    """End all jobs on the same reserved SDA, because they use the same devices."""
     for other in _holding().filter(sda=job.sda_id).order_by("pk"):
         _fail(other, "two jobs at once on a reserved SDA")
     return "two jobs at once on a reserved SDA"
 
 
 def _on_deleted_sda() -> QuerySet[Job]:
+    """A live job is on an SDA that is not deleted."""
     return Job.objects.filter(status__in=LIVE, sda__deleted_at__isnull=False)
 
 
 def _waiting_and_holding() -> QuerySet[Job]:
-    """A job that waits has nothing of its coming attempt yet."""
+    """A waiting job has no allocations, submission time or workers of its present attempt."""
     return Job.objects.filter(Q(Exists(OWN)) | Q(submitted_at__isnull=False) | Exists(ITS_WORKERS), WAITING)
 
 
 def _wait_anew(job: Job) -> str:
-    """Take back what it holds; it goes on waiting, under its next attempt."""
+    """Release what the job holds; it goes on waiting, for its next attempt."""
     count = _release(job)
     Job.objects.filter(pk=job.pk).update(
         attempt=F("attempt") + 1, revision=F("revision") + 1, submitted_at=None, started_at=None
@@ -109,32 +112,32 @@ def _over_and_holding() -> QuerySet[Job]:
     return Job.objects.filter(pk__in=Allocation.objects.filter(OPEN).values("job"), status__in=OVER)
 
 
-def _leave(job: Job) -> str:
-    """End its billing when the job ended: that is what its customer owes."""
+def _end_allocations(job: Job) -> str:
+    """End its allocations at the time at which the job ended, because only that time is billed."""
     return f"over, but held {_release(job)} devices"
 
 
 def _release(job: Job) -> int:
     held = Allocation.objects.filter(OPEN, job=job)
     devices = list(held.values_list("device_id", flat=True))
-    end = Greatest(F("started_at"), Value(job.ended_at)) if job.ended_at else db_now()
-    held.update(ended_at=end, **billed_as(job))
+    end = Value(job.ended_at or db_now())
+    held.update(ended_at=Greatest(F("started_at"), end), **billed_as(job))
     send_to_clean(devices)
     return len(devices)
 
 
 def _stale_notice() -> QuerySet[Job]:
-    """Notice is given to who holds devices, for this attempt."""
-    return Job.objects.filter(~Q(status__in=HOLDING) | Q(leaves_at__lt=F("submitted_at")), leaves_at__isnull=False)
+    """Only a job with devices has notice of preemption, and only for its present attempt."""
+    return Job.objects.filter(~Q(status__in=HOLDING) | Q(preempt_at__lt=F("submitted_at")), preempt_at__isnull=False)
 
 
 def _take_notice_back(job: Job) -> str:
-    Job.objects.filter(pk=job.pk).update(leaves_at=None, leaves_for=0, revision=F("revision") + 1)
+    Job.objects.filter(pk=job.pk).update(preempt_at=None, preempted_by=0, revision=F("revision") + 1)
     return "notice of preemption from another attempt"
 
 
 def _billed_to_another() -> QuerySet[Job]:
-    """What a job holds is billed to its own token and SDA."""
+    """The allocations of a job have its token and SDA."""
     wrong = OWN.filter(~Q(token=OuterRef("token")) | ~Q(sda=OuterRef("sda")))
     return Job.objects.filter(Exists(wrong), pk__in=Allocation.objects.filter(OPEN).values("job"))
 
@@ -145,17 +148,17 @@ def _bill(job: Job) -> str:
     return f"{count} devices were billed to another customer or SDA"
 
 
-LOOKS = (
-    Look(_over_and_holding, _leave),
-    Look(_waiting_and_holding, _wait_anew),
-    Look(_on_deleted_sda, lambda job: _fail(job, "its SDA is deleted")),
-    Look(_wrong_devices, lambda job: _fail(job, f"held {job.held} of {job.due} devices")),
-    Look(_never_submitted, lambda job: _fail(job, "held devices since nobody knows when")),
-    Look(_two_on_a_reservation, _fail_all_on),
-    Look(_taken_away, lambda job: _fail(job, "a device was taken away under it")),
-    Look(_without_workers, lambda job: _fail(job, "held devices on which no worker of it is")),
-    Look(_workers_elsewhere, lambda job: _fail(job, "had a worker where it holds no device")),
-    Look(_start_forgotten, lambda job: _fail(job, "nobody had been told to start its worker")),
-    Look(_stale_notice, _take_notice_back),
-    Look(_billed_to_another, _bill),
+CHECKS = (
+    Check(_over_and_holding, _end_allocations),
+    Check(_waiting_and_holding, _wait_anew),
+    Check(_on_deleted_sda, lambda job: _fail(job, "its SDA is deleted")),
+    Check(_wrong_devices, lambda job: _fail(job, f"held {job.held} of {job.due} devices")),
+    Check(_never_submitted, lambda job: _fail(job, "held devices since nobody knows when")),
+    Check(_two_on_a_reservation, _fail_all_on),
+    Check(_taken_away, lambda job: _fail(job, "a device was taken away under it")),
+    Check(_without_workers, lambda job: _fail(job, "held devices on which no worker of it is")),
+    Check(_workers_elsewhere, lambda job: _fail(job, "had a worker where it holds no device")),
+    Check(_start_forgotten, lambda job: _fail(job, "nobody had been told to start its worker")),
+    Check(_stale_notice, _take_notice_back),
+    Check(_billed_to_another, _bill),
 )

@@ -1,4 +1,4 @@
-"""Workers, and the orders that agents have about them."""
+"""Checks of workers and of their orders."""
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
@@ -7,12 +7,12 @@ from backends.models import Order
 from backends.services.orders import withdraw_orders
 from scheduler.choices import HOLDING, LIVE, WorkerState
 from scheduler.models import Job, Worker
-from scheduler.reconcile.looks import Look
+from scheduler.reconcile.checks import Check
 from scheduler.services.jobs import stop_workers
 from scheduler.services.workers import PRESENT
 
 STALE = ~Q(job__status__in=HOLDING) | ~Q(attempt=F("job__attempt"))
-# A STOP that its agent could not carry out is known: its devices are quarantined when their time is over.
+# A STOP that failed counts too: its devices are quarantined when their cleaning times out.
 STOPS = Order.objects.filter(ref=OuterRef("pk"), verb=OrderVerb.STOP).filter(
     state__in=(*OPEN_ORDERS, OrderState.FAILED)
 )
@@ -26,7 +26,7 @@ def _stale() -> QuerySet[Worker]:
 
 
 def _with_stale_workers() -> QuerySet[Job]:
-    """Workers of an attempt that is over have been told to stop."""
+    """Workers of an attempt that is over are being stopped."""
     return Job.objects.filter(pk__in=_stale().values("job"))
 
 
@@ -36,7 +36,7 @@ def _stop(job: Job) -> str:
 
 
 def _stop_forgotten() -> QuerySet[Worker]:
-    """Somebody has been told to stop what is stopping."""
+    """A STOPPING worker has a STOP order."""
     return Worker.objects.filter(~Exists(STOPS), state=WorkerState.STOPPING)
 
 
@@ -46,7 +46,7 @@ def _stop_again(worker: Worker) -> str:
 
 
 def _late_starts() -> QuerySet[Order]:
-    """Nobody is told to start what shall not start any more."""
+    """No START order is open for a worker that should no longer start."""
     starts = Order.objects.filter(verb=OrderVerb.START, state__in=OPEN_ORDERS, ref__isnull=False)
     return starts.filter(~Exists(STARTING))
 
@@ -56,8 +56,8 @@ def _withdraw(order: Order) -> str:
     return f"START of worker {order.ref}, whose job no longer wants it"
 
 
-LOOKS = (
-    Look(_with_stale_workers, _stop),
-    Look(_stop_forgotten, _stop_again),
-    Look(_late_starts, _withdraw),
+CHECKS = (
+    Check(_with_stale_workers, _stop),
+    Check(_stop_forgotten, _stop_again),
+    Check(_late_starts, _withdraw),
 )

@@ -1,10 +1,11 @@
-"""What a replay says, for programs and for people; rounded here, and nowhere before."""
+"""The report of a replay, as values and as text. Figures are rounded only here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.policy.rivals import Placement
+from scheduler.policy.snapshot import Policy
+from scheduler.replay.baselines import Placement
 from scheduler.replay.engine import Replay
 
 Seconds = int | float
@@ -14,7 +15,7 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class WaitSeconds:
-    """From submission to start, over all jobs that started; percentiles by nearest rank."""
+    """Times from submission to start of all jobs that started; percentiles by nearest rank."""
 
     mean: Seconds
     p50: Seconds
@@ -24,11 +25,12 @@ class WaitSeconds:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """`jobs` are those replayed: finished and unplaceable ones; `left_out` counts the rows that are no such jobs.
+class ReplayReport:
+    """The figures of a replay. `jobs`: finished and unplaceable ones; `left_out`: rows that were not replayed.
 
-    `utilization` is the share of the devices that was held, from the first submission to the last end;
-    `fragmentation` the share of the free devices that lay on partly used nodes.
+    `utilization`: the fraction of the devices that was held, from the first submission to the last end.
+    `fragmentation`: the fraction of the free devices that was on partly used nodes. `racks_per_job`: how many racks the
+    jobs over several nodes used on average; a node without a rack counts as a rack of its own.
     """
 
     policy: str
@@ -45,16 +47,21 @@ class Report:
     utilization: float
     fragmentation: float
     makespan_seconds: Seconds
+    racks_per_job: float
 
 
 def summarize(
-    replay: Replay, left_out: Mapping[str, int], device_ms: int, placement: Placement = Placement.WHOLE_FIRST
-) -> Report:
-    """Sum a replay up; `device_ms` is what the metering found in its runs."""
+    replay: Replay,
+    left_out: Mapping[str, int],
+    device_ms: int,
+    placement: Placement = Placement.WHOLE_FIRST,
+    policy: Policy = Policy.STRICT,
+) -> ReplayReport:
+    """Return the report of a replay; `device_ms` is the device-time of its runs."""
     start_ms, end_ms = replay.span_ms()
     space = replay.capacity * (end_ms - start_ms)
-    return Report(
-        policy="strict",
+    return ReplayReport(
+        policy=policy.value,
         placement=placement.value,
         nodes=len(replay.nodes),
         devices=replay.capacity,
@@ -68,11 +75,12 @@ def summarize(
         utilization=round(device_ms / space, 6) if space else 0.0,
         fragmentation=round(fragmentation(replay), 6),
         makespan_seconds=_seconds(end_ms - start_ms),
+        racks_per_job=round(racks_per_job(replay), 3),
     )
 
 
-def table(report: Report) -> str:
-    """Lay a report out for people."""
+def table(report: ReplayReport) -> str:
+    """Return a report as a table in plain text."""
     waits = report.wait_seconds
     causes = ", ".join(f"{count:,} {cause}" for cause, count in report.left_out_by_cause.items())
     rows = {
@@ -90,22 +98,24 @@ def table(report: Report) -> str:
         "Utilization": f"{report.utilization:.2%}",
         "Fragmentation": f"{report.fragmentation:.2%} of the free devices on partly used nodes",
         "Makespan": f"{report.makespan_seconds:,} s",
+        "Racks": f"{report.racks_per_job:,} per job over several nodes",
     }
     return "\n".join(f"{name:<20}{value}" for name, value in rows.items())
 
 
 def plot(path: Path, held: Steps, waiting: Steps, capacity: int) -> None:
-    """Draw the devices held and the jobs waiting over time into a PNG file; steps are (from ms, number)."""
+    """Write a PNG file with the devices held and the jobs waiting over time; steps are (from ms, number)."""
     from matplotlib.figure import Figure  # half a second to import, and only a plot needs it
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
+    held, waiting = (steps or [(0, 0)] for steps in (held, waiting))  # no job ran
     end_ms = max(held[-1][0], waiting[-1][0])
     for panel, steps, label in ((above, held, f"devices held, of {capacity:,}"), (below, waiting, "jobs waiting")):
         panel.step(*_hours([*steps, (end_ms, steps[-1][1])]), where="post", linewidth=0.8)
         panel.set_ylabel(label)
         top = max(1, *(count for _at, count in steps))
-        panel.set_ylim(-0.02 * top, 1.1 * top)  # an idle cluster's line is no bottom line
+        panel.set_ylim(-0.02 * top, 1.1 * top)  # so that a line at 0 is visible
     above.axhline(capacity, color="grey", linestyle="--", linewidth=0.8)
     below.set_xlabel("hours since the first submission")
     figure.savefig(path, format="png", dpi=120)
@@ -120,7 +130,7 @@ def _seconds(ms: int) -> Seconds:
 
 
 def waits_of(ordered_ms: list[int]) -> WaitSeconds:
-    """Sum ordered waiting times up."""
+    """Return the statistics of waiting times in rising order."""
     if not ordered_ms:
         return WaitSeconds(0, 0, 0, 0, 0)
     p50, p95, p99 = (_seconds(ordered_ms[-(-len(ordered_ms) * percent // 100) - 1]) for percent in (50, 95, 99))
@@ -128,8 +138,15 @@ def waits_of(ordered_ms: list[int]) -> WaitSeconds:
     return WaitSeconds(mean, p50, p95, p99, _seconds(ordered_ms[-1]))
 
 
+def racks_per_job(replay: Replay) -> float:
+    """Return the mean number of racks of the jobs over several nodes; 0 if there are none."""
+    several = [run for run in replay.runs if len(run.devices) > 1]
+    used = sum(len({replay.nodes[node].rack or node for node, _mask in run.devices}) for run in several)
+    return used / len(several) if several else 0.0
+
+
 def fragmentation(replay: Replay) -> float:
-    """Weigh, over time, the free devices on partly used nodes against all free ones."""
+    """Return the fraction of the free device-time that was on partly used nodes."""
     left = [node.devices for node in replay.nodes]
     at, end_ms = replay.span_ms()
     free, stranded, free_time, stranded_time = replay.capacity, 0, 0, 0
@@ -144,7 +161,7 @@ def fragmentation(replay: Replay) -> float:
 
 
 def _changes(replay: Replay) -> Iterator[tuple[int, int, int]]:
-    """List who takes (+) and gives back (-) how many devices of which node, and when."""
+    """Yield each change as (ms, node, devices): above 0 for devices taken, below 0 for devices released."""
     for run in replay.runs:
         for node, mask in run.devices:
             yield run.start_ms, node, mask.bit_count()

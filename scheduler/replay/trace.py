@@ -1,6 +1,6 @@
-"""Public GPU-cluster traces: Alibaba 2023, and Helios and Acme, told apart by their columns.
+"""Public GPU-cluster traces (Alibaba 2023, Helios, Acme) and exports of jobs; the columns show which one a file is.
 
-Kinds of devices (model, gpu_spec) are not told apart: any job may run on any node.
+Device models (model, gpu_spec) are ignored: any job may run on any node.
 """
 
 import csv
@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from math import ceil
 from pathlib import Path
+from unicodedata import category
 
+UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories that no name in the database may contain
 MAX_NODE_DEVICES = 64
 MAX_NUMBER = 10**15
 MISSING = frozenset({"", "none", "null", "nan", "nat", "unknown"})
@@ -20,7 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TraceError(ValueError):
-    """A file that cannot be replayed, with the file, line and column to look at."""
+    """A file that cannot be replayed; the message has the file, the line and the column."""
 
     def __init__(self, path: Path, line: int, column: str, problem: str) -> None:
         where = f"{path}, line {line}" + (f", column {column}" if column else "")
@@ -29,13 +31,16 @@ class TraceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TraceNode:
+    """A node of a trace; `rack` is "" if it is unknown."""
+
     name: str
     devices: int
+    rack: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceJob:
-    """A job that ran: when it was asked for, and how long it held its devices, in milliseconds."""
+    """A job that ran: when it was submitted, how long it held its devices, and its time limit, in ms."""
 
     name: str
     user: str
@@ -43,11 +48,12 @@ class TraceJob:
     priority: int
     submitted_ms: int
     run_ms: int
+    limit_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The jobs in the order of their submission, and how many were left out for which cause."""
+    """The jobs in the order of their submission, and how many were left out by cause."""
 
     jobs: tuple[TraceJob, ...]
     left_out: Mapping[str, int]
@@ -55,7 +61,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a kind of trace keeps what we need; `user` stands for the customer."""
+    """The columns of a kind of trace; `user` is the customer."""
 
     name: str
     user: str
@@ -64,18 +70,36 @@ class Columns:
     started: str
     ended: str
     qos: str | None = None
+    priority: str | None = None
+    limit: str | None = None
 
     def needed(self) -> list[str]:
-        return [self.name, self.user, self.devices, self.submitted, self.started, self.ended]
+        """Return the columns that a file must have."""
+        own = [column for column in (self.priority, self.limit) if column]
+        return [self.name, self.user, self.devices, self.submitted, self.started, self.ended, *own]
 
 
-# Alibaba names no users: the tasks of one class of service count as one customer's.
+# Alibaba has no users: the jobs of one class of service count as one customer's.
 ALIBABA = Columns("name", "qos", "num_gpu", "creation_time", "scheduled_time", "deletion_time", qos="qos")
 HELIOS = Columns("job_id", "user", "gpu_num", "submit_time", "start_time", "end_time")
+HISTORY = Columns(
+    "id", "token_id", "num_devices", "requested_at", "submitted_at", "ended_at", priority="priority"
+)  # of the console
+JOB_LIST = Columns("id", "token", "num_devices", "asked", "submitted", "ended", priority="priority")
+# REST has no time at which a job got its devices. A token's value is a secret, so its description is the user.
+REST = Columns(
+    *("id", "token.description", "deviceCount", "requestTime", "startTime", "endTime"),
+    priority="priority",
+    limit="timeLimit",
+)
+KINDS = (ALIBABA, HELIOS, HISTORY, JOB_LIST, REST)
 
 
 def read_nodes(path: Path) -> tuple[TraceNode, ...]:
-    """Read a node list (columns sn and gpu); nodes without devices are skipped. Raises TraceError."""
+    """Return the nodes of a list with the columns sn, gpu and perhaps rack, without those that have no devices.
+
+    Raises TraceError.
+    """
     nodes: dict[str, TraceNode] = {}
     for row in _rows(path, lambda header: _missing(header, ["sn", "gpu"])):
         name, devices = row.text("sn"), row.count("gpu")
@@ -83,20 +107,21 @@ def read_nodes(path: Path) -> tuple[TraceNode, ...]:
             raise row.error("sn", f"node {name!r} is listed twice")
         if devices > MAX_NODE_DEVICES:
             raise row.error("gpu", f"a node has at most {MAX_NODE_DEVICES} devices, not {devices}")
-        nodes[name] = TraceNode(name, devices)
+        rack = row.printable("rack").strip() if "rack" in row.cells else ""
+        nodes[name] = TraceNode(name, devices, rack)
     return tuple(node for node in nodes.values() if node.devices)
 
 
 def read_jobs(path: Path) -> Trace:
-    """Read a job list of either kind. Raises TraceError.
+    """Return the jobs of a list of any kind. Raises TraceError.
 
-    Left out are jobs without devices, those that never ran, and those whose end nobody recorded. A share of a device
-    counts as one.
+    Left out are jobs without devices, jobs that never ran, and jobs without an end. A fraction of a device counts as a
+    whole one.
     """
     jobs: list[TraceJob] = []
     left_out: Counter[str] = Counter()
     for row in _rows(path, _unlike_any_trace):
-        columns = ALIBABA if ALIBABA.devices in row.cells else HELIOS
+        columns = next(kind for kind in KINDS if set(kind.needed()) <= row.cells.keys())
         job = _job(row, columns)
         if isinstance(job, str):
             left_out[job] += 1
@@ -112,23 +137,39 @@ class _Row:
     cells: Mapping[str, str]
 
     def error(self, column: str, problem: str) -> TraceError:
+        """Return an error about a column of this row."""
         return TraceError(self.path, self.line, column, problem)
 
     def text(self, column: str) -> str:
-        value = self.cells[column].strip()
+        """Return a text. Raises TraceError if it is empty."""
+        value = self.printable(column).strip()
         if not value:
             raise self.error(column, "is empty")
         return value
 
+    def printable(self, column: str) -> str:
+        """Return a text, which may be empty. Raises TraceError for control characters and line breaks."""
+        value = self.cells[column]
+        if any(category(sign) in UNPRINTABLE for sign in value):
+            raise self.error(column, f"{value!r} holds a control character or a line break")
+        return value
+
     def count(self, column: str) -> int:
-        """Read a number of devices, a share rounded up."""
+        """Return a number of devices; a fraction is rounded up."""
         value = _number(self.cells[column])
         if value is None or value < 0:
             raise self.error(column, f"{self.cells[column]!r} is not a number of devices")
         return ceil(value)
 
+    def whole(self, column: str) -> int:
+        """Return a whole number."""
+        value = _number(self.cells[column])
+        if value is None or value != int(value):
+            raise self.error(column, f"{self.cells[column]!r} is not a whole number")
+        return int(value)
+
     def time_ms(self, column: str) -> int | None:
-        """Read seconds since any start, or a timestamp (UTC unless it says otherwise); None when absent."""
+        """Return a time in ms, from seconds since any start or from a timestamp (UTC by default); None if absent."""
         value = self.cells[column].strip()
         if value.lower() in MISSING:
             return None
@@ -140,7 +181,7 @@ class _Row:
 
 
 def _job(row: _Row, columns: Columns) -> TraceJob | str:
-    """Read one job, or say why it is left out."""
+    """Return a job, or the cause for which it is left out."""
     devices = row.count(columns.devices)
     if not devices:
         return "no devices"
@@ -153,8 +194,15 @@ def _job(row: _Row, columns: Columns) -> TraceJob | str:
         return "end unknown"
     if ended < started:
         raise row.error(columns.ended, f"lies before {columns.started}")
-    priority = QOS_PRIORITY.get(row.cells[columns.qos], 0) if columns.qos else 0
-    return TraceJob(row.text(columns.name), row.cells[columns.user], devices, priority, submitted, ended - started)
+    limit = row.time_ms(columns.limit) if columns.limit else None
+    user = row.printable(columns.user)
+    return TraceJob(row.text(columns.name), user, devices, _priority(row, columns), submitted, ended - started, limit)
+
+
+def _priority(row: _Row, columns: Columns) -> int:
+    if columns.priority:
+        return row.whole(columns.priority)
+    return QOS_PRIORITY.get(row.cells[columns.qos], 0) if columns.qos else 0
 
 
 def _rows(path: Path, complain: Callable[[list[str]], str]) -> Iterator[_Row]:
@@ -183,10 +231,11 @@ def _missing(header: list[str], needed: list[str]) -> str:
 
 
 def _unlike_any_trace(header: list[str]) -> str:
+    if not all(_missing(header, kind.needed()) for kind in KINDS):
+        return ""
     alibaba, helios = _missing(header, ALIBABA.needed()), _missing(header, HELIOS.needed())
-    if alibaba and helios:
-        return f"no trace that we know: for Alibaba 2023, {alibaba}; for Helios or Acme, {helios}"
-    return ""
+    own = "and no export of jobs by the console or by REST"
+    return f"no trace that we know: for Alibaba 2023, {alibaba}; for Helios or Acme, {helios}; {own}"
 
 
 def _number(text: str) -> Decimal | None:

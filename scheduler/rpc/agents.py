@@ -1,112 +1,168 @@
-"""The door of node agents: one stream per node."""
+"""The gRPC interface of node agents, with one stream per node."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from itertools import islice
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from backends.errors import ClaimedTwice, StaleAgent
-from backends.queries import authenticate_node
-from backends.services.agents import close_session, report_double_claim, speaking
-from backends.services.nodes import enrol_backend
-from backends.services.orders import acknowledge_order
-from backends.services.telemetry import take_readings
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.errors import InvalidParameter
-from moreh_cloud.lib.rpc import Context, bearer, first_of, in_own_thread, in_thread, peer_ip
+from backends.errors import StaleAgent
+from backends.services.agents import agent_session, close_sessions
+from backends.services.enrolment import enrol_backend
+from backends.services.telemetry import store_telemetry
+from core.errors import InvalidParameter
+from core.pace import Pace
+from core.rpc import Context, bearer, first_of, in_own_thread, in_thread, peer_ip
+from core.texts import LONGEST, cleaned
+from events.actor import Actor
 from protocol.v1 import agents_pb2 as pb
 from protocol.v1.agents_pb2_grpc import AgentsServicer
-from scheduler.rpc.lookout import Lookout
-from scheduler.rpc.speech import greeting_of, read_orders, reading_of, welcome_to
+from scheduler.rpc.arrivals import Arrivals, ArrivingAgent
+from scheduler.rpc.batches import Batches
+from scheduler.rpc.device_health import DeviceHealthInbox
+from scheduler.rpc.messages import parse_report, read_orders, require_instance
+from scheduler.rpc.row_watcher import RowWatcher
 from scheduler.rpc.stream import Stream
-from scheduler.services.workers import greet_agent, lose_worker, note_health, take_result
+from scheduler.services.arrivals import changed_health, record_acknowledgements, record_cleanings
+from scheduler.services.checks import CheckResult
+from scheduler.services.workers import lose_worker, note_health, take_result
 
-REPORTS_IN_SILENCE = 6  # so many reports may be lost before a node is silent
-MAX_REPORT_MS = 5_000
+HEALTH_EVERY, HEALTH_AT_ONCE = 10.0, 2  # seconds between two changes of a node's health after the first two
+HEALTH_IN_A_ROUND = 100  # nodes; all reports wait for these changes
+OrderAnswer = tuple[Stream, UUID]
+"""An agent's message on an order: its stream and the order's id."""
 
 
 class Agents(AgentsServicer):
-    """Serves any node; of several streams of one node the newest speaks for it, whichever server has it."""
+    """Serves any node. Of several streams of one node only the newest counts, on whichever server it is.
+
+    Messages that many agents send at once are written in batches, one after the other, so agents do not wait for each
+    other's locks.
+    """
 
     def __init__(self) -> None:
-        self.lookout = Lookout(self._look)
+        self.row_watcher = RowWatcher(self._refresh)
         self._streams: dict[int, Stream] = {}
         self._reports: dict[int, tuple[Stream, pb.AgentMessage]] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._health: dict[int, tuple[Stream, pb.Health]] = {}
+        self._changes = Pace(HEALTH_EVERY, HEALTH_AT_ONCE)
+        self._closings: set[asyncio.Task[bool | None]] = set()
+        self._write_lock = asyncio.Lock()
+        self._device_health = DeviceHealthInbox(self._write_lock)
+        self._arrivals = Arrivals(self._write_lock)
+        self._acks = Batches(_acknowledge, self._write_lock)
+        self._cleanings = Batches(_take_cleanings, self._write_lock)
+        self._ends = Batches(_close, self._write_lock)
 
     async def Connect(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.ManagerMessage]:
+        """Serve the stream of an agent, from its Hello to its end."""
         messages = aiter(request_iterator)
         hello = await first_of(messages)
-        stream, welcome = await in_thread(_greet, bearer(context), hello, peer_ip(context))
+        stream, welcome = await self._arrivals.greet(ArrivingAgent(bearer(context), hello, peer_ip(context)))
         self._join(stream)
         listening = asyncio.create_task(self._listen(messages, stream))
         try:
             yield pb.ManagerMessage(welcome=welcome)
-            async for message in stream.outbox:
+            async for message in stream.send_queue:
                 yield message
         finally:
             listening.cancel()
             self._leave(stream)
 
     async def Enrol(self, request: pb.EnrolRequest, context: Context) -> pb.EnrolResponse:
+        """Enrol a node by an enrolment key; return its id and its key."""
         return await in_thread(_enrol, request, peer_ip(context))
 
     async def flush(self) -> None:
-        """Store the reports that came in since the last time, of each agent the latest."""
+        """Store the latest report of each agent since the last call, and act on changes of health."""
         reports, self._reports = self._reports, {}
-        if not reports:
-            return
-        try:
-            await in_own_thread(_take, reports)
-        except Exception:
-            self._reports = {**reports, **self._reports}
-            raise
+        if reports:
+            try:
+                async with self._write_lock:
+                    await in_own_thread(_take, reports)
+            except Exception:
+                self._reports = {**reports, **self._reports}
+                raise
+        await self._device_health.flush()
+        if self._health:
+            await self._note_health()
+
+    async def _note_health(self) -> None:
+        """Act on health checks that change a node's status, some in each round; a node that changes too often waits."""
+        latest = dict(self._health)
+        changed = await in_own_thread(changed_health, {pk: health.ok for pk, (_stream, health) in latest.items()})
+        due = list(islice((pk for pk in latest if pk in changed and not self._changes.wait(pk)), HEALTH_IN_A_ROUND))
+        await asyncio.gather(*(_act_on_health(*latest[pk]) for pk in due))
+        for pk in latest.keys() - changed | {*due}:
+            stream, health = latest[pk]
+            stream.healthy = health.ok
+            if self._health.get(pk) == latest[pk]:
+                del self._health[pk]
 
     def close(self, error: Exception) -> None:
-        """End all streams; their agents come back to another server."""
+        """End all streams; their agents reconnect to another server."""
         for stream in self._streams.values():
-            stream.outbox.fail(error)
+            stream.send_queue.fail(error)
 
-    async def farewell(self) -> None:
-        """Wait until every stream that ended is forgotten."""
-        await asyncio.gather(*self._farewells, return_exceptions=True)
+    async def wait_closed(self) -> None:
+        """Wait until the sessions of all ended streams are closed."""
+        await asyncio.gather(*self._closings, return_exceptions=True)
 
     async def _listen(self, messages: AsyncIterator[pb.AgentMessage], stream: Stream) -> None:
         try:
             async for message in messages:
                 if stream.is_news(message):
-                    await self._hear(message, stream)
-            stream.outbox.end()
+                    await self._receive(message, stream)
+            stream.send_queue.end()
         except Exception as error:
-            stream.outbox.fail(error)
+            stream.send_queue.fail(error)
 
-    async def _hear(self, message: pb.AgentMessage, stream: Stream) -> None:
+    async def _receive(self, message: pb.AgentMessage, stream: Stream) -> None:
         kind = message.WhichOneof("message")
         if kind == "report":
             self._reports[stream.backend.pk] = stream, message
-            await _check_report(message.report, stream)
+            await self._check_report(message.report, stream)
         elif kind == "ack":
-            await in_thread(_acknowledge, stream, _order_id(message.ack.order_id))
+            await self._acks.do((stream, _order_id(message.ack.order_id)))
         elif kind == "result":
-            await in_thread(_take_result, stream, message.result)
-            stream.settle(_order_id(message.result.order_id), ok=message.result.ok)
+            await self._device_health.settle(stream.backend.pk)
+            await self._take_result(stream, message.result)
         elif kind == "worker_lost":
+            await self._device_health.settle(stream.backend.pk)
             await in_thread(_lose, stream, message.worker_lost)
         else:
             raise InvalidParameter(_("This message cannot come here."), parameter=kind or "message")
 
-    async def _look(self, ids: set[int] | None) -> None:
+    async def _check_report(self, report: pb.Report, stream: Stream) -> None:
+        """Act on what a report shows only by its change: a worker that is gone, or a health check."""
+        for worker_id in stream.gone(set(report.worker_ids)):
+            await in_thread(_lose, stream, pb.WorkerLost(worker_id=worker_id, detail="the agent no longer has it"))
+        self._device_health.receive(stream, report)
+        if not report.HasField("health"):
+            return
+        if report.health.ok is stream.healthy:
+            self._health.pop(stream.backend.pk, None)
+        else:
+            self._health[stream.backend.pk] = stream, report.health
+
+    async def _take_result(self, stream: Stream, result: pb.Result) -> None:
+        order_id = _order_id(result.order_id)
+        clean = order_id in stream.cleanings and result.ok and not result.error and not result.HasField("health")
+        if not clean or await self._cleanings.do((stream, order_id)) is None:
+            await in_thread(_take_result, stream, result)
+        stream.settle(order_id, ok=result.ok)
+
+    async def _refresh(self, ids: set[int] | None) -> None:
         wanted = self._streams.keys() if ids is None else ids & self._streams.keys()
         streams = {pk: self._streams[pk] for pk in wanted}
         if not streams:
             return
         found = await in_own_thread(read_orders, list(streams), lambda order: streams[order.backend_id].is_due(order))
         for pk, stream in streams.items():
-            if found.speakers.get(pk) != stream.session:
-                stream.outbox.fail(StaleAgent(id=pk))
+            if found.current_sessions.get(pk) != stream.session:
+                stream.send_queue.fail(StaleAgent(id=pk))
         for order, message in found.due:
             streams[order.backend_id].deliver(order, message)
         if ids is None:
@@ -116,45 +172,29 @@ class Agents(AgentsServicer):
     def _join(self, stream: Stream) -> None:
         older = self._streams.get(stream.backend.pk)
         if older:
-            older.outbox.fail(StaleAgent(id=stream.backend.pk))
+            older.send_queue.fail(StaleAgent(id=stream.backend.pk))
         self._streams[stream.backend.pk] = stream
-        self.lookout.hint([stream.backend.pk])
+        self.row_watcher.hint([stream.backend.pk])
 
     def _leave(self, stream: Stream) -> None:
-        if self._streams.get(stream.backend.pk) is stream:
-            del self._streams[stream.backend.pk]
-        farewell = asyncio.create_task(in_thread(close_session, stream.backend, stream.session))
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
-
-
-def _greet(key: str, hello: pb.AgentMessage, ip: str) -> tuple[Stream, pb.Welcome]:
-    backend = authenticate_node(key)
-    actor = Actor(f"backend/{backend.pk}", "grpc", ip)
-    running = {worker.worker_id: list(worker.device_indexes) for worker in hello.hello.workers}
-    session = uuid4()
-    try:
-        wanted = greet_agent(backend, greeting_of(hello), running, session, actor=actor)
-    except ClaimedTwice:
-        report_double_claim(backend, ip_address=ip)
-        raise
-    silence_ms = int(settings.MOREH_SILENT_AFTER.total_seconds() * 1000)
-    interval_ms = min(MAX_REPORT_MS, silence_ms // REPORTS_IN_SILENCE)
-    return Stream(backend, session, hello, wanted), welcome_to(backend, wanted, interval_ms)
+        pk = stream.backend.pk
+        if self._streams.get(pk) is stream:
+            del self._streams[pk]
+            self._health.pop(pk, None)
+            self._device_health.forget(pk)
+        closing = asyncio.create_task(self._ends.do(stream))
+        self._closings.add(closing)
+        closing.add_done_callback(self._closings.discard)
 
 
 def _enrol(request: pb.EnrolRequest, ip: str) -> pb.EnrolResponse:
-    if not 1 <= len(request.instance_id) <= 64 or "\0" in request.instance_id:
-        raise InvalidParameter(_("1 to 64 characters are needed."), parameter="instance_id")
-    if "\0" in request.name:
-        raise InvalidParameter(_("A text must not contain the character NUL."), parameter="name")
+    require_instance(request.instance_id)
     address = request.addresses[0] if request.addresses else ip
     actor = Actor("enrolment", "grpc", ip)
     backend, node_key = enrol_backend(
         request.enrolment_key,
         name=request.name,
         ip=address,
-        bmc_ip=address,
         instance_id=request.instance_id,
         actor=actor,
     )
@@ -162,16 +202,14 @@ def _enrol(request: pb.EnrolRequest, ip: str) -> pb.EnrolResponse:
 
 
 def _take(reports: dict[int, tuple[Stream, pb.AgentMessage]]) -> None:
-    take_readings([reading_of(pk, stream.session, message) for pk, (stream, message) in reports.items()])
+    store_telemetry([parse_report(pk, stream.session, message) for pk, (stream, message) in reports.items()])
 
 
-async def _check_report(report: pb.Report, stream: Stream) -> None:
-    """Act on what only a change of the report tells: a worker that is gone, a health check."""
-    for worker_id in stream.gone(set(report.worker_ids)):
-        await in_thread(_lose, stream, pb.WorkerLost(worker_id=worker_id, detail="the agent no longer has it"))
-    if report.HasField("health") and report.health.ok is not stream.healthy:
-        await in_thread(_note_health, stream, report.health)
-        stream.healthy = report.health.ok
+async def _act_on_health(stream: Stream, health: pb.Health) -> None:
+    try:
+        await in_thread(_note_health, stream, health)
+    except Exception as error:
+        stream.send_queue.fail(error)
 
 
 def _order_id(text: str) -> UUID:
@@ -181,29 +219,43 @@ def _order_id(text: str) -> UUID:
         raise InvalidParameter(_("An order's id is a UUID."), parameter="order_id") from None
 
 
-def _acknowledge(stream: Stream, order_id: UUID) -> None:
-    with speaking(stream.backend, stream.session):
-        acknowledge_order(stream.backend, order_id)
+def _acknowledge(answers: list[OrderAnswer]) -> list[bool | Exception]:
+    acknowledged = record_acknowledgements(_orders(answers))
+    return [True if order_id in acknowledged else StaleAgent(id=stream.backend.pk) for stream, order_id in answers]
+
+
+def _take_cleanings(answers: list[OrderAnswer]) -> list[bool | None]:
+    done = record_cleanings(_orders(answers))
+    return [True if order_id in done else None for _stream, order_id in answers]
+
+
+def _orders(answers: Iterable[OrderAnswer]) -> dict[UUID, tuple[int, UUID]]:
+    return {order_id: (stream.backend.pk, stream.session) for stream, order_id in answers}
+
+
+def _close(streams: list[Stream]) -> list[bool]:
+    close_sessions([stream.session for stream in streams])
+    return [True] * len(streams)
 
 
 def _take_result(stream: Stream, result: pb.Result) -> None:
     ok = result.ok and (result.health.ok or not result.HasField("health"))
     error = result.error or result.health.text
-    with speaking(stream.backend, stream.session):
+    checked = CheckResult(result.failed_devices, result.busy_devices, whole=result.HasField("health"))
+    with agent_session(stream.backend, stream.session):
         order_id = _order_id(result.order_id)
-        take_result(stream.backend, order_id, ok=ok, error=_plain(error), address=_plain(result.address))
+        address = cleaned(result.address, 64)
+        take_result(stream.backend, order_id, ok=ok, error=cleaned(error), address=address, checked=checked)
 
 
 def _lose(stream: Stream, lost: pb.WorkerLost) -> None:
     code = f" (exit code {lost.exit_code})" if lost.HasField("exit_code") else ""
-    with speaking(stream.backend, stream.session):
-        lose_worker(stream.backend, lost.worker_id, error=_plain(lost.detail or "the worker ended") + code)
+    with agent_session(stream.backend, stream.session):
+        lose_worker(
+            stream.backend, lost.worker_id, error=cleaned(lost.detail or "the worker ended", LONGEST - len(code)) + code
+        )
 
 
 def _note_health(stream: Stream, health: pb.Health) -> None:
-    with speaking(stream.backend, stream.session):
-        note_health(stream.backend, ok=health.ok, error=_plain(health.text))
-
-
-def _plain(text: str) -> str:
-    return text.replace("\0", "")
+    with agent_session(stream.backend, stream.session):
+        note_health(stream.backend, ok=health.ok, error=cleaned(health.text))

@@ -1,18 +1,24 @@
+"""The stream of one node agent."""
+
 import time
+from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from backends.choices import OrderState
-from backends.models import Backend, Order
+from backends.services.findings import ReportedFact
 from protocol.v1 import agents_pb2 as pb
-from scheduler.rpc.outbox import Outbox
+from scheduler.rpc.send_queue import SendQueue
 
 REDELIVER = 5.0  # seconds after which an order that the agent has not acknowledged is sent again
+DeviceFacts = tuple[tuple[int, tuple[ReportedFact, ...]], ...]
+"""What is wrong with the devices of a node, by index."""
 
 
 class Stream:
-    """One agent's stream, and what it has told us and been told."""
+    """The stream of an agent, with what the agent has reported and what was sent to it."""
 
-    def __init__(self, backend: Backend, session: UUID, hello: pb.AgentMessage, wanted: list[int]) -> None:
+    def __init__(self, backend: Any, session: UUID, hello: pb.AgentMessage, wanted: Collection[int]) -> None:
         self.backend = backend
         self.session = session
         self.boot = hello.boot
@@ -20,45 +26,51 @@ class Stream:
         self.running = {worker.worker_id for worker in hello.hello.workers} & set(wanted)
         self.missing: set[int] = set()
         self.healthy: bool | None = None
+        self.facts: DeviceFacts | None = None  # as stored
+        self.hurried: set[tuple[int, str, int]] = set()  # facts that were stored without waiting for their turn
         self.delivered: dict[UUID, float] = {}
         self.workers: dict[UUID, int] = {}
-        self.outbox: Outbox[pb.ManagerMessage] = Outbox()
+        self.cleanings: set[UUID] = set()
+        self.send_queue: SendQueue[pb.ManagerMessage] = SendQueue()
 
     def is_news(self, message: pb.AgentMessage) -> bool:
-        """Tell messages from repeated, late and yesterday's ones."""
+        """Whether a message is new: not repeated, not late, and not of an earlier start of the agent."""
         if message.boot != self.boot or message.sequence <= self.sequence:
             return False
         self.sequence = message.sequence
         return True
 
     def gone(self, present: set[int]) -> set[int]:
-        """Give the workers that two reports in a row do not name: the first may have crossed a start's result."""
+        """Return the workers that two reports in a row lack; the first may have been sent before the worker started."""
         missing = self.running - present
         gone, self.missing = missing & self.missing, missing
         self.running -= gone
         return gone
 
-    def is_due(self, order: Order) -> bool:
-        """Tell whether to send an order, for the first time or once more."""
+    def is_due(self, order: Any) -> bool:
+        """Whether an order has to be sent, for the first time or again."""
         at = self.delivered.get(order.pk)
         return at is None or (order.state == OrderState.PENDING and time.monotonic() - at > REDELIVER)
 
-    def deliver(self, order: Order, message: pb.ManagerMessage) -> None:
-        """Send an order and remember what it is about."""
+    def deliver(self, order: Any, message: pb.ManagerMessage) -> None:
+        """Send an order, and remember its worker or that it cleans."""
         self.delivered[order.pk] = time.monotonic()
         if message.order.HasField("start"):
             self.workers[order.pk] = message.order.start.worker_id
         elif message.order.HasField("stop"):
             self.running.discard(message.order.stop.worker_id)
-        self.outbox.put(message)
+        elif message.order.HasField("clean"):
+            self.cleanings.add(order.pk)
+        self.send_queue.put(message)
 
     def settle(self, order_id: UUID, *, ok: bool) -> None:
-        """Take note of the end of an order: from a good start on, reports must name the worker."""
+        """Handle the end of an order: after a successful START, reports must contain the worker."""
         worker_id = self.workers.pop(order_id, None)
         if ok and worker_id is not None:
             self.running.add(worker_id)
 
     def forget_settled(self, still_open: set[UUID]) -> None:
-        """Drop what is kept of orders that are over."""
+        """Drop orders that are no longer open."""
         self.delivered = {pk: at for pk, at in self.delivered.items() if pk in still_open}
         self.workers = {pk: worker for pk, worker in self.workers.items() if pk in still_open}
+        self.cleanings &= still_open

@@ -1,7 +1,9 @@
+"""SDA model groups and the SDAs that got their model through them."""
+
 from django.db import transaction
 
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.errors import NotFound
+from core.errors import NotFound
+from events.actor import Actor
 from scheduler.choices import Cause
 from scheduler.services.sdas import cancel_jobs_of, switch_model
 from sda.errors import ModelNotAllowed
@@ -11,9 +13,9 @@ from sda.queries import access_of, live_sdas
 
 @transaction.atomic
 def leave_group(group: SdaModelGroup, sda_id: int, *, actor: Actor, force: bool = False) -> Sda:
-    """Have an SDA get its model through another group from now on.
+    """Move an SDA to another group that gives its token the same model, and return it.
 
-    Raises NotFound if it did not come through this group, ModelNotAllowed if its token has no other way to the model,
+    Raises NotFound if the SDA is not in this group, ModelNotAllowed if no other group gives its token the model,
     SdaInUse unless `force` cancels its jobs.
     """
     sda = live_sdas().filter(pk=sda_id, model_group=group).first()

@@ -1,4 +1,4 @@
-"""Jobs that ran before, elsewhere or in virtual time: written down as finished history."""
+"""Jobs that ran earlier, elsewhere or in virtual time, stored as completed history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.services import record
-from moreh_cloud.lib.clock import db_now, to_ms
-from moreh_cloud.lib.errors import InvalidParameter
+from core.clock import db_now, to_ms
+from core.errors import InvalidParameter
+from events.actor import Actor
+from events.services import record
 from scheduler.choices import JobStatus
 from scheduler.models import Allocation, Job
 from sda.models import Sda
@@ -19,7 +19,7 @@ from sda.queries import backend_group_of
 
 @dataclass(frozen=True, slots=True)
 class PastJob:
-    """A job that completed on these devices (ids); its token and its group are those of the SDA."""
+    """A job that completed on devices (ids); token and group are those of its SDA."""
 
     request_id: str
     name: str
@@ -33,10 +33,10 @@ class PastJob:
 
 @transaction.atomic
 def add_past_jobs(past: Sequence[PastJob], *, actor: Actor) -> int:
-    """Write jobs with their allocations, and give how many were new; the same request id is the same job.
+    """Store past jobs with their allocations; return how many were new. The same request id is the same job.
 
-    Raises InvalidParameter for a job that is not over, whose times are out of order, or whose devices are not as many
-    as its SDA model says.
+    Raises InvalidParameter for a job that is not over, whose times are not in order, or whose number of devices differs
+    from its SDA model.
     """
     now = db_now()
     for job in past:
@@ -46,7 +46,7 @@ def add_past_jobs(past: Sequence[PastJob], *, actor: Actor) -> int:
     held = [row for job, was in zip(jobs, new, strict=True) for row in _allocations(job, was)]
     Allocation.objects.bulk_create(held, batch_size=2000)
     if new:
-        # One event for all: these jobs were not asked for, started and ended here, and an event's time is now.
+        # One event for all: an event's time is now, and these jobs were not submitted, started and ended now.
         record("ADD_PAST_JOBS", actor=actor, jobs=len(new), allocations=len(held), deviceMs=sum(map(_device_ms, new)))
     return len(new)
 
@@ -59,10 +59,10 @@ def _check(job: PastJob, now: datetime) -> None:
 
 
 def _unknown(past: Sequence[PastJob]) -> list[PastJob]:
-    asked = Job.objects.filter(
+    same_ids = Job.objects.filter(
         token__in={job.sda.token_id for job in past}, request_id__in=[j.request_id for j in past]
     )
-    known = set(asked.values_list("token_id", "request_id"))
+    known = set(same_ids.values_list("token_id", "request_id"))
     return [job for job in past if (job.sda.token_id, job.request_id) not in known]
 
 

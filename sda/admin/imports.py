@@ -1,18 +1,11 @@
-"""SDA models, their groups and memberships from a file."""
+"""The import of SDA models, their groups and memberships."""
 
 from typing import Any
 
-from backends.models import BackendGroup
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.admin.importing import (
-    IMPORTERS,
-    Column,
-    Importer,
-    by_field,
-    flag,
-    row_named,
-    rows_named,
-)
+from backends.queries import live_backend_groups
+from core.admin.cells import by_field, flag, found_by_name, row_named, rows_named
+from core.admin.importing import IMPORTERS, Column, Importer
+from events.actor import Actor
 from sda.models import Membership, SdaModel, SdaModelGroup
 from sda.services.models import (
     create_membership,
@@ -21,7 +14,7 @@ from sda.services.models import (
     update_sda_model,
     update_sda_model_group,
 )
-from tokens.models import TokenGroup
+from tokens.queries import live_token_groups
 
 
 def _create_model(actor: Actor, values: dict[str, Any]) -> None:
@@ -48,7 +41,7 @@ IMPORTERS[SdaModel] = Importer(
         Column("description", by_field(SdaModel, "description"), lambda row: row.description),
         Column("open", flag, lambda row: row.open),
     ),
-    find=lambda values: SdaModel.objects.live().filter(name=values.get("name")).first(),
+    find=found_by_name(SdaModel.objects.live),
     create=_create_model,
     update=lambda actor, row, changes: update_sda_model(row, actor=actor, **changes),
     names={"label": "name", "numDevices": "num_devices"},
@@ -58,17 +51,17 @@ IMPORTERS[SdaModelGroup] = Importer(
         Column("name", by_field(SdaModelGroup, "name"), lambda row: row.name, needed=True),
         Column("description", by_field(SdaModelGroup, "description"), lambda row: row.description),
         Column("index", by_field(SdaModelGroup, "index"), lambda row: row.index),
-        Column("backend_group", row_named(BackendGroup.objects.live), lambda row: row.backend_group.name, needed=True),
+        Column("backend_group", row_named(live_backend_groups), lambda row: row.backend_group.name, needed=True),
         Column("models", rows_named(SdaModel.objects.live), _models_of),
     ),
-    find=lambda values: SdaModelGroup.objects.live().filter(name=values.get("name")).first(),
+    find=found_by_name(SdaModelGroup.objects.live),
     create=lambda actor, values: create_sda_model_group(actor=actor, **values),
     update=lambda actor, row, changes: update_sda_model_group(row, actor=actor, **changes),
     names={"label": "name", "groupId": "backend_group"},
 )
 IMPORTERS[Membership] = Importer(
     columns=(
-        Column("user_group", row_named(TokenGroup.objects.live), lambda row: row.token_group.name, needed=True),
+        Column("user_group", row_named(live_token_groups), lambda row: row.token_group.name, needed=True),
         Column("sda_model_group", row_named(SdaModelGroup.objects.live), lambda row: row.model_group.name, needed=True),
     ),
     find=_find_membership,

@@ -1,3 +1,5 @@
+"""The admin of memberships."""
+
 from typing import Any
 
 from django.contrib import admin
@@ -5,13 +7,14 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import actor_of
-from moreh_cloud.lib.admin import (
+from core.admin import (
     ServiceAdmin,
     confirmed,
+    link_column,
     link_to,
 )
+from events.actor import Actor
+from events.admin import actor_of
 from sda.models import Membership
 from sda.services.models import (
     create_membership,
@@ -21,6 +24,8 @@ from sda.services.models import (
 
 @admin.register(Membership)
 class MembershipAdmin(ServiceAdmin):
+    """Memberships: which user group may use which SDA model group."""
+
     comes_from = _("A membership gives the tokens of a user group the models of an SDA model group.")
     list_display = ("__str__", "user_group", "sda_model_group", "backend_group")
     list_filter = ("model_group",)
@@ -38,20 +43,15 @@ class MembershipAdmin(ServiceAdmin):
 
     @confirmed(
         _("Delete"),
-        says=_("The tokens lose the right; SDAs that they have stay until they are deleted or switched."),
+        explanation=_("The tokens lose the right; SDAs that they have stay until they are deleted or switched."),
         icon="delete",
         dangerous=True,
     )
     def delete(self, actor: Actor, row: Membership, _data: dict[str, Any]) -> None:
         delete_membership(row, actor=actor)
 
-    @admin.display(description=_("user group"), ordering="token_group__name")
-    def user_group(self, row: Membership) -> SafeString | str:
-        return link_to(row.token_group)
-
-    @admin.display(description=_("SDA model group"), ordering="model_group__name")
-    def sda_model_group(self, row: Membership) -> SafeString | str:
-        return link_to(row.model_group)
+    user_group = link_column("token_group", _("user group"), ordering="token_group__name")
+    sda_model_group = link_column("model_group", _("SDA model group"), ordering="model_group__name")
 
     @admin.display(description=_("backend group"))
     def backend_group(self, row: Membership) -> SafeString | str:

@@ -1,27 +1,27 @@
 """SDA models, their groups and SDAs as plain dictionaries, in a fixed number of queries whatever their number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 
-from backends.api.cards import bare_cards, device_cards, group_card, plain
-from backends.models import Backend, Device
-from moreh_cloud.lib.api.shapes import Showing
-from scheduler.models import Allocation
-from scheduler.queries import OPEN
-from sda.models import Membership, Sda, SdaModel, SdaModelGroup
-from sda.queries import access_of
-from tokens.api.cards import Card, list_tokens, token_cards
+from backends.api.cards import bare_cards, device_cards, group_card
+from backends.queries.devices import backends_with, devices_among
+from core.api.shapes import Card, Showing, plain
+from inventory.queries import values_by_object
+from scheduler.queries.holders import devices_held_by
+from sda.models import Membership, Sda, SdaModel, SdaModelFieldValue, SdaModelGroup
+from sda.queries import access_of, tokens_of_model_groups
 from tokens.api.cards import group_cards as token_group_cards
-from tokens.models import Token, TokenGroup
+from tokens.api.cards import list_tokens, token_cards
+from tokens.queries import any_tokens
 
 GROUP = ("pk", "name", "description", "index", "backend_group__combine", "backend_group_id", "backend_group__name")
 MODEL = ("pk", "name", "num_devices", "description", "open")
 
 
 def model_cards(models: QuerySet[SdaModel], showing: Showing) -> list[Card]:
-    """Shape SDA models with their groups: two queries, or more with lists of tokens."""
+    """Return SDA models with their groups and custom fields, in three queries; with lists of tokens in more."""
     chosen = plain(models)
     cards = {row[0]: _model_card(*row) for row in chosen.values_list(*MODEL)}
     groups: dict[int, Card] = {}
@@ -29,16 +29,19 @@ def model_cards(models: QuerySet[SdaModel], showing: Showing) -> list[Card]:
     for model, *row in inside.values_list("sda_models", *GROUP):
         if model in cards:
             cards[model]["groups"].append(groups.setdefault(row[0], _group_card(row)))
-    for card in cards.values():
+    values = values_by_object(SdaModelFieldValue, list(cards))
+    for pk, card in cards.items():
         card["group"] = card["groups"][0] if card["groups"] else None
+        card["customFields"] = values.get(pk, {})
     if showing.tokenlists:
         list_members(groups, showing)
     return list(cards.values())
 
 
-def usable_cards(token: Token, models: QuerySet[SdaModel], showing: Showing) -> list[Card]:
-    """Shape what a token may use of some models, one entry per model and model group."""
+def usable_cards(token: Any, models: QuerySet[SdaModel], showing: Showing) -> list[Card]:
+    """Return what a token may use of some models, one entry for each model and model group."""
     wanted = set(plain(models).values_list("pk", flat=True))
+    values = values_by_object(SdaModelFieldValue, list(wanted))
     groups: dict[int, Card] = {}
     entries = []
     for way in access_of(token):
@@ -48,22 +51,24 @@ def usable_cards(token: Token, models: QuerySet[SdaModel], showing: Showing) -> 
         if way.group:
             group = groups.setdefault(way.group.pk, _named_card(way.group))
         card = _model_card(model.pk, model.name, model.num_devices, model.description, model.open)
-        entries.append(card | {"groups": [group] if group else [], "group": group})
+        entries.append(
+            card | {"groups": [group] if group else [], "group": group, "customFields": values.get(model.pk, {})}
+        )
     if showing.tokenlists:
         list_members(groups, showing)
     return entries
 
 
 def model_group_cards(groups: QuerySet[SdaModelGroup], showing: Showing) -> list[Card]:
-    """Shape SDA model groups with their models and tokens: six queries."""
+    """Return SDA model groups with their models and tokens, in six queries."""
     cards = {row[0]: _group_card(row) | {"sdamodels": []} for row in plain(groups).values_list(*GROUP)}
     _list_models(cards)
     list_members(cards, showing)
     return list(cards.values())
 
 
-def membership_cards(groups: QuerySet[TokenGroup], showing: Showing) -> list[Card]:
-    """Shape user groups, each with the SDA model groups that it gives to its tokens."""
+def membership_cards(groups: QuerySet[Any], showing: Showing) -> list[Card]:
+    """Return user groups with the SDA model groups that their tokens may use."""
     cards = {card["id"]: card | {"sdamodelgroups": []} for card in token_group_cards(groups, showing)}
     ways = Membership.objects.filter(token_group__in=list(cards), model_group__deleted_at__isnull=True)
     children: dict[int, Card] = {}
@@ -76,9 +81,9 @@ def membership_cards(groups: QuerySet[TokenGroup], showing: Showing) -> list[Car
 
 
 def sda_cards(sdas: QuerySet[Sda], showing: Showing) -> list[Card]:
-    """Shape SDAs with their tokens and the devices that they hold now, in eight queries, or nine with lists."""
+    """Return SDAs with their tokens and the devices that they hold now, in eight queries; with lists in nine."""
     chosen = plain(sdas)
-    tokens = token_cards(Token.objects.filter(pk__in=chosen.values("token_id")), showing)
+    tokens = token_cards(any_tokens(chosen.values("token_id")), showing)
     fields = ("pk", "model_id", "model__name", "model_group_id", "token_id", "reserved", "current")
     held = _held(chosen, showing)
     return [
@@ -101,11 +106,11 @@ def sda_cards(sdas: QuerySet[Sda], showing: Showing) -> list[Card]:
 
 
 def _held(sdas: QuerySet[Sda], showing: Showing) -> dict[int, list[Card]]:
-    """Give the backends of each SDA, with only the devices that it holds now."""
-    devices = Allocation.objects.filter(OPEN, sda__in=sdas.values("pk")).values("device")
-    backends, _groups = bare_cards(Backend.objects.filter(devices__in=devices).distinct())
+    """Return the backends of each SDA, with only the devices that it holds now."""
+    devices = devices_held_by(sdas)
+    backends, _groups = bare_cards(backends_with(devices))
     held: dict[int, dict[int, Card]] = {}
-    for device in device_cards(Device.objects.filter(pk__in=devices), showing):
+    for device in device_cards(devices_among(devices), showing):
         node = int(device["backendId"])
         if device["sdaId"] is None or node not in backends:
             continue
@@ -115,20 +120,10 @@ def _held(sdas: QuerySet[Sda], showing: Showing) -> dict[int, list[Card]]:
 
 
 def list_members(groups: dict[int, Card], showing: Showing) -> None:
-    """List in SDA model groups the tokens that memberships give them: four queries."""
+    """Set the `tokenlist` of SDA model groups by the memberships, in four queries."""
     for group in groups.values():
         group["tokenlist"] = []
-    list_tokens(groups, _entitled(groups), showing)
-
-
-def _entitled(groups: Iterable[int]) -> list[tuple[int, int]]:
-    ways = Membership.objects.filter(
-        model_group__in=list(groups),
-        token_group__deleted_at__isnull=True,
-        token_group__tokens__deleted_at__isnull=True,
-        token_group__tokens__isnull=False,
-    )
-    return list(ways.values_list("model_group", "token_group__tokens").distinct())
+    list_tokens(groups, tokens_of_model_groups(groups), showing)
 
 
 def _list_models(groups: dict[int, Card]) -> None:

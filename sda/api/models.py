@@ -6,10 +6,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from moreh_cloud.accounts.api.operators import OperatorView
-from moreh_cloud.lib.api.schema import reads, writes
-from moreh_cloud.lib.api.views import success
-from moreh_cloud.lib.errors import NotFound
+from accounts.api.operators import OperatorView
+from core.api.schema import reads, writes
+from core.api.views import success
+from core.errors import NotFound
 from scheduler.services.groups import leave_group
 from sda.api import cards
 from sda.api import serializers as shapes
@@ -17,12 +17,13 @@ from sda.api.filters import GroupFilter, MembershipFilter, SdaModelFilter
 from sda.models import SdaModel, SdaModelGroup
 from sda.queries import live_model_groups, live_models, memberships
 from sda.services import models as services
-from tokens.models import TokenGroup
 from tokens.queries import find_token, live_token_groups
 
 
 @extend_schema(tags=["sdamodel"])
 class SdaModelView(OperatorView):
+    """SDA models."""
+
     queryset = live_models()
     filterset_class = SdaModelFilter
 
@@ -39,8 +40,9 @@ class SdaModelView(OperatorView):
 
     @writes(shapes.NewModel, shapes.SDAModelSerializer)
     def create(self, _request: Request) -> Response:
-        """Make a model that is open to every token until it is first grouped."""
-        return self._answer(services.create_sda_model(**self.given(shapes.NewModel), actor=self.actor))
+        """Create a model that is open to every token until it joins a group."""
+        given: dict[str, Any] = {"custom_fields": {}, **self.given(shapes.NewModel)}
+        return self._answer(services.create_sda_model(**given, actor=self.actor))
 
     @writes(shapes.OneModel)
     def destroy(self, _request: Request) -> Response:
@@ -55,9 +57,11 @@ class SdaModelView(OperatorView):
 
 @extend_schema(tags=["sdamodel"])
 class GroupingView(OperatorView):
+    """Which SDA model is in which group."""
+
     @writes(shapes.SdaModelGrouping, shapes.SDAModelGroupSerializer)
     def create(self, _request: Request) -> Response:
-        """Put a model into a group; its first grouping ends its being open."""
+        """Put a model into a group; a model that joins its first group is no longer open to every token."""
         return self._answer(services.add_model_to_group)
 
     @writes(shapes.SdaModelGrouping, shapes.SDAModelGroupSerializer)
@@ -73,6 +77,8 @@ class GroupingView(OperatorView):
 
 @extend_schema(tags=["sdamodel"])
 class GroupView(OperatorView):
+    """SDA model groups."""
+
     queryset = live_model_groups()
     filterset_class = GroupFilter
 
@@ -83,7 +89,7 @@ class GroupView(OperatorView):
 
     @writes(shapes.NewSdaModelGroup, shapes.SDAModelGroupSerializer)
     def create(self, _request: Request) -> Response:
-        """Make an SDA model group."""
+        """Create an SDA model group."""
         given = self.given(shapes.NewSdaModelGroup)
         return success(group_card(services.create_sda_model_group(**given, actor=self.actor), self))
 
@@ -106,6 +112,8 @@ class GroupView(OperatorView):
 
 @extend_schema(tags=["membership"])
 class MembershipView(OperatorView):
+    """Memberships."""
+
     queryset = live_token_groups()
     filterset_class = MembershipFilter
 
@@ -116,14 +124,14 @@ class MembershipView(OperatorView):
 
     @writes(shapes.MembershipPair, shapes.MembershipSerializer)
     def create(self, _request: Request) -> Response:
-        """Give the tokens of a user group the models of an SDA model group."""
+        """Allow the tokens of a user group the models of an SDA model group."""
         given = self.given(shapes.MembershipPair)
         services.create_membership(**given, actor=self.actor)
         return self._answer(given["token_group"])
 
     @writes(shapes.MembershipPair, shapes.MembershipSerializer)
     def destroy(self, _request: Request) -> Response:
-        """Take that right away."""
+        """Delete a membership."""
         given = self.given(shapes.MembershipPair)
         membership = memberships().filter(**given).first()
         if membership is None:
@@ -131,12 +139,12 @@ class MembershipView(OperatorView):
         services.delete_membership(membership, actor=self.actor)
         return self._answer(given["token_group"])
 
-    def _answer(self, group: TokenGroup) -> Response:
+    def _answer(self, group: Any) -> Response:
         (card,) = cards.membership_cards(live_token_groups().filter(pk=group.pk), self.showing)
         return success(card)
 
 
 def group_card(group: SdaModelGroup, view: OperatorView) -> dict[str, Any]:
-    """Shape one SDA model group as the view's caller may see it."""
+    """Return an SDA model group as the caller of the view may see it."""
     (card,) = cards.model_group_cards(live_model_groups().filter(pk=group.pk), view.showing)
     return card

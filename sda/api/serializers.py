@@ -1,3 +1,5 @@
+"""The parameters and responses of REST."""
+
 from typing import Any
 
 from rest_framework import serializers
@@ -5,7 +7,9 @@ from rest_framework import serializers
 from backends.api.serializers import BackendSerializer, GroupOfBackend
 from backends.choices import DEFAULT_GROUP
 from backends.queries import live_backend_groups
-from moreh_cloud.lib.api.parameters import MAX_ID, Name, Parameters, Reference, References, Text, Whole
+from core.api.parameters import Name, Parameters, Reference, References, Text, Whole
+from core.numbers import MAX_ID
+from inventory.api.shapes import CustomFields, CustomFieldsParameter
 from sda.queries import live_model_groups, live_models
 from tokens.api.serializers import PlainToken, TokenGroupSerializer, TokenReference, TokenSerializer
 from tokens.queries import live_token_groups
@@ -27,7 +31,7 @@ class NamedModel(serializers.Serializer[Any]):
 
 
 class GroupOfModel(GroupOfBackend):
-    """An SDA model group inside a model; `tokenlist` only where the answer is about one object or asked for."""
+    """An SDA model group inside a model; `tokenlist` only for one object or if the list is requested."""
 
     backendGroup = NamedBackendGroup()
 
@@ -53,7 +57,7 @@ class MembershipSerializer(TokenGroupSerializer):
 
 
 class SDAModelSerializer(serializers.Serializer[Any]):
-    """A flavour of accelerator; `group` is the first of its groups."""
+    """A model of accelerator; `group` is the first of its groups."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
@@ -62,6 +66,7 @@ class SDAModelSerializer(serializers.Serializer[Any]):
     open = serializers.BooleanField()
     groups = GroupOfModel(many=True)
     group = GroupOfModel(allow_null=True)
+    customFields = CustomFields()
 
 
 class SDASerializer(serializers.Serializer[Any]):
@@ -82,8 +87,8 @@ class SDASerializer(serializers.Serializer[Any]):
 class SdaUse(serializers.Serializer[Any]):
     """What the devices of one SDA are doing."""
 
-    totalMemory = serializers.IntegerField(help_text="MiB")
-    usedMemory = serializers.IntegerField(help_text="MiB")
+    totalMemory = serializers.IntegerField(help_text="MiB; 0 until an agent has reported it.")
+    usedMemory = serializers.IntegerField(allow_null=True, help_text="MiB")
     temperature = serializers.FloatField(allow_null=True, help_text="°C, of the hottest")
     gpuPower = serializers.FloatField(allow_null=True, help_text="W, of all together")
     utilization = serializers.FloatField(allow_null=True, help_text="%, on average")
@@ -101,32 +106,43 @@ class JobUse(serializers.Serializer[Any]):
 
 
 class NewModel(Parameters):
+    """A new SDA model."""
+
     name = Name()
     numDevices = Whole(min_value=1, source="num_devices")
     desc = Text(required=False, allow_blank=True, source="description")
+    customFields = CustomFieldsParameter()
 
 
 class OneModel(Parameters):
+    """The SDA model to delete."""
+
     sdamodel = Reference(live_models, source="model")
 
 
 class SdaModelGrouping(Parameters):
+    """An SDA model and an SDA model group."""
+
     sdamodel = Reference(live_models, source="model")
     group = Reference(live_model_groups)
 
 
 class NewSdaModelGroup(Parameters):
+    """A new SDA model group."""
+
     label: Any = Name(source="name")
     groupId = Reference(live_backend_groups, required=False, source="backend_group")
     description = Text(required=False, allow_blank=True)
     sdamodels = References(live_models, required=False, source="models")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Bind it to the default backend group unless another is named."""
+        """Bind the group to the default backend group unless another one is given."""
         return {"backend_group": live_backend_groups().get(pk=DEFAULT_GROUP), **attrs}
 
 
 class SdaModelGroupChange(Parameters):
+    """A change of an SDA model group."""
+
     id = Reference(live_model_groups, source="group")
     label: Any = Name(required=False, source="name")
     groupId = Reference(live_backend_groups, required=False, source="backend_group")
@@ -136,17 +152,23 @@ class SdaModelGroupChange(Parameters):
 
 
 class OneSdaModelGroup(Parameters):
+    """The SDA model group to delete, or the SDA that leaves it."""
+
     id = Reference(live_model_groups, source="group")
     sdaid = Whole(required=False, min_value=1, max_value=MAX_ID, help_text="Only this SDA leaves the group.")
     force = serializers.BooleanField(default=False)
 
 
 class MembershipPair(Parameters):
+    """A user group and an SDA model group."""
+
     parentId = Reference(live_token_groups, source="token_group")
     childId = Reference(live_model_groups, source="model_group")
 
 
 class NewSda(Parameters):
+    """A new SDA."""
+
     model = Reference(live_models)
     token = TokenReference()
     desc = Text(allow_blank=True, source="alias")
@@ -155,6 +177,8 @@ class NewSda(Parameters):
 
 
 class SdaChange(Parameters):
+    """Another model for an SDA."""
+
     token = TokenReference()
     model = Reference(live_models)
     sdaId = Whole(required=False, min_value=1, max_value=MAX_ID, source="sda_id")
@@ -162,6 +186,8 @@ class SdaChange(Parameters):
 
 
 class SdaOfToken(Parameters):
+    """The SDA of a token to delete; all of them when none is named."""
+
     token = TokenReference()
     sdaId = Whole(required=False, min_value=1, max_value=MAX_ID, source="sda_id")
     force = serializers.BooleanField(default=False)

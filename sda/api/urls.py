@@ -1,6 +1,8 @@
+"""The addresses of REST."""
+
 from django.urls import path
 
-from moreh_cloud.lib.api.views import COLLECTION, collection
+from core.api.views import COLLECTION, collection
 from sda.api.models import GroupingView, GroupView, MembershipView, SdaModelView
 from sda.api.views import SdaView, UtilizationView
 

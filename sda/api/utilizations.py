@@ -1,20 +1,18 @@
-"""What running jobs do with their devices."""
+"""The use that running jobs make of their devices."""
 
 from typing import Any
 
 from django.db.models import QuerySet
 
-from moreh_cloud.lib.api.shapes import Showing
-from scheduler.models import Job
+from core.api.shapes import Card, Showing
 from sda.api.cards import sda_cards
 from sda.models import Sda
-from tokens.api.cards import Card
 
 COMPUTE = "C"  # the type of process, as GPU tools print it
 
 
-def utilization_cards(jobs: QuerySet[Job], showing: Showing) -> list[Card]:
-    """Shape running jobs with the use of their SDAs: as many queries as a list of SDAs, and one."""
+def utilization_cards(jobs: QuerySet[Any], showing: Showing) -> list[Card]:
+    """Return running jobs with the use of their SDAs, in one query more than a list of SDAs."""
     chosen = jobs.select_related(None)
     sdas = {card["id"]: card for card in sda_cards(Sda.objects.filter(pk__in=chosen.values("sda_id")), showing)}
     return [
@@ -31,10 +29,10 @@ def utilization_cards(jobs: QuerySet[Job], showing: Showing) -> list[Card]:
 
 def _use(job: int, sda: Card) -> Card:
     devices = [device for backend in sda["backends"] for device in backend["devices"] if device["jobId"] == job]
-    utilization = _known(devices, "utilization")
+    utilization, used = _known(devices, "utilization"), _known(devices, "usedMemory")
     return {
         "totalMemory": sum(_known(devices, "totalMemory")),
-        "usedMemory": sum(_known(devices, "usedMemory")),
+        "usedMemory": sum(used) if used else None,
         "temperature": max(_known(devices, "temperature"), default=None),
         "gpuPower": round(sum(_known(devices, "power")), 1) if _known(devices, "power") else None,
         "utilization": round(sum(utilization) / len(utilization), 1) if utilization else None,

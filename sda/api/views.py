@@ -1,3 +1,5 @@
+"""The views of SDAs in REST."""
+
 from typing import Any
 
 from django.db import transaction
@@ -5,12 +7,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from moreh_cloud.accounts.api.operators import OperatorView
-from moreh_cloud.lib.api.schema import reads, writes
-from moreh_cloud.lib.api.views import success
-from moreh_cloud.lib.errors import NotFound
+from accounts.api.operators import OperatorView
+from core.api.schema import reads, writes
+from core.api.views import success
+from core.errors import NotFound
 from scheduler.choices import JobStatus
-from scheduler.queries import jobs
+from scheduler.queries.jobs import jobs
 from scheduler.services import sdas as services
 from sda.api import cards
 from sda.api import serializers as shapes
@@ -22,6 +24,8 @@ from sda.queries import get_sda, live_sdas
 
 @extend_schema(tags=["sda"])
 class SdaView(OperatorView):
+    """SDAs."""
+
     queryset = live_sdas()
     filterset_class = SdaFilter
 
@@ -32,12 +36,12 @@ class SdaView(OperatorView):
 
     @writes(shapes.NewSda, shapes.SDASerializer)
     def create(self, _request: Request) -> Response:
-        """Give a token an SDA, with its devices at once when it is reserved."""
+        """Create an SDA of a token; a reserved one gets its devices at once."""
         return self._answer(services.create_sda(**self.given(shapes.NewSda), actor=self.actor))
 
     @writes(shapes.SdaChange, shapes.SDASerializer)
     def update(self, _request: Request) -> Response:
-        """Give an idle SDA another model."""
+        """Switch an idle SDA to another model."""
         given = self.given(shapes.SdaChange)
         sda = get_sda(given["token"], given.get("sda_id"))
         return self._answer(services.switch_model(sda, given["model"], group=given.get("group"), actor=self.actor))
@@ -62,6 +66,8 @@ class SdaView(OperatorView):
 
 @extend_schema(tags=["sda"])
 class UtilizationView(OperatorView):
+    """The use that running jobs make of their devices."""
+
     queryset = jobs()
     filterset_class = UtilizationFilter
 

@@ -1,37 +1,35 @@
-"""A token's accelerators as its VM sees them."""
+"""Messages to a VM about the SDAs and models of its token."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from statistics import fmean
+from typing import Any
 
 from backends.queries import memory_of_a_device
-from moreh_cloud.lib.errors import NotFound
+from core.errors import NotFound
 from protocol.v1 import accelerators_pb2 as pb
-from scheduler.models import Allocation, Job
-from scheduler.queries import held_by_token, live_jobs_of
+from scheduler.queries.allocations import held_by_token
+from scheduler.queries.jobs import live_jobs_of
 from sda.models import Sda
 from sda.queries import access_of, backend_group_of, live_sdas
-from tokens.models import Token
-
-Row = TypeVar("Row", Allocation, Job)
 
 
-def sda_messages(token: Token) -> list[pb.Sda]:
-    """List the SDAs of a token, oldest first, with what each holds and runs now."""
+def sda_messages(token: Any) -> list[pb.Sda]:
+    """Return the SDAs of a token, oldest first, with their devices and live jobs."""
     held, jobs = _by_sda(held_by_token(token)), _by_sda(live_jobs_of(token))
     sdas = live_sdas(token)
     return [_sda(number, sda, held.get(sda.pk, []), jobs.get(sda.pk, [])) for number, sda in enumerate(sdas)]
 
 
-def sda_message(token: Token, sda_id: int) -> pb.Sda:
-    """Show one SDA of a token. Raises NotFound."""
+def sda_message(token: Any, sda_id: int) -> pb.Sda:
+    """Return one SDA of a token. Raises NotFound."""
     for message in sda_messages(token):
         if message.sda_id == sda_id:
             return message
     raise NotFound(sdaId=sda_id)
 
 
-def model_messages(token: Token) -> list[pb.Model]:
-    """List every way in which a token may use a model."""
+def model_messages(token: Any) -> list[pb.Model]:
+    """Return every way in which a token may use a model."""
     current = live_sdas(token).filter(current=True).first()
     used = (current.model_id, current.model_group_id) if current else None
     return [
@@ -48,14 +46,14 @@ def model_messages(token: Token) -> list[pb.Model]:
     ]
 
 
-def _by_sda(rows: Iterable[Row]) -> dict[int, list[Row]]:
-    found: dict[int, list[Row]] = {}
+def _by_sda(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
     for row in rows:
         found.setdefault(row.sda_id, []).append(row)
     return found
 
 
-def _sda(number: int, sda: Sda, held: Sequence[Allocation], jobs: Sequence[Job]) -> pb.Sda:
+def _sda(number: int, sda: Sda, held: Sequence[Any], jobs: Sequence[Any]) -> pb.Sda:
     devices = [_device(allocation) for allocation in held]
     message = pb.Sda(
         sda_id=sda.pk,
@@ -73,11 +71,20 @@ def _sda(number: int, sda: Sda, held: Sequence[Allocation], jobs: Sequence[Job])
     if sda.model_group:
         message.model_group_id, message.model_group_name = sda.model_group.pk, sda.model_group.name
     if devices:
-        message.used_memory_mib = sum(device.used_memory_mib for device in devices)
-        message.utilization_percent = sum(device.utilization_percent for device in devices) / len(devices)
-        message.temperature_celsius = max(device.temperature_celsius for device in devices)
-        message.power_watts = sum(device.power_watts for device in devices)
+        _summarize(message, devices)
     return message
+
+
+def _summarize(message: pb.Sda, devices: Sequence[pb.HeldDevice]) -> None:
+    """Set sums, averages and maxima of the devices' values; a value that no device measured stays absent."""
+    for name, together in (
+        ("used_memory_mib", sum),
+        ("utilization_percent", fmean),
+        ("temperature_celsius", max),
+        ("power_watts", sum),
+    ):
+        if known := [getattr(device, name) for device in devices if device.HasField(name)]:  # type: ignore[arg-type]
+            setattr(message, name, together(known))
 
 
 def _total_memory(sda: Sda, devices: Sequence[pb.HeldDevice]) -> int:
@@ -86,19 +93,22 @@ def _total_memory(sda: Sda, devices: Sequence[pb.HeldDevice]) -> int:
     return sda.model.num_devices * memory_of_a_device(backend_group_of(sda))
 
 
-def _device(allocation: Allocation) -> pb.HeldDevice:
+def _device(allocation: Any) -> pb.HeldDevice:
     device = allocation.device
-    message = pb.HeldDevice(
-        host=device.backend.name, index=device.index, model=device.model, total_memory_mib=device.total_memory
+    latest = getattr(device, "telemetry", None)  # None: nothing was ever reported
+    return pb.HeldDevice(
+        host=device.backend.name,
+        index=device.index,
+        model=device.model,
+        total_memory_mib=device.total_memory,
+        used_memory_mib=latest and latest.used_memory,
+        temperature_celsius=latest and latest.temperature,
+        utilization_percent=latest and latest.utilization,
+        power_watts=latest and latest.power,
     )
-    latest = getattr(device, "telemetry", None)
-    if latest:
-        message.used_memory_mib, message.power_watts = latest.used_memory, latest.power
-        message.temperature_celsius, message.utilization_percent = latest.temperature, latest.utilization
-    return message
 
 
-def _process(job: Job) -> pb.Process:
+def _process(job: Any) -> pb.Process:
     return pb.Process(
         job_id=job.pk,
         pid=job.pid,

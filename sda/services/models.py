@@ -1,45 +1,68 @@
-from collections.abc import Iterable
+"""SDA models, their groups, and memberships."""
+
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import BackendGroup
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.services import record
-from moreh_cloud.lib.clock import db_now
-from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
-from moreh_cloud.lib.tombstone import hold
+from core.clock import db_now
+from core.errors import InvalidParameter, NotFound
+from core.texts import require_row, values_of
+from core.tombstone import hold
+from core.unique import unique
+from events.actor import Actor
+from events.services import record
+from inventory.services import set_custom_values
 from sda.errors import ModelInUse, SdaGroupInUse
-from sda.models import Membership, Sda, SdaModel, SdaModelGroup
+from sda.models import Membership, Sda, SdaModel, SdaModelFieldValue, SdaModelGroup
 from tokens.models import TokenGroup
 
 
 @transaction.atomic
-def create_sda_model(*, name: str, num_devices: int, actor: Actor, description: str = "") -> SdaModel:
-    """Make a model that is open to every token until it is first grouped. Raises Duplicate, InvalidParameter."""
+def create_sda_model(
+    *,
+    name: str,
+    num_devices: int,
+    actor: Actor,
+    description: str = "",
+    custom_fields: Mapping[str, Any] | None = None,
+) -> SdaModel:
+    """Create a model, open to every token until it joins a group.
+
+    `custom_fields` None: nobody was asked, so required ones may be missing. Raises Duplicate, InvalidParameter.
+    """
     if num_devices < 1:
         raise InvalidParameter(_("A model stands for at least one device."), parameter="numDevices")
     model = SdaModel(name=name, num_devices=num_devices, description=description)
-    _save(model)
-    record("CREATE_SDAMODEL", actor=actor, subject=f"sdamodel/{model.pk}", name=name, numDevices=num_devices)
+    _save(model, {"name", "description"})
+    details: dict[str, Any] = {"name": model.name, "numDevices": num_devices}
+    details |= _set_fields(model, custom_fields, complete=True)
+    record("CREATE_SDAMODEL", actor=actor, subject=f"sdamodel/{model.pk}", **details)
     return model
 
 
 @transaction.atomic
-def update_sda_model(model: SdaModel, *, actor: Actor, **fields: Any) -> SdaModel:
-    """Change name, description or open. The number of devices stays: jobs and usage were counted with it."""
+def update_sda_model(
+    model: SdaModel, *, actor: Actor, custom_fields: Mapping[str, Any] | None = None, **fields: Any
+) -> SdaModel:
+    """Change name, description or open. The number of devices cannot change, because usage rests on it.
+
+    `custom_fields`: those that change. Raises Duplicate, InvalidParameter.
+    """
     hold(model)
     for name, value in fields.items():
         setattr(model, name, value)
-    _save(model)
-    record("UPDATE_SDAMODEL", actor=actor, subject=f"sdamodel/{model.pk}", **fields)
+    _save(model, fields.keys())
+    details = values_of(model, fields) | _set_fields(model, custom_fields)
+    record("UPDATE_SDAMODEL", actor=actor, subject=f"sdamodel/{model.pk}", **details)
     return model
 
 
 @transaction.atomic
 def delete_sda_model(model: SdaModel, *, actor: Actor) -> None:
-    """Leave a tombstone. Raises ModelInUse while SDAs have it."""
+    """Mark a model as deleted. Raises ModelInUse while SDAs have it."""
     SdaModel.objects.select_for_update().get(pk=model.pk)
     if Sda.objects.live().filter(model=model).exists():
         raise ModelInUse(sdamodel=model.pk)
@@ -52,11 +75,12 @@ def delete_sda_model(model: SdaModel, *, actor: Actor) -> None:
 def create_sda_model_group(
     *, name: str, backend_group: BackendGroup, actor: Actor, models: Iterable[SdaModel] = (), **fields: Any
 ) -> SdaModelGroup:
-    """Make a model group bound to a backend group; `fields` may be description, index. Raises Duplicate."""
+    """Create a model group bound to a backend group; `fields` may be description, index. Raises Duplicate."""
     hold(backend_group, "groupId")
     group = SdaModelGroup(name=name, backend_group=backend_group, **fields)
-    _save(group)
-    record("CREATE_SDAMODEL_GROUP", actor=actor, subject=f"sdamodelgroup/{group.pk}", name=name, group=backend_group.pk)
+    _save(group, {"name", *fields})
+    told: dict[str, Any] = {"name": group.name, "group": backend_group.pk}
+    record("CREATE_SDAMODEL_GROUP", actor=actor, subject=f"sdamodelgroup/{group.pk}", **told)
     for model in models:
         add_model_to_group(model, group, actor=actor)
     return group
@@ -72,21 +96,24 @@ def update_sda_model_group(
         hold(fields["backend_group"], "groupId")
     for name, value in fields.items():
         setattr(group, name, value)
-    _save(group)
-    told = {name: getattr(value, "pk", value) for name, value in fields.items()}
-    record("UPDATE_SDAMODEL_GROUP", actor=actor, subject=f"sdamodelgroup/{group.pk}", **told)
+    _save(group, fields.keys())
+    details = {name: getattr(value, "pk", value) for name, value in values_of(group, fields).items()}
+    record("UPDATE_SDAMODEL_GROUP", actor=actor, subject=f"sdamodelgroup/{group.pk}", **details)
     if models is not None:
-        wished = list(models)
-        for model in group.sda_models.exclude(pk__in=[model.pk for model in wished]):
+        wanted = list(models)
+        for model in group.sda_models.exclude(pk__in=[model.pk for model in wanted]):
             remove_model_from_group(model, group, actor=actor)
-        for model in wished:
+        for model in wanted:
             add_model_to_group(model, group, actor=actor)
     return group
 
 
 @transaction.atomic
 def delete_sda_model_group(group: SdaModelGroup, *, actor: Actor, force: bool = False) -> None:
-    """Leave a tombstone. Raises SdaGroupInUse while SDAs came through it or, unless `force`, while it has members."""
+    """Mark a model group as deleted.
+
+    Raises SdaGroupInUse while SDAs were created through it or, unless `force`, while it has models or memberships.
+    """
     hold(group)
     if Sda.objects.live().filter(model_group=group).exists():
         raise SdaGroupInUse(id=group.pk)
@@ -102,7 +129,7 @@ def delete_sda_model_group(group: SdaModelGroup, *, actor: Actor, force: bool = 
 
 @transaction.atomic
 def add_model_to_group(model: SdaModel, group: SdaModelGroup, *, actor: Actor) -> None:
-    """Put a model into a group; its first grouping ends its being open. Twice is once.
+    """Put a model into a group; a model that joins its first group is no longer open. Safe to repeat.
 
     Raises Conflict when either was deleted meanwhile.
     """
@@ -117,7 +144,10 @@ def add_model_to_group(model: SdaModel, group: SdaModelGroup, *, actor: Actor) -
 
 @transaction.atomic
 def remove_model_from_group(model: SdaModel, group: SdaModelGroup, *, actor: Actor) -> None:
-    """Take a model out of a group. Raises NotFound if it is not in it, ModelInUse while SDAs came through it."""
+    """Take a model out of a group.
+
+    Raises NotFound if it is not in it, and ModelInUse while SDAs with this model were created through the group.
+    """
     if not group.sda_models.filter(pk=model.pk).exists():
         raise NotFound(group=group.pk)
     if Sda.objects.live().filter(model=model, model_group=group).exists():
@@ -128,35 +158,36 @@ def remove_model_from_group(model: SdaModel, group: SdaModelGroup, *, actor: Act
 
 @transaction.atomic
 def create_membership(token_group: TokenGroup, model_group: SdaModelGroup, *, actor: Actor) -> Membership:
-    """Give the tokens of a user group the models of a model group.
+    """Allow the tokens of a user group the models of a model group.
 
     Raises Duplicate, and Conflict when either was deleted meanwhile.
     """
     hold(token_group, "parentId")
     hold(model_group, "childId")
     membership = Membership(token_group=token_group, model_group=model_group)
-    try:
-        with transaction.atomic():
-            membership.save()
-    except IntegrityError as error:
-        raise Duplicate(_("This membership exists."), childId=model_group.pk) from error
+    with unique(_("This membership exists."), childId=model_group.pk):
+        membership.save()
     record("CREATE_MEMBERSHIP", actor=actor, subject=f"usergroup/{token_group.pk}", child=model_group.pk)
     return membership
 
 
 @transaction.atomic
 def delete_membership(membership: Membership, *, actor: Actor) -> None:
-    """Take the right away; SDAs that exist stay until they are deleted or switched."""
+    """Delete a membership; existing SDAs stay until they are deleted or switched. Raises NotFound."""
     if not Membership.objects.filter(pk=membership.pk).delete()[0]:
         raise NotFound(id=membership.pk)
     subject = f"usergroup/{membership.token_group_id}"
     record("DELETE_MEMBERSHIP", actor=actor, subject=subject, child=membership.model_group_id)
 
 
-def _save(row: SdaModel | SdaModelGroup) -> None:
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        name = "label" if isinstance(row, SdaModelGroup) else "name"  # as REST calls it
-        raise Duplicate(**{name: row.name}) from error
+def _set_fields(model: SdaModel, given: Mapping[str, Any] | None, *, complete: bool = False) -> dict[str, Any]:
+    """Set custom fields, and return what an event tells of it."""
+    told = {} if given is None else set_custom_values(SdaModelFieldValue, model, given, complete=complete)
+    return {"customFields": told} if told else {}
+
+
+def _save(row: SdaModel | SdaModelGroup, changed: Collection[str]) -> None:
+    name = "label" if isinstance(row, SdaModelGroup) else "name"  # as REST calls it
+    require_row(row, {"name": name}, only=changed)
+    with unique(**{name: row.name}):
+        row.save()

@@ -1,4 +1,4 @@
-"""What the admin does to nodes, devices, groups and keys: through the services, after asking."""
+"""Nodes, devices, groups and keys in the admin: changes through services, actions after a confirmation."""
 
 import re
 from collections.abc import Callable
@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
+from accounts.choices import Role
 from backends.choices import BackendStatus, DeviceStatus, PowerVerb
 from backends.models import Backend, BackendGroup, Bmc, Device, EnrolmentKey, PowerAction
 from backends.queries import authenticate_node
 from backends.services.groups import create_backend_group
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
+from core.signs import NOTHING
+from events.models import Event
 from tests import make
 from tests.admin_world import address, client_of
 
@@ -27,15 +29,15 @@ def browser() -> Client:
 
 
 def on_page(browser: Client, node: Any, action: str, **data: object) -> Any:
-    """Carry an action of an object's page out, agreeing to one row."""
+    """Carry out an action of an object's page, confirmed for one row."""
     page = reverse(f"admin:{node._meta.app_label}_{node._meta.model_name}_{action}", args=[node.pk])
     return browser.post(page, {"agreed": "1", **data})
 
 
-def on_list(browser: Client, rows: list[Backend], action: str, *, agreed: int | None = None, **data: object) -> Any:
-    """Carry an action out for ticked rows of the list; without `agreed` only ask."""
+def on_list(browser: Client, rows: list[Backend], action: str, *, confirmed: int | None = None, **data: object) -> Any:
+    """Carry out an action for selected rows of the list; without `confirmed` request only the confirmation page."""
     ticked = {ACTION_CHECKBOX_NAME: [row.pk for row in rows], "action": action, "select_across": "0"}
-    answer = {} if agreed is None else {"agreed": str(agreed)}
+    answer = {} if confirmed is None else {"agreed": str(confirmed)}
     return browser.post(address(Backend, "changelist"), {**ticked, **answer, **data})
 
 
@@ -45,7 +47,7 @@ def last_event() -> tuple[str, str, str, str]:
 
 
 @pytest.mark.parametrize("verb", PowerVerb)
-def test_each_power_command_becomes_an_action_asked_for_by_the_operator(browser: Client, verb: PowerVerb) -> None:
+def test_each_power_command_becomes_an_action_of_the_operator(browser: Client, verb: PowerVerb) -> None:
     node = make.backend()
     answer = on_page(browser, node, f"power_{verb.value}")
     assert answer.status_code == 302
@@ -54,24 +56,24 @@ def test_each_power_command_becomes_an_action_asked_for_by_the_operator(browser:
     assert last_event() == ("POWER", f"backend/{node.pk}", "admin", "127.0.0.1")
 
 
-def test_an_action_asks_before_it_does_anything(browser: Client) -> None:
+def test_an_action_is_confirmed_before_it_does_anything(browser: Client) -> None:
     nodes = [make.backend(), make.backend()]
-    shown = on_list(browser, nodes, "power_off").content.decode()
-    assert "Power off: 2 backends" in shown
-    assert all(node.name in shown for node in nodes)
+    html = on_list(browser, nodes, "power_off").content.decode()
+    assert "Power off: 2 backends" in html
+    assert all(node.name in html for node in nodes)
     assert not PowerAction.objects.exists()
-    on_list(browser, nodes, "power_off", agreed=2)
+    on_list(browser, nodes, "power_off", confirmed=2)
     assert PowerAction.objects.count() == 2
 
 
-def test_another_number_of_rows_than_was_agreed_to_asks_again(browser: Client) -> None:
+def test_another_number_of_rows_than_confirmed_is_confirmed_again(browser: Client) -> None:
     nodes = [make.backend(), make.backend()]
-    shown = on_list(browser, nodes, "power_off", agreed=1).content.decode()
-    assert "The list has changed meanwhile" in shown
+    html = on_list(browser, nodes, "power_off", confirmed=1).content.decode()
+    assert "The list has changed meanwhile" in html
     assert not PowerAction.objects.exists()
 
 
-def test_all_rows_of_a_filtered_list_are_meant_beyond_the_page(browser: Client) -> None:
+def test_all_rows_of_a_filtered_list_can_be_selected_beyond_the_page(browser: Client) -> None:
     chosen = [make.backend(description="rack-seven") for _ in range(3)]
     make.backend(description="rack 8")
     page = address(Backend, "changelist") + "?q=rack-seven"
@@ -81,14 +83,14 @@ def test_all_rows_of_a_filtered_list_are_meant_beyond_the_page(browser: Client) 
     assert set(shut) == set(chosen)
 
 
-def test_one_refusal_does_not_stop_the_others_and_says_why(browser: Client) -> None:
+def test_one_refusal_is_reported_and_does_not_stop_the_others(browser: Client) -> None:
     busy, free = make.ready_backend(1), make.backend()
     make.running_job(busy)
-    answer = on_list(browser, [busy, free], "power_off", agreed=2)
+    answer = on_list(browser, [busy, free], "power_off", confirmed=2)
     assert list(PowerAction.objects.values_list("backend", flat=True)) == [free.pk]
-    shown = browser.get(answer.headers["Location"]).content.decode()
-    assert f"{busy.name}: Jobs or reservations still hold devices of this backend." in shown
-    assert "Power off: 1 of 2." in shown
+    html = browser.get(answer.headers["Location"]).content.decode()
+    assert f"{busy.name}: Jobs or reservations still hold devices of this backend." in html
+    assert "Power off: 1 of 2." in html
 
 
 def test_force_is_handed_to_the_service(browser: Client) -> None:
@@ -134,7 +136,7 @@ def test_a_node_that_was_shut_down_is_activated(browser: Client) -> None:
 def test_moving_nodes_to_a_group(browser: Client) -> None:
     nodes = [make.backend(), make.backend()]
     group = create_backend_group(name="spare", actor=make.ACTOR)
-    on_list(browser, nodes, "move_group", agreed=2, group=group.pk)
+    on_list(browser, nodes, "move_group", confirmed=2, group=group.pk)
     assert Backend.objects.filter(group=group).count() == 2
     assert last_event()[0] == "MOVE_BACKEND"
 
@@ -183,11 +185,16 @@ def test_saving_without_a_change_writes_nothing(browser: Client) -> None:
         "name": node.name, "group": 0, "ip": node.ip, "port": node.port, "description": "", "bmc_ip": "127.0.0.1",
         "bmc_port": 623, "bmc_user": "", "bmc_password": "",
     }  # fmt: skip
-    assert browser.post(address(Backend, "change", node.pk), data).status_code == 302
+    for more in ({}, {"_continue": "1"}):
+        answer = browser.post(address(Backend, "change", node.pk), {**data, **more})
+        assert answer.status_code == 302
+        told = [str(message) for message in get_messages(answer.wsgi_request)]
+        assert set(told) == {"Nothing changed: it was like this already."}
+    assert answer.headers["Location"] == address(Backend, "change", node.pk)
     assert Event.objects.count() == before
 
 
-def test_a_name_that_is_taken_is_said_beside_its_field(browser: Client) -> None:
+def test_a_duplicate_name_is_an_error_of_its_field(browser: Client) -> None:
     taken, node = make.backend(), make.backend()
     data = {"name": taken.name, "group": 0, "ip": node.ip, "port": 21545, "bmc_ip": "127.0.0.1", "bmc_port": 623}
     answer = browser.post(address(Backend, "change", node.pk), data)
@@ -205,13 +212,15 @@ def test_one_device_is_set_from_its_own_page(browser: Client) -> None:
 
 def test_the_default_group_is_not_deleted(browser: Client) -> None:
     answer = on_page(browser, make.default_group(), "delete", force="on")
-    shown = browser.get(answer.headers["Location"]).content.decode()
-    assert "The default backend group cannot be deleted" in shown
+    html = browser.get(answer.headers["Location"]).content.decode()
+    assert "The default backend group cannot be deleted" in html
     assert BackendGroup.objects.live().filter(pk=0).exists()
 
 
 def test_a_group_is_made_changed_and_deleted(browser: Client) -> None:
-    times = {"guard_s": 600, "min_run_s": 300, "notice_s": 30}
+    turns = {"power_on_nodes": 2, "power_on_s": 10}
+    repairs = {"repair_attempts": 4, "repair_percent": 10, "repair_drain_min": 60}
+    times = {"guard_s": 600, "min_run_s": 300, "notice_s": 30, "check_every_h": 0, **turns, **repairs}
     data = {"name": "spare", "description": "", "index": 3, "combine": "on", "policy": "strict", **times}
     browser.post(address(BackendGroup, "add"), data)
     group = BackendGroup.objects.get(name="spare")
@@ -238,25 +247,47 @@ def test_a_read_only_operator_can_do_nothing(action: str) -> None:
     assert not PowerAction.objects.exists()
 
 
-def test_a_deleted_node_is_hidden_unless_asked_for_and_cannot_be_acted_on(browser: Client) -> None:
+def test_a_deleted_node_is_hidden_by_default_and_has_no_actions(browser: Client) -> None:
     node = make.backend(name="gone-1")
     on_page(browser, node, "delete")
     page = address(Backend, "changelist")
     assert "gone-1" not in browser.get(page).content.decode().replace("Delete: 1 of 1", "")
     assert "gone-1" in browser.get(page + "?deleted=only").content.decode()
-    assert on_page(browser, node, "activate").status_code == 403
+    refused = on_page(browser, node, "activate")
+    assert [str(one) for one in get_messages(refused.wsgi_request)][-1] == "It is deleted."
 
 
-def test_devices_are_called_by_their_node_in_what_an_action_asks_and_reports(browser: Client) -> None:
+def test_histories_lead_to_the_devices_of_a_deleted_node(browser: Client) -> None:
+    node = make.ready_backend(1, name="gone-1")
+    make.running_job(node)
+    on_page(browser, node, "delete", force="on")
+    page = address(Device, "change", node.devices.get().pk)
+    assert f'href="{page}"' in browser.get("/admin/scheduler/allocation/").content.decode()
+    shown = browser.get(page)
+    assert (shown.status_code, "gone-1" in shown.content.decode()) == (200, True)
+    refused = browser.post(page.replace("change/", "device_status/"))
+    assert [str(one) for one in get_messages(refused.wsgi_request)][-1] == "It is deleted."
+    assert list(browser.get(address(Device, "changelist")).context["cl"].result_list) == []
+
+
+def test_actions_name_devices_with_their_node(browser: Client) -> None:
     node = make.ready_backend(2, name="gpu-7")
     make.running_job(node)
     ticked = {ACTION_CHECKBOX_NAME: [device.pk for device in node.devices.all()], "action": "device_status"}
-    asked = browser.post(address(Device, "changelist"), ticked)
-    assert asked.context["named"] == ["gpu-7/00", "gpu-7/01"]
+    page = browser.post(address(Device, "changelist"), ticked)
+    assert page.context["named"] == ["gpu-7/00", "gpu-7/01"]
 
 
-def test_what_somebody_named_keeps_its_letters_in_the_breadcrumb(browser: Client) -> None:
+def test_the_breadcrumb_shows_names_unchanged(browser: Client) -> None:
     node = make.backend(name="gpu-7")
-    shown = browser.get(address(Backend, "change", node.pk)).content.decode()
-    crumbs = re.findall(r'tracking-tight">\s*([^<]+?)\s*<', shown)
+    html = browser.get(address(Backend, "change", node.pk)).content.decode()
+    crumbs = re.findall(r'tracking-tight">\s*([^<]+?)\s*<', html)
     assert crumbs[-2:] == ["Backends", "gpu-7"]
+
+
+def test_memory_that_no_agent_has_reported_is_a_dash_and_not_0(browser: Client) -> None:
+    make.backend(1)
+    make.ready_backend(1)
+    html = browser.get(address(Device, "changelist")).content.decode()
+    cells = re.findall(r"field-total_memory_column[^>]*>\s*(?:<[^>]*>\s*)*([^<\s]*)", html)
+    assert sorted(cells) == ["65536", NOTHING]

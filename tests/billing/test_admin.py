@@ -10,9 +10,9 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
+from accounts.choices import Role
 from billing.models import Price, Statement
 from billing.services.statements import make_statements
-from moreh_cloud.accounts.choices import Role
 from scheduler.models import Allocation
 from tests import make
 from tests.admin_world import address, client_of
@@ -112,11 +112,11 @@ def test_all_statements_of_a_month_are_made_and_issued(browser: Client, month: C
     assert "A draft of each token" in asked
     assert Statement.objects.count() == 0
     told = said(act(browser, [month], "make"))
-    assert any("3 statements made, 0 of them issued; 0 had been issued before." in text for text in told)
+    assert any("Statements made: 3, of them issued: 0; issued before: 0." in text for text in told)
     told = said(act(browser, [month], "issue"))
-    assert any("3 statements made, 3 of them issued; 0 had been issued before." in text for text in told)
+    assert any("Statements made: 3, of them issued: 3; issued before: 0." in text for text in told)
     assert set(Statement.objects.values_list("status", "total")) == {("ISSUED", Decimal(1000))}
-    assert any("0 corrections issued." in text for text in said(act(browser, [month], "correct")))
+    assert any("Corrections issued: 0." in text for text in said(act(browser, [month], "correct")))
 
 
 def test_some_statements_are_issued_and_corrected(browser: Client, month: ClosedMonth) -> None:

@@ -13,8 +13,8 @@ from django.db import connection
 from billing.errors import PriceOverlap
 from billing.models import Price, Statement
 from billing.services.prices import create_price
-from billing.services.statements import correct_statement, make_statements
-from moreh_cloud.events.models import Event
+from billing.services.statements import Made, correct_statement, make_statements
+from events.models import Event
 from tests import make
 from tests.billing.world import HOUR, MARCH, START, close, hold, price
 
@@ -47,7 +47,7 @@ def test_statements_are_issued_once_and_corrected_once() -> None:
     price("7", device_model="MI250")
     close()
     made = together(lambda: make_statements(MARCH, actor=make.ACTOR, issue=True))
-    assert sorted(made) == [(0, 0, 3), (0, 0, 3), (0, 0, 3), (3, 3, 0)]
+    assert sorted(made) == [Made(0, 0, 3)] * 3 + [Made(3, 3, 0)]
     assert Statement.objects.filter(status="ISSUED", total=7).count() == 3
     assert Event.objects.filter(action="ISSUE_STATEMENT").count() == 3
     hold(sdas[0], START + HOUR, START + 2 * HOUR)

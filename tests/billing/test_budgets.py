@@ -1,4 +1,4 @@
-"""Budgets: compared with this month's use to the last digit, told once, and stopping what they shall."""
+"""Budgets: compared with this month's use to the last digit, and reported once."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -7,73 +7,26 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import Budget
+from alerts.models import OPEN, Alert
+from billing.models import Budget, Price
 from billing.queries.budgets import Month, live_budgets, month_of, this_month, use_of
 from billing.services.budgets import create_budget, delete_budget, update_budget
 from billing.services.checking import check_budgets
-from moreh_cloud.alerts.models import OPEN, Alert
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
-from scheduler.models import Allocation, Job
-from scheduler.policy.reasons import Reason
-from scheduler.services.jobs import finish_job
-from scheduler.services.sdas import create_sda
-from scheduler.tick import tick
+from billing.services.prices import change_price
+from core.errors import Duplicate, InvalidParameter, NotFound
+from scheduler.models import Allocation
 from sda.models import Sda
 from tests import make
-from tests.billing.world import hold, price
-from tokens.choices import Spent
-from tokens.errors import BudgetSpent
+from tests.billing.budgets import SECONDS_18, a_month_later, alerts, hours, money, told
+from tests.billing.world import hold
+from tokens.choices import BudgetKind
 from tokens.models import Token
 from tokens.services import delete_token
 
 pytestmark = pytest.mark.django_db
-SECONDS_18 = timedelta(seconds=18)  # half a hundredth of an hour; at 1,000 KRW a second, 18,000 KRW
-
-
-@pytest.fixture
-def month() -> Month:
-    return this_month()
-
-
-@pytest.fixture
-def sda(month: Month) -> Sda:
-    """An SDA that has used 18 device-seconds in this month, and more in the last."""
-    sda = make.sda()
-    price("3600000", since=date(2020, 1, 1), sda_model=sda.model)
-    hold(sda, month.start, month.start + SECONDS_18)
-    hold(sda, month.start - timedelta(days=1), month.start)
-    return sda
-
-
-def hours(token: Token, amount: str, **fields: Any) -> Budget:
-    return create_budget(token, Spent.DEVICE_HOURS, amount=Decimal(amount), actor=make.ACTOR, **fields)
-
-
-def money(token: Token, amount: str, **fields: Any) -> Budget:
-    return create_budget(token, Spent.MONEY, amount=Decimal(amount), actor=make.ACTOR, **fields)
-
-
-def told(*actions: str) -> list[tuple[str, str, Any]]:
-    wanted = actions or ("WARN_BUDGET", "SPEND_BUDGET", "STOP_TOKEN", "FREE_TOKEN")
-    rows = Event.objects.filter(action__in=wanted).order_by("pk")
-    return list(rows.values_list("action", "subject", "request"))
-
-
-def alerts() -> list[tuple[str, str, int]]:
-    return list(Alert.objects.filter(OPEN).order_by("pk").values_list("category", "subject", "times"))
-
-
-def a_month_later() -> None:
-    """Let everything have happened a month ago."""
-    last = this_month().start - timedelta(days=1)
-    Budget.objects.exclude(warned_in=None).update(warned_in=last.date().replace(day=1))
-    Budget.objects.exclude(spent_in=None).update(spent_in=last.date().replace(day=1))
-    for row in Allocation.objects.filter(ended_at__isnull=False).order_by("started_at"):
-        moved = {"started_at": row.started_at - timedelta(days=40), "ended_at": row.ended_at - timedelta(days=40)}  # type: ignore[operator]
-        Allocation.objects.filter(pk=row.pk).update(**moved)
 
 
 def test_a_month_is_one_of_the_installations_time_zone() -> None:
@@ -157,57 +110,6 @@ def test_first_nearly_spent_then_spent_then_a_new_month(sda: Sda, month: Month) 
     assert alerts() == [("BUDGET_NEAR", f"budget/{budget.pk}", 1)]
 
 
-def test_a_spent_budget_stops_its_token_until_the_next_month(sda: Sda) -> None:
-    hours(sda.token, "0.005", stops=True)
-    token = Token.objects.get(pk=sda.token_id)
-    why = {"kind": "DEVICE_HOURS", "limit": "0.005", "spent": "0.01", "unit": "device-hours"}
-    assert token.stopped_at
-    assert token.stopped_for == why
-    check_budgets()
-    assert told("STOP_TOKEN", "FREE_TOKEN") == [("STOP_TOKEN", f"token/{token.pk}", why)]
-    with pytest.raises(BudgetSpent) as refused:
-        make.job(Sda.objects.get(pk=sda.pk))
-    assert str(refused.value) == "The token's quota of this month is used up: 0.01 of 0.005 device-hours."
-    assert refused.value.details == {"parameter": "token", **why}
-    assert not Job.objects.exists()
-    a_month_later()
-    check_budgets()
-    assert Token.objects.filter(pk=token.pk).values_list("stopped_at", "stopped_for").get() == (None, {})
-    assert [action for action, *_ in told("STOP_TOKEN", "FREE_TOKEN")] == ["STOP_TOKEN", "FREE_TOKEN"]
-    assert make.job(Sda.objects.get(pk=sda.pk)).status == "WAITING"
-
-
-def stopped(token: Token) -> bool:
-    return Token.objects.get(pk=token.pk).stopped_at is not None
-
-
-FREES: dict[str, Any] = {
-    "a higher amount": lambda budget: update_budget(budget, amount=Decimal("18000.001"), actor=make.ACTOR),
-    "no stop any more": lambda budget: update_budget(budget, stops=False, actor=make.ACTOR),
-    "no budget any more": lambda budget: delete_budget(budget, actor=make.ACTOR),
-}
-
-
-@pytest.mark.parametrize("case", FREES)
-def test_the_stop_is_lifted_at_once_by(sda: Sda, case: str) -> None:
-    budget = money(sda.token, "18000", stops=True)
-    assert stopped(sda.token)
-    FREES[case](budget)
-    assert not stopped(sda.token)
-    check_budgets()
-    assert [action for action, *_ in told("STOP_TOKEN", "FREE_TOKEN")] == ["STOP_TOKEN", "FREE_TOKEN"]
-
-
-def test_a_token_stays_stopped_while_another_budget_says_so(sda: Sda) -> None:
-    first, second = money(sda.token, "18000", stops=True), hours(sda.token, "0.005", stops=True)
-    assert Token.objects.get(pk=sda.token_id).stopped_for["kind"] == "DEVICE_HOURS"
-    delete_budget(second, actor=make.ACTOR)
-    assert Token.objects.get(pk=sda.token_id).stopped_for["kind"] == "MONEY"
-    update_budget(first, amount=Decimal("17000"), actor=make.ACTOR)
-    assert Token.objects.get(pk=sda.token_id).stopped_for["limit"] == "17000"
-    assert [action for action, *_ in told("STOP_TOKEN", "FREE_TOKEN")] == ["STOP_TOKEN"]
-
-
 def test_a_raised_budget_is_told_anew_when_it_is_spent_again(sda: Sda, month: Month) -> None:
     budget = money(sda.token, "18000")
     update_budget(budget, amount=Decimal("36000"), actor=make.ACTOR)
@@ -216,6 +118,43 @@ def test_a_raised_budget_is_told_anew_when_it_is_spent_again(sda: Sda, month: Mo
     check_budgets()
     assert [action for action, *_ in told()] == ["SPEND_BUDGET", "SPEND_BUDGET"]
     assert alerts() == [("BUDGET_SPENT", f"budget/{budget.pk}", 1)]
+
+
+def test_what_a_mended_price_leaves_unspent_is_taken_back_and_told_anew(sda: Sda, month: Month) -> None:
+    """18 seconds at 1,000 KRW a second are 18,000; at 900 nearly all of 18,000, at 100 they are far from it."""
+    budget, price = money(sda.token, "18000", stops=True), Price.objects.get()
+    change_price(price, amount=Decimal(3_240_000), actor=make.ACTOR)
+    check_budgets()
+    budget.refresh_from_db()
+    assert (alerts(), budget.warned_in, budget.spent_in) == ([], month.day, None)
+    change_price(price, amount=Decimal(360_000), actor=make.ACTOR)
+    check_budgets()
+    budget.refresh_from_db()
+    assert (alerts(), budget.warned_in, budget.spent_in) == ([], None, None)
+    change_price(price, amount=Decimal(3_600_000), actor=make.ACTOR)
+    check_budgets()
+    check_budgets()
+    assert [action for action, *_ in told()] == [
+        *("SPEND_BUDGET", "STOP_TOKEN", "FREE_TOKEN"),
+        *("SPEND_BUDGET", "STOP_TOKEN"),
+    ]
+    assert alerts() == [("BUDGET_SPENT", f"budget/{budget.pk}", 1)]
+
+
+def test_a_warning_is_taken_back_when_usage_was_counted_again(sda: Sda) -> None:
+    budget = hours(sda.token, "0.006")
+    assert alerts() == [("BUDGET_NEAR", f"budget/{budget.pk}", 1)]
+    Allocation.objects.filter(sda=sda).update(ended_at=F("started_at"))
+    check_budgets()
+    budget.refresh_from_db()
+    assert (alerts(), budget.warned_in) == ([], None)
+
+
+def test_a_deleted_token_leaves_no_alert_of_its_budgets(sda: Sda) -> None:
+    hours(sda.token, "0.005")
+    Token.objects.filter(pk=sda.token_id).update(deleted_at=this_month().start)
+    check_budgets()
+    assert alerts() == []
 
 
 def test_every_change_is_an_event(sda: Sda) -> None:
@@ -245,51 +184,6 @@ def test_a_budget_is_refused(sda: Sda, wrong: dict[str, Any]) -> None:
     assert list(refused.value.details) == list(wrong)
 
 
-def test_a_stopped_tokens_waiting_job_stays_blocks_nobody_and_starts_when_the_budget_is_raised(sda: Sda) -> None:
-    running = make.job(sda)
-    node = make.ready_backend(1)
-    tick(running.group_id)
-    make.answer(node, "START")
-    waiting = make.job(sda)
-    budget = money(sda.token, "18000", stops=True)
-    other = make.job()
-    make.ready_backend(2)
-    tick(running.group_id)
-    rows = dict(Job.objects.values_list("pk", "status"))
-    assert rows == {running.pk: "RUNNING", waiting.pk: "WAITING", other.pk: "SUBMITTED"}
-    waiting.refresh_from_db()
-    assert (waiting.pending_reason, waiting.pending_needed, waiting.pending_available) == (Reason.TOKEN_STOPPED, 1, 0)
-    finish_job(Job.objects.get(pk=running.pk), exit_code=0, actor=make.ACTOR)
-    tick(running.group_id)
-    waiting.refresh_from_db()
-    assert (waiting.status, waiting.pending_reason) == ("WAITING", Reason.TOKEN_STOPPED)
-    update_budget(budget, amount=Decimal("50000000"), actor=make.ACTOR)
-    tick(running.group_id)
-    waiting.refresh_from_db()
-    assert (waiting.status, waiting.pending_reason) == ("SUBMITTED", "")
-
-
-def test_a_job_on_a_reserved_sda_waits_too(month: Month) -> None:
-    make.ready_backend(1)
-    token = make.token()
-    reserved = create_sda(token, make.sda_model(1), reserved=True, actor=make.ACTOR)
-    job = make.job(reserved)
-    budget = hours(token, "0", stops=True)
-    tick(job.group_id)
-    job.refresh_from_db()
-    assert (job.status, job.pending_reason, job.pending_needed) == ("WAITING", Reason.TOKEN_STOPPED, 1)
-    delete_budget(budget, actor=make.ACTOR)
-    tick(job.group_id)
-    job.refresh_from_db()
-    assert (job.status, job.pending_reason) == ("SUBMITTED", "")
-
-
-def test_the_same_request_is_the_same_job_also_when_its_token_is_stopped(sda: Sda) -> None:
-    job = make.job(sda, request_id="once")
-    money(sda.token, "0", stops=True)
-    assert make.job(Sda.objects.get(pk=sda.pk), request_id="once") == job
-
-
 def test_a_deleted_tokens_budget_is_left_alone(sda: Sda) -> None:
     money(sda.token, "18000.001", warn_percent=100, stops=True)
     Token.objects.filter(pk=sda.token_id).update(deleted_at=this_month().start)
@@ -298,8 +192,8 @@ def test_a_deleted_tokens_budget_is_left_alone(sda: Sda) -> None:
     assert told() == []
 
 
-@pytest.mark.parametrize("kinds", [(Spent.MONEY,), (Spent.DEVICE_HOURS,), tuple(Spent)])
-def test_the_number_of_budgets_costs_no_query(month: Month, kinds: tuple[Spent, ...]) -> None:
+@pytest.mark.parametrize("kinds", [(BudgetKind.MONEY,), (BudgetKind.DEVICE_HOURS,), tuple(BudgetKind)])
+def test_the_number_of_budgets_costs_no_query(month: Month, kinds: tuple[BudgetKind, ...]) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as seen:
             check_budgets()
@@ -322,7 +216,7 @@ def test_many_crossings_are_told_in_bulk(month: Month) -> None:
     def queries(number: int) -> int:
         for _ in range(number):
             sda = make.sda()
-            create_budget(sda.token, Spent.DEVICE_HOURS, amount=Decimal("0.005"), stops=True, actor=make.ACTOR)
+            create_budget(sda.token, BudgetKind.DEVICE_HOURS, amount=Decimal("0.005"), stops=True, actor=make.ACTOR)
             hold(sda, month.start, month.start + SECONDS_18)
         with CaptureQueriesContext(connection) as seen:
             check_budgets()

@@ -7,17 +7,17 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.choices import Role
 from billing.models import Budget
 from billing.queries.budgets import this_month
 from billing.services.budgets import create_budget
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
+from events.models import Event
 from sda.models import Sda
 from tests import make
 from tests.admin_world import address, client_of
-from tests.billing.test_budgets import SECONDS_18, hours, money
+from tests.billing.budgets import SECONDS_18, hours, money
 from tests.billing.world import hold, price
-from tokens.choices import Spent
+from tokens.choices import BudgetKind
 from tokens.models import Token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
@@ -81,7 +81,7 @@ STANDS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_use_is_shown_in_figures_and_as_a_bar_that_is_not_rounded_up(browser: Client, sda: Sda, case: str) -> None:
     fields, figures, state = STANDS[case]
     amount = Decimal(fields["amount"])
-    create_budget(sda.token, Spent.MONEY, amount=amount, stops=fields.get("stops", False), actor=make.ACTOR)
+    create_budget(sda.token, BudgetKind.MONEY, amount=amount, stops=fields.get("stops", False), actor=make.ACTOR)
     page = shown(browser, address(Budget, "changelist"))
     assert figures in page
     assert f">{state}</span>" in page

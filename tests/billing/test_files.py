@@ -11,9 +11,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.choices import Role
+from billing.files.tables import head_of
+from billing.files.workbook import workbook
 from billing.models import Statement
 from billing.services.statements import correct_statement, make_statements
-from moreh_cloud.accounts.choices import Role
 from scheduler.models import Allocation
 from tests import make
 from tests.admin_world import client_of
@@ -80,6 +82,12 @@ def test_as_json_money_is_text(statement: Statement) -> None:
     ]
 
 
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc", "America", "a\u2028"])
+def test_a_zone_that_is_not_known_stops_no_file(zone: str, statement: Statement) -> None:
+    statement.time_zone = zone
+    assert (head_of(statement)["from"], head_of(statement)["time_zone"]) == ("2025-02-28T15:00:00.000+00:00", zone)
+
+
 def test_as_a_workbook_texts_are_texts_and_numbers_numbers(statement: Statement) -> None:
     packed = body(statement, "xlsx")
     assert packed == body(statement, "xlsx")
@@ -94,6 +102,13 @@ def test_as_a_workbook_texts_are_texts_and_numbers_numbers(statement: Statement)
     assert (dict(head)["total"], dict(head)["corrects"]) == (1501.0, None)
     assert lines[0][-2:] == ["unit_price", "amount"]
     assert [line[-2:] for line in lines[1:]] == [[1000.5, 1501.0], [None, 0.0]]
+
+
+@pytest.mark.parametrize("text", ["<r>&</r>", "<r></r>", "<r><t>x</t></r>", "<r> _x0041_ </r>", "_x0041_", " a ", "=1"])
+def test_a_text_of_a_workbook_that_looks_like_its_xml_stays_a_text(text: str) -> None:
+    with ZipFile(BytesIO(workbook({"one": [("customer", text)]}))) as archive:
+        ((_name, read),) = _cells(archive, 1)
+    assert read.replace("_x005F", "") == text  # how a workbook writes "_x0041_", which it would take for "A"
 
 
 def read_xml(text: bytes) -> Xml.Element:

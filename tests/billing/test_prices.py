@@ -9,14 +9,15 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from billing.errors import PriceInUse, PriceOverlap
-from billing.models import Price
+from billing.models import Budget, Price
 from billing.services.prices import change_price, create_price, delete_price, end_price, replace_price
 from billing.services.statements import make_statements
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.errors import DomainError, InvalidParameter, NotFound
+from core.errors import DomainError, InvalidParameter, NotFound
+from events.models import Event
 from sda.models import Sda
 from tests import make
 from tests.billing.world import DAY, END, HOUR, MARCH, START, close, hold, price
+from tokens.choices import BudgetKind
 
 pytestmark = pytest.mark.django_db
 APRIL, MAY = date(2025, 4, 1), date(2025, 5, 1)
@@ -66,6 +67,8 @@ NONSENSE: dict[str, tuple[dict[str, Any], str]] = {
     "no number": ({"device_model": "MI250", "amount": Decimal("NaN")}, "amount"),
     "too much": ({"device_model": "MI250", "amount": Decimal(1_000_000_000)}, "amount"),
     "without a day": ({"device_model": "MI250", "valid_until": MARCH}, "validUntil"),
+    "before all times": ({"device_model": "MI250", "valid_from": date(1, 1, 1)}, "validFrom"),
+    "until after all times": ({"device_model": "MI250", "valid_until": date(9999, 12, 31)}, "validUntil"),
 }
 
 
@@ -111,9 +114,13 @@ def test_a_price_is_replaced_at_a_day() -> None:
 @pytest.fixture
 def used() -> Price:
     """A price of March to May that an issued statement of March used."""
+    return _used_until(MAY)
+
+
+def _used_until(end: date) -> Price:
     sda = make.sda()
     hold(sda, START, START + HOUR)
-    mine = price("1", MARCH, MAY, sda_model=sda.model)
+    mine = price("1", MARCH, end, sda_model=sda.model)
     close()
     make_statements(MARCH, actor=make.ACTOR, issue=True)
     return mine
@@ -146,8 +153,8 @@ def test_what_an_issued_statement_used_may_end_after_it(used: Price) -> None:
     assert Price.objects.get().valid_until == APRIL
 
 
-def test_a_price_that_ended_within_the_month_was_used_until_then_and_may_end_later(used: Price) -> None:
-    Price.objects.filter(pk=used.pk).update(valid_until=date(2025, 3, 15))
+def test_a_price_that_ended_within_the_month_was_used_until_then_and_may_end_later() -> None:
+    used = _used_until(date(2025, 3, 15))
     with pytest.raises(PriceInUse) as refusal:
         end_price(used, date(2025, 3, 14), actor=make.ACTOR)
     assert refusal.value.details["usedUntil"] == "2025-03-15"
@@ -173,3 +180,15 @@ def test_what_has_gone_is_not_found() -> None:
             verb(same, actor=make.ACTOR)
     with pytest.raises(DomainError):
         change_price(same, actor=make.ACTOR, amount=Decimal(1))
+
+
+@pytest.mark.only_postgresql
+@pytest.mark.parametrize("model", [Price, Budget])
+def test_an_amount_is_a_number_in_the_database_too(model: type[Price | Budget]) -> None:
+    if model is Price:
+        price("1", MARCH, device_model="MI250")
+    else:
+        Budget.objects.create(token=make.token(), kind=BudgetKind.DEVICE_HOURS, amount=1)
+    with pytest.raises(IntegrityError, match="_amount"), transaction.atomic():
+        make.sql(f"UPDATE {model._meta.db_table} SET amount = 'NaN'")  # noqa: S608 - our own name
+    assert [row.amount for row in model.objects.all()] == [1]

@@ -1,4 +1,4 @@
-"""Statements: made again while they are drafts, frozen when issued, corrected beside; all of a month at once."""
+"""Statements: made again while they are drafts, frozen when issued; all of a month at once."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,32 +10,23 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from billing.errors import AmountTooLarge, MonthNotClosed, NothingBilled, NotIssued, SettingsChanged, StatementFrozen
+from billing.errors import MonthNotClosed, NothingBilled, StatementFrozen
 from billing.models import Price, Statement, StatementLine
-from billing.proof import prove
+from billing.queries.documents import LINE, STATEMENT, json_value
 from billing.services.prices import delete_price
-from billing.services.statements import (
-    Made,
-    correct_statement,
-    correct_statements,
-    issue_statement,
-    make_again,
-    make_statements,
-)
-from moreh_cloud.events.models import Event
+from billing.services.statements import Corrected, Made, correct_statements, issue_statement, make_again
+from events.admin import request_line
+from events.models import Event
 from scheduler.models import Allocation
 from sda.models import Sda
 from sda.services.models import update_sda_model
 from tests import make
+from tests.billing.statements import make_all
 from tests.billing.world import DAY, END, HOUR, MARCH, START, close, hold, lines_of, price
 from tokens.services import update_token
 
 pytestmark = pytest.mark.django_db
 D = Decimal
-
-
-def make_all(month: date = MARCH, **how: Any) -> Made:
-    return make_statements(month, actor=make.ACTOR, **how)
 
 
 def test_a_statement_by_hand() -> None:
@@ -90,6 +81,20 @@ def test_a_month_that_is_not_over_has_no_statements() -> None:
     assert (Statement.objects.count(), Event.objects.filter(action="MAKE_STATEMENTS").count()) == (0, 0)
 
 
+def test_a_month_with_hours_before_the_first_closed_one_has_no_statements_until_they_are_counted() -> None:
+    sda = make.sda()
+    hold(sda, START + 3 * DAY, START + 3 * DAY + HOUR)
+    close(START + 3 * DAY)
+    assert make_all() == Made(1, 0, 0)  # nothing was held before the first closed hour
+    hold(sda, START - DAY, START + 1.5 * HOUR)
+    for month in (date(2025, 2, 1), MARCH):
+        with pytest.raises(MonthNotClosed):
+            make_all(month)
+    close(START - DAY)
+    assert make_all() == Made(1, 0, 0)
+    assert Statement.objects.get().device_ms == 2.5 * 3_600_000
+
+
 def test_a_draft_follows_usage_prices_and_names_and_keeps_its_number() -> None:
     sda = make.sda(description="Kim")
     hold(sda, START, START + HOUR)
@@ -111,17 +116,6 @@ def test_a_draft_follows_usage_prices_and_names_and_keeps_its_number() -> None:
     assert Statement.objects.count() == 0
 
 
-@pytest.fixture
-def issued() -> Statement:
-    """A statement of one hour at 1,000."""
-    sda = make.sda(description="Kim")
-    hold(sda, START, START + HOUR)
-    price("1000", sda_model=sda.model)
-    close()
-    make_all()
-    return issue_statement(Statement.objects.get(), actor=make.ACTOR)
-
-
 def test_issuing_freezes(issued: Statement) -> None:
     assert (issued.number, issued.status, issued.issued_by) == (f"202503-{issued.token_id}", "ISSUED", make.ACTOR.name)
     assert issued.issued_at is not None
@@ -138,7 +132,17 @@ def test_issuing_freezes(issued: Statement) -> None:
     assert (Statement.objects.values().get(), list(StatementLine.objects.values())) == before
     event = Event.objects.get(action="ISSUE_STATEMENT")
     assert (event.subject, event.token_id) == (f"statement/{issued.pk}", issued.token_id)
-    assert event.request == {"month": "2025-03", "total": "1000", "currency": "KRW"}
+    statement: Any = before[0]
+    lines: Any = before[1]
+    assert event.request == {
+        "month": "2025-03",
+        "total": "1000",
+        "currency": "KRW",
+        "statement": {name: json_value(statement[name]) for name in STATEMENT},
+        "lines": [{name: json_value(line[name]) for name in LINE} for line in lines],
+    }
+    assert event.request["lines"][0]["amount"] == "1000"
+    assert set(request_line(event).split(", ")) == {"month: 2025-03", "total: 1000", "currency: KRW"}
 
 
 FORBIDDEN: dict[str, Callable[[], object]] = {
@@ -160,49 +164,6 @@ def test_nobody_changes_what_is_issued_not_even_past_the_services(what: str, iss
         FORBIDDEN[what]()
 
 
-def test_a_correction_tells_the_difference_and_a_second_one_the_rest(issued: Statement) -> None:
-    sda = issued.token.sdas.get()
-    assert correct_statement(issued, actor=make.ACTOR) is None
-    hold(sda, START + HOUR, START + 1.5 * HOUR)
-    close()
-    whose = f"statement 2025-03 token {issued.token_id} as SDA model {sda.model_id}, MI250"
-    assert prove().differences == [f"{whose}: billed 3600000 ms, used 5400000 ms"]
-    first = correct_statement(issued, actor=make.ACTOR)
-    assert first
-    assert (first.number, first.kind, first.status) == (f"{issued.number}-1", "CORRECTION", "ISSUED")
-    assert (first.corrects_id, first.total, first.device_ms) == (issued.pk, D(500), 1_800_000)
-    assert lines_of(first) == [(sda.model.name, "MI250", D(1000), 1_800_000, D(500))]
-    Allocation.objects.filter(started_at=START).delete()
-    close()
-    second = correct_statement(first, actor=make.ACTOR)
-    assert second
-    assert (second.number, second.corrects_id, second.total) == (f"{issued.number}-2", issued.pk, D(-1000))
-    assert lines_of(second) == [(sda.model.name, "MI250", D(1000), -3_600_000, D(-1000))]
-    assert correct_statement(second, actor=make.ACTOR) is None
-    assert prove().differences == []
-    assert Event.objects.filter(action="CORRECT_STATEMENT").count() == 2
-
-
-def test_rounding_of_corrections_adds_up_to_that_of_the_whole(issued: Statement) -> None:
-    """A quarter of a won more, twice: 1000.25 is billed as nothing more, 1000.5 as one."""
-    sda = issued.token.sdas.get()
-    amounts = []
-    for number in (1, 2):
-        hold(sda, START + number * HOUR, START + number * HOUR + timedelta(milliseconds=900))
-        close()
-        found = correct_statement(issued, actor=make.ACTOR)
-        amounts.append(found and (found.device_ms, found.total))
-    assert amounts == [(900, D(0)), (900, D(1))]
-
-
-def test_what_was_not_used_after_all_is_given_back_at_its_price(issued: Statement) -> None:
-    Allocation.objects.all().delete()
-    close()
-    found = correct_statement(issued, actor=make.ACTOR)
-    assert found
-    assert [line[1:] for line in lines_of(found)] == [("MI250", D(1000), -3_600_000, D(-1000))]
-
-
 def test_a_line_is_rounded_once() -> None:
     """Forty-five hundredths are nothing; rounded to tenths first, they would be one."""
     sda = make.sda()
@@ -211,39 +172,6 @@ def test_a_line_is_rounded_once() -> None:
     close()
     make_all()
     assert lines_of(Statement.objects.get())[0][2:] == (D(1), 1_620_000, D(0))
-
-
-def test_a_price_that_is_set_later_is_billed_by_a_correction() -> None:
-    sda = make.sda()
-    hold(sda, START, START + HOUR)
-    close()
-    make_all(issue=True)
-    price("7", sda_model=sda.model)
-    assert correct_statements(MARCH, actor=make.ACTOR) == 1
-    assert lines_of(Statement.objects.get(kind="CORRECTION")) == [
-        (sda.model.name, "MI250", None, -3_600_000, D(0)),
-        (sda.model.name, "MI250", D(7), 3_600_000, D(7)),
-    ]
-
-
-def test_a_correction_in_another_currency_or_zone_is_refused(issued: Statement, settings: Any) -> None:
-    settings.MOREH_CURRENCY = "USD"
-    with pytest.raises(SettingsChanged):
-        correct_statement(issued, actor=make.ACTOR)
-    settings.MOREH_CURRENCY, settings.TIME_ZONE = "KRW", "Asia/Tokyo"
-    assert correct_statement(issued, actor=make.ACTOR) is None  # the same midnights
-    settings.TIME_ZONE = "UTC"
-    close(START, END + DAY)
-    with pytest.raises(SettingsChanged):
-        correct_statement(issued, actor=make.ACTOR)
-
-
-def test_a_draft_is_not_corrected() -> None:
-    hold(make.sda(), START, START + HOUR)
-    close()
-    make_all()
-    with pytest.raises(NotIssued):
-        correct_statement(Statement.objects.get(), actor=make.ACTOR)
 
 
 def test_the_price_of_a_draft_can_be_deleted() -> None:
@@ -263,7 +191,7 @@ def test_twice_is_once_and_who_comes_late_is_added(issued: Statement) -> None:
     assert make_all() == Made(1, 0, 1)
     assert make_all(issue=True) == Made(1, 1, 1)
     assert make_all(issue=True) == Made(0, 0, 2)
-    assert correct_statements(MARCH, actor=make.ACTOR) == 0
+    assert correct_statements(MARCH, actor=make.ACTOR) == Corrected(0)
     assert Statement.objects.count() == 2
 
 
@@ -319,9 +247,9 @@ def test_the_command_makes_issues_and_corrects(capsys: pytest.CaptureFixture[str
     call_command("make_statements", "2025-03", "--correct")
     call_command("prove")
     assert capsys.readouterr().out.splitlines()[:3] == [
-        "1 statements made, 0 of them issued; 0 had been issued before, 0 of them corrected.",
-        "1 statements made, 1 of them issued; 0 had been issued before, 0 of them corrected.",
-        "0 statements made, 0 of them issued; 1 had been issued before, 1 of them corrected.",
+        "Statements made: 1, of them issued: 0; issued before: 0, of them corrected: 0.",
+        "Statements made: 1, of them issued: 1; issued before: 0, of them corrected: 0.",
+        "Statements made: 0, of them issued: 0; issued before: 1, of them corrected: 1.",
     ]
 
 
@@ -333,30 +261,3 @@ def test_the_largest_price_and_total_keep_their_digits() -> None:
     make_all(issue=True)
     assert Price.objects.get(pk=mine.pk).amount == D("999999999.999999")
     assert lines_of(Statement.objects.get())[0][2:] == (D("999999999.999999"), 3_596_400, D(999_000_000))
-
-
-@pytest.mark.parametrize(("last", "fits"), [(timedelta(hours=512), False), (timedelta(hours=512, seconds=-1), True)])
-def test_a_total_of_thirteen_digits_is_too_large(last: timedelta, fits: bool) -> None:
-    sda = make.sda()
-    for model, length in (("A", 31 * DAY), ("B", 31 * DAY), ("C", last)):
-        hold(sda, START, START + length, device_model=model)
-    price("500000000", sda_model=sda.model)
-    close()
-    if fits:
-        make_all()
-        assert Statement.objects.get().total == 10**12 - 138_889
-        return
-    with pytest.raises(AmountTooLarge):
-        make_all()
-
-
-def test_a_total_that_cannot_be_written_is_refused_by_its_token() -> None:
-    sda, other = make.sda(), make.sda()
-    for number in range(2):
-        hold(sda, START, END, device_model=f"M{number}")
-    hold(other, START, START + HOUR)
-    price("999999999", sda_model=sda.model)
-    close()
-    with pytest.raises(AmountTooLarge) as refusal:
-        make_all()
-    assert (refusal.value.details, Statement.objects.count()) == ({"token": sda.token_id}, 0)

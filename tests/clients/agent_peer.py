@@ -7,6 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 from clients.channel import Server
 from protocol import wire
@@ -14,7 +19,7 @@ from protocol.v1 import agents_pb2 as pb
 from protocol.v1.agents_pb2_grpc import AgentsServicer, add_AgentsServicer_to_server
 
 KEY = "node-key-of-a-test"
-PATIENCE = 10.0
+TIMEOUT = 10.0
 Outgoing = asyncio.Queue[pb.ManagerMessage | None]
 
 
@@ -25,6 +30,8 @@ class Manager(AgentsServicer):
         self.expected: list[pb.ExpectedWorker] = []
         self.heard: list[pb.AgentMessage] = []
         self.enrolled: list[pb.EnrolRequest] = []
+        self.busy_until = 0.0
+        self.refused = 0
         self.server: grpc.aio.Server | None = None
         self.port = 0
         self._news = asyncio.Condition()
@@ -35,6 +42,9 @@ class Manager(AgentsServicer):
     ) -> AsyncIterator[pb.ManagerMessage]:
         if dict(context.invocation_metadata() or ()).get("authorization") != f"Bearer {KEY}":
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Who are you?")
+        if (left := self.busy_until - asyncio.get_running_loop().time()) > 0:
+            self.refused += 1
+            await context.abort_with_status(_try_again(left))
         await self._hear(await anext(aiter(request_iterator)))
         out: Outgoing = asyncio.Queue()
         self._out = out
@@ -67,7 +77,7 @@ class Manager(AgentsServicer):
 
     async def until(self, found: Callable[[pb.AgentMessage], bool], times: int = 1) -> pb.AgentMessage:
         """Wait for the n-th message that fits."""
-        async with asyncio.timeout(PATIENCE), self._news:
+        async with asyncio.timeout(TIMEOUT), self._news:
             while len(fitting := [message for message in self.heard if found(message)]) < times:
                 await self._news.wait()
             return fitting[times - 1]
@@ -107,6 +117,14 @@ class Manager(AgentsServicer):
         """Stop at once, as a crash would."""
         if self.server:
             await self.server.stop(None)
+
+
+def _try_again(seconds: float) -> grpc.Status:
+    detail = Packed()
+    detail.Pack(RetryInfo(retry_delay=Duration(nanos=int(seconds * 1e9))))
+    code: int = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    status: grpc.Status = rpc_status.to_status(Status(code=code, message="Too many.", details=[detail]))
+    return status
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from protocol.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
 
 TOKEN = "token-of-a-test"
 RESUME_KEY = "resume-key-of-a-test"
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 WAITING = pb.Waiting(place=3, needed=16, available=9, reason="NOT_ENOUGH_FREE", blocker_job_id=12)
 RUNNING = pb.Running(
@@ -108,7 +108,7 @@ class Manager(JobsServicer):
 
     async def until(self, found: Callable[[pb.ClientMessage], bool], times: int = 1) -> pb.ClientMessage:
         """Wait for the n-th message that fits."""
-        async with asyncio.timeout(PATIENCE), self._news:
+        async with asyncio.timeout(TIMEOUT), self._news:
             while len(fitting := [message for message in self.heard if found(message)]) < times:
                 await self._news.wait()
             return fitting[times - 1]

@@ -12,8 +12,8 @@ import pytest
 
 from backends.models import Backend, Telemetry
 from scheduler.choices import Cause, JobStatus
+from scheduler.cycle.tick import tick
 from scheduler.models import Allocation, Job
-from scheduler.tick import tick
 from sda.models import Sda
 from tests import make
 from tests.rpc.servers import Server, server

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from clients.run.check import say
+from clients.run.check import lines
 from protocol.v1 import jobs_pb2 as pb
 from tests.clients.job_peer import manager
-from tests.clients.test_moreh_run import end_of, run
+from tests.clients.run_process import end_of, run
 
 WAITS = pb.Waiting(place=3, needed=16, available=9, reason="NOT_ENOUGH_DEVICES")
 AT = pb.Waiting(place=2, needed=1, available=0, blocker_job_id=7, estimated_start_ms=1_800_000_000_000)
@@ -47,7 +47,7 @@ async def dry_run(told: pb.CheckResponse | None) -> tuple[int, str, list[str]]:
 @pytest.mark.parametrize("case", SAID)
 def test_what_it_says(case: str) -> None:
     told, wanted = SAID[case]
-    assert say(told) == wanted
+    assert lines(told) == wanted
 
 
 @pytest.mark.slow

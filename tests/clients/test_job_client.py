@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 import grpc
 import pytest
 
+from clients.backoff import Backoff
 from clients.channel import Server
-from clients.patience import Backoff
-from clients.run import JobClient, JobEnded, JobRefused, Request
+from clients.run import DeviceRequest, JobClient, JobEnded, JobRefused
 from protocol.v1 import jobs_pb2 as pb
 from tests.clients.job_peer import RESUME_KEY, RUNNING, SUBMITTED, TOKEN, Manager, manager, rich
 
@@ -17,7 +17,7 @@ Story = Callable[[Manager, JobClient], Coroutine[None, None, None]]
 
 
 def client(server: Server, token: str = TOKEN) -> JobClient:
-    request = Request(sda_id=3, pid=99, process_name="python", framework="pytorch 2.1", request_id="the-request")
+    request = DeviceRequest(sda_id=3, pid=99, process_name="python", framework="pytorch 2.1", request_id="the-request")
     use = [pb.DeviceUse(host="node01", index=0, used_memory_mib=512, utilization_percent=50)]
     return JobClient(server, token, request, use=lambda: use, backoff=Backoff(first=0.02, longest=0.1))
 
@@ -178,7 +178,7 @@ def test_a_wrong_token_is_refused_at_once() -> None:
 
 
 def test_a_server_that_is_not_there_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clients.run.client.OPENING_PATIENCE", 0.3)
+    monkeypatch.setattr("clients.run.client.OPENING_TIMEOUT", 0.3)
 
     async def tell() -> None:
         job = client(Server("127.0.0.1:1"))

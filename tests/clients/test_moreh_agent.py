@@ -67,18 +67,41 @@ def test_it_enrols_once_keeps_its_key_and_counts_its_starts(tmp_path: Path) -> N
 TROUBLE = {
     "without devices": ((), "No amd-smi, rocm-smi or nvidia-smi here; use --fake-devices to simulate devices."),
     "without a key": (("--fake-devices", "1"), "There is no node key in"),
+    "with a worker command that nobody can split": (
+        ("--fake-devices", "1", "--key-file", KEY, "--worker-command", "run 'it"),
+        "--worker-command cannot be read: No closing quotation.",
+    ),
+    **{
+        f"with the address {address!r}": (
+            ("--fake-devices", "1", "--address", "127.0.0.1", "--address", address),
+            f"--address is {address!r}: an IP address or a name of this host is expected.",
+        )
+        for address in ("bad name", "-", "", "[::1]", "10.1", "1.2.3.4.5", "a..b", "nosuch.invalid")
+    },
+    "with an enrolment key that is not there": (
+        ("--fake-devices", "1", "--enrolment-key-file", "/no/key"),
+        "There is no enrolment key in /no/key.",
+    ),
+    "with a key of two lines": (
+        ("--fake-devices", "1", "--key-file", "two\nlines"),
+        "holds no secret that can be sent: one line of visible ASCII is expected.",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", TROUBLE)
 def test_it_says_what_it_lacks(tmp_path: Path, case: str) -> None:
     options, expected = TROUBLE[case]
+    if "--key-file" in options:
+        place = options.index("--key-file") + 1
+        options = (*options[:place], key_file(tmp_path, options[place]), *options[place + 1 :])
 
     async def tell() -> None:
         async with manager() as served:
             code, errors = await end_of(await agent(served, tmp_path / "state", *options))
             assert code == 1
-            assert errors.startswith(expected)
+            assert expected in errors
+            assert errors.count("\n") == 1
 
     asyncio.run(tell())
 

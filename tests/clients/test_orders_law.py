@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.agent import FakeDevices, FakeRunner, Worker
-from clients.agent.book import Book
 from clients.agent.health import HealthCheck
+from clients.agent.journal import Journal
+from clients.agent.machine import ThisMachine
 from clients.agent.orders import Orders
 from protocol.v1 import agents_pb2 as pb
 
@@ -70,17 +71,22 @@ class Agent:
         self.sent: list[pb.AgentMessage] = []
 
     async def boot(self) -> None:
-        self.book = Book(self.folder)
+        self.journal = Journal(self.folder)
         self.runner = Witness(self.log)
-        health = HealthCheck(FakeDevices(DEVICES))
+        devices = FakeDevices(DEVICES)
+        health = HealthCheck(devices)
         await health.read(set())
-        self.orders = Orders(self.book, self.runner, health, self.sent.append)
+        host = ThisMachine(devices)
+        self.orders = Orders(self.journal, self.runner, health, self.sent.append, look=self.look, machine=host)
         await self.orders.resume()
+
+    async def look(self) -> None:
+        """Have nobody to report to."""
 
     async def die(self) -> None:
         await asyncio.gather(*self.orders.abandon(), return_exceptions=True)
         self.runner.abandon()
-        self.book.close()
+        self.journal.close()
 
     async def settle(self) -> None:
         while tasks := list(self.orders._tasks):

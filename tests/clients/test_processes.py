@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from clients.agent import Agent, FakeDevices, ProcessRunner, proc
+from clients import proc
+from clients.agent import Agent, FakeDevices, ProcessRunner
+from clients.backoff import Backoff
 from clients.channel import Server
-from clients.patience import Backoff
 from tests.clients.agent_peer import KEY, Manager, clean, manager, start, stop
 
 WORKER = """
@@ -28,40 +29,44 @@ print("hello from the worker", flush=True)
 exec(os.environ.get("BEFORE", ""))
 Server(("127.0.0.1", int(os.environ["MOREH_WORKER_PORT"])), Answer).serve_forever()
 """
+SERVE_IPV6 = """
+Server.address_family = 10
+Server(("::1", int(os.environ["MOREH_WORKER_PORT"])), Answer).serve_forever()
+"""
 STRAY = "subprocess.Popen(['sleep', '60'], start_new_session=True)"
 
 
 class Node:
     """A node whose workers are processes."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, port: int, host: str) -> None:
+        self.folder, self.host = folder, host
         self.server = Server(f"127.0.0.1:{port}")
         script = folder / "worker.py"
         script.write_text(WORKER)
         self.command = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))}"
 
     async def boot(self) -> None:
-        self.runner = ProcessRunner(self.command, self.folder / "state" / "workers")
+        self.runner = ProcessRunner(self.command, self.folder / "state" / "workers", self.host)
         backoff = Backoff(first=0.02, longest=0.1)
         state = self.folder / "state"
         self.agent = Agent(self.server, KEY, state, FakeDevices(4), self.runner, backoff=backoff)
         await self.agent.start()
 
     def ours(self) -> dict[int, int]:
-        return proc.marked(self.agent._book.instance_id)
+        return proc.marked(self.agent._journal.instance_id)
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[tuple[Node, Manager]]:
+async def world(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[tuple[Node, Manager]]:
     async with manager() as served:
-        node = Node(folder, served.port)
+        node = Node(folder, served.port, host)
         await node.boot()
         await served.hello()
         try:
             yield node, served
         finally:
-            mark = node.agent._book.instance_id
+            mark = node.agent._journal.instance_id
             await node.agent.abandon()
             for pid in proc.marked(mark):
                 os.kill(pid, signal.SIGKILL)
@@ -71,7 +76,7 @@ async def world(folder: Path) -> AsyncIterator[tuple[Node, Manager]]:
 
 async def environment_of(address: str) -> dict[str, str]:
     host, port = address.rsplit(":", 1)
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     found: dict[str, str] = json.loads(await reader.read())
     writer.close()
     return found
@@ -96,6 +101,7 @@ def test_a_worker_knows_its_devices_and_nothing_of_its_agent(folder: Path) -> No
                 "MOREH_DEVICES": "1,3",
             }
             assert (found["ROCR_VISIBLE_DEVICES"], found["CUDA_VISIBLE_DEVICES"]) == ("1,3", "1,3")
+            assert found["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
             assert found["PYTHONUNBUFFERED"] == "1"
             assert "SECRET_OF_THE_AGENT" not in found
             assert "hello from the worker" in (node.folder / "state/workers/worker-5.log").read_text()
@@ -164,11 +170,21 @@ def test_a_worker_half_started_that_ends_without_an_agent_is_not_started_again(f
             children = node.runner._children
             await node.agent.abandon()
             os.kill(pid, signal.SIGKILL)
+            children.pop(5).wait()  # a process that is still ending is seen
             await node.boot()
             assert node.ours() == {}
             await served.hello(2)
             assert (await served.result(served.order(order))).error == "the agent ended before the worker was ready"
-            children.pop(5).wait()
+
+    asyncio.run(tell())
+
+
+def test_a_worker_starts_on_a_node_with_an_ipv6_address(folder: Path) -> None:
+    async def tell() -> None:
+        async with world(folder, "::1") as (_node, served):
+            result = await served.result(served.order(start(5, 50, env={"BEFORE": SERVE_IPV6})))
+            assert (result.error, result.address[:6]) == ("", "[::1]:")
+            assert (await environment_of(result.address))["MOREH_WORKER_PORT"] == result.address[6:]
 
     asyncio.run(tell())
 
@@ -204,6 +220,58 @@ def test_cleaning_finds_what_ran_away_from_its_worker(folder: Path) -> None:
             assert len(node.ours()) == 1
             assert (await served.result(served.order(clean(0, 1, worker=5)))).ok
             assert node.ours() == {}
+
+    asyncio.run(tell())
+
+
+ODD = "subprocess.Popen(['sleep', '60'], start_new_session=True, env={**os.environ, 'MOREH_WORKER_ID': '%s'})"
+
+
+@pytest.mark.parametrize("named", ["mine", "\u00b2", "-1", "9" * 5000, ""])
+def test_what_a_worker_writes_into_the_environment_of_others_stops_neither_cleaning_nor_the_next_agent(
+    folder: Path, named: str
+) -> None:
+    async def tell() -> None:
+        async with world(folder) as (node, served):
+            await served.result(served.order(start(5, 50, env={"BEFORE": ODD % named})))
+            assert sorted(node.ours().values()) == [0, 5]
+            assert (await served.result(served.order(clean(2)))).ok
+            assert [*node.ours().values()] == [5]
+            await served.result(served.order(start(6, 60, (2,), env={"BEFORE": ODD % named})))
+            children = node.runner._children
+            await node.agent.abandon()
+            served.expect((5, 50), (6, 60))
+            await node.boot()
+            assert sorted(worker.worker_id for worker in (await served.hello(2)).workers) == [5, 6]
+            assert sorted(node.ours().values()) == [5, 6]
+            for pid in node.ours():
+                os.kill(pid, signal.SIGKILL)
+            for child in children.values():
+                child.wait()
+
+    asyncio.run(tell())
+
+
+def test_a_process_that_does_not_end_makes_the_next_agent_sick_and_not_dead(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tell() -> None:
+        async with world(folder) as (node, served):
+            await served.result(served.order(start(5, 50, env={"BEFORE": ODD % "mine"})))
+            [stuck] = [pid for pid, worker in node.ours().items() if not worker]
+            children = node.runner._children
+            await node.agent.abandon()
+            served.expect((5, 50))
+            with monkeypatch.context() as driver:  # a process in a sick driver does not hear SIGKILL
+                driver.setattr("clients.agent.processes.GONE_WITHIN", 0.1)
+                driver.setattr(os, "kill", lambda _pid, _number: None)
+                await node.boot()
+            assert [worker.worker_id for worker in (await served.hello(2)).workers] == [5]
+            report = await served.reported(lambda report: report.HasField("health") and not report.health.ok)
+            assert report.health.text == f"processes {stuck} do not end"
+            for pid in node.ours():
+                os.kill(pid, signal.SIGKILL)
+            children.pop(5).wait()
 
     asyncio.run(tell())
 

@@ -9,14 +9,21 @@ from pathlib import Path
 import pytest
 
 from moreh_cloud.supervisor.parts import valkey
-from tests import services
+from tests import services, tables
+from tests.crash.constants import NODES
 from tests.crash.site import Site
-from tests.crash.world import NODES
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A running installation with three nodes, on a database and a broker of its own."""
+    """A running installation with three nodes, on a database and a broker of its own, for one file of tests."""
+    with new_site(tmp_path_factory) as site:
+        yield site
+
+
+@contextmanager
+def new_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Run an installation, for files of tests that change what others rely on."""
     with ExitStack() as stack:
         server = os.environ.get("DATABASE_URL", "")
         url = stack.enter_context(services.database_of_its_own(server)) if server else ""
@@ -30,6 +37,8 @@ def installation(folder: Path, database_url: str = "") -> Iterator[Site]:
     env |= {f"MOREH_{name}_PORT": str(services.free_port()) for name in ("GRPC", "HTTP")}
     env |= {"MOREH_DATA_DIR": str(folder), **({"DATABASE_URL": database_url} if database_url else {})}
     env["REDIS_URL"], broker = _broker(folder)
+    if not database_url:
+        tables.copy_to_file(folder / "moreh.sqlite3")
     site = Site(folder, env, broker, [_free_udp_port() for _ in range(NODES)])
     try:
         for name in ("grpc", "worker", "power", "beat", *site.nodes):

@@ -1,4 +1,4 @@
-"""A process with Django beside the product: seeds, asks for power actions, and says which laws are broken.
+"""A process with Django beside the product: seeds, requests power actions, and returns which invariants are broken.
 
 One JSON line in, one out: {"do": "seed"}, {"do": "jobs"}, {"do": "restless"}, {"do": "broken"}, {"do": "power", …}.
 """
@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -19,35 +20,38 @@ if __name__ == "__main__":
     django.setup()
 
 from django.core.management import call_command
-from django.db import close_old_connections
+from django.db import close_old_connections, connection, transaction
 from django.db.models import Count, Sum
 
+from accounts.choices import Role
+from accounts.models import Operator
+from accounts.services.access import open_access
 from backends.choices import OPEN_ORDERS, UNDER_WAY, DeviceStatus, PowerVerb, SchedulingPolicy
 from backends.models import Backend, BackendGroup, Device, ManagerPresence, Order, PowerAction
 from backends.services.groups import update_backend_group
 from backends.services.nodes import create_backend
-from backends.services.power import request_power
-from moreh_cloud.accounts.access import open_access
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.bulk import services as bulks
-from moreh_cloud.bulk.models import BulkAction
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from backends.services.power import DrainFirst, request_power
+from bulk import services as bulks
+from bulk.models import BulkAction
+from core.clock import db_now
+from core.repeats import repeated
+from events.actor import Actor
+from events.models import Event
 from scheduler.choices import LIVE, WorkerState
 from scheduler.models import Allocation, Job, Worker
-from scheduler.queries import OPEN
+from scheduler.queries.allocations import OPEN
 from scheduler.reconcile import reconcile
+from scheduler.services.nodes import activate_backend
+from scheduler.services.power import drain_then
 from sda.models import Sda
 from sda.services.models import create_sda_model
 from sda.services.sdas import create_sda
-from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
+from tests.crash.constants import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
 from tokens.models import Token
 from tokens.services import create_token, update_token
+from usage.audit import audit_usage
 from usage.calendar import HOUR
 from usage.models import ClosedHour, UsageHour
-from usage.proof import prove
 from usage.queries import first_start
 from usage.services import settled_until
 from usage.tasks import roll_up
@@ -57,8 +61,9 @@ TESTER = Actor("crash test", "test")
 
 
 def seed(bmc_ports: list[int]) -> dict[str, Any]:
-    """Make nodes and one customer per size; give the secrets."""
-    call_command("migrate", verbosity=0)
+    """Make nodes and one customer per size; return the secrets."""
+    if "django_migrations" not in connection.introspection.table_names():  # else it is a copy of a migrated one
+        call_command("migrate", verbosity=0)
     group = BackendGroup.objects.get(pk=0)
     nodes = []
     for number, port in enumerate(bmc_ports):
@@ -85,19 +90,19 @@ def _customer(size: int) -> str:
 
 
 def jobs(requests: list[str]) -> dict[str, list[Any]]:
-    """Give id, status and cause of the jobs with these request ids."""
+    """Return id, status and cause of the jobs with these request ids."""
     rows = Job.objects.filter(request_id__in=requests).values_list("request_id", "pk", "status", "cause")
     return {request: rest for request, *rest in rows}
 
 
 def job(number: int) -> list[str]:
-    """Give status and cause of a job."""
+    """Return status and cause of a job."""
     row = Job.objects.get(pk=number)
     return [row.status, row.cause]
 
 
 def restless() -> list[str]:
-    """Say what has not come to rest yet."""
+    """Return what has not come to rest yet."""
     counts = {
         "live jobs": Job.objects.filter(status__in=LIVE).count(),
         "open orders": Order.objects.filter(state__in=OPEN_ORDERS).count(),
@@ -108,17 +113,17 @@ def restless() -> list[str]:
     return [f"{count} {what}" for what, count in counts.items() if count]
 
 
-def broken(told: list[dict[str, Any]]) -> list[str]:
-    """List every law that is broken, when all has come to rest; `told` is what clients have heard."""
+def broken(received: list[dict[str, Any]]) -> list[str]:
+    """Return every broken invariant after all has come to rest; `received` is what clients have received."""
     return [
         *restless(),
         *(f"open allocation {pk}" for pk in Allocation.objects.filter(OPEN).values_list("pk", flat=True)),
         *(f"twice: {row}" for row in Job.objects.values("request_id").annotate(n=Count("pk")).filter(n__gt=1)),
-        *prove().differences,
+        *audit_usage().differences,
         *(f"inconsistent: {finding}" for finding in reconcile()),
         *(f"repaired: {event.subject} {event.request}" for event in Event.objects.filter(action="REPAIR")),
         *(problem for job in Job.objects.all() for problem in _events_of(job)),
-        *(problem for line in told for problem in _word(line)),
+        *(problem for line in received for problem in _word(line)),
     ]
 
 
@@ -141,7 +146,7 @@ def _word(line: dict[str, Any]) -> Iterator[str]:
     if job is None:
         yield f"accepted and nowhere: {line}"
     elif line.get("status", job.status) != job.status:
-        yield f"the client heard {line['status']}, job {job.pk} is {job.status}"
+        yield f"the client received {line['status']}, job {job.pk} is {job.status}"
 
 
 def calm() -> None:
@@ -153,24 +158,35 @@ def calm() -> None:
 
 
 def preempted() -> int:
-    """Count how often a job was preempted."""
+    """Return how often a job was preempted."""
     return Event.objects.filter(action="PREEMPT_JOB").count()
 
 
 def power(node: str, command: str) -> int:
-    """Ask for a power action; gives its id."""
+    """Request a power action; return its id."""
     action = request_power(Backend.objects.get(name=node), PowerVerb(command), actor=TESTER, force=True)
     return int(action.pk)
 
 
+def drain_power(node: str, command: str, seconds: float) -> int:
+    """Request a power action after a drain, and with jobs after so many seconds; return its id."""
+    drain = DrainFirst(db_now() + timedelta(seconds=seconds), force=True)
+    return int(drain_then(Backend.objects.get(name=node), PowerVerb(command), drain, actor=TESTER).pk)
+
+
+def activate(node: str) -> None:
+    """End a node's drain."""
+    activate_backend(Backend.objects.get(name=node), actor=TESTER)
+
+
 def action(number: int) -> dict[str, Any]:
-    """Give how a power action is."""
+    """Return the state of a power action."""
     row = PowerAction.objects.get(pk=number)
     return {"state": row.state, "sent": row.sent, "attempt": row.attempt}
 
 
 def access() -> str:
-    """Give an access token for REST."""
+    """Return an access token for REST."""
     operator = Operator.objects.create(
         username=uuid4().hex, role=Role.MASTER, is_staff=True, email_verified_at=db_now()
     )
@@ -178,18 +194,18 @@ def access() -> str:
 
 
 def tokens(prefix: str) -> list[list[Any]]:
-    """Give description, value, priority and the events' actions of each token whose description begins so."""
+    """Return description, value, priority and the events' actions of each token whose description begins so."""
     rows = Token.objects.filter(description__startswith=prefix)
     return [[row.description, row.value, row.priority, _actions(f"token/{row.pk}")] for row in rows]
 
 
 def presence() -> list[str]:
-    """Give since when a manager has been serving without a break, and the database's time."""
+    """Return since when a manager has been serving without a break, and the database's time."""
     return [ManagerPresence.objects.get().since.isoformat(), db_now().isoformat()]
 
 
 def history(days: int) -> dict[str, int]:
-    """Let every customer have held a device, in pieces of 50 minutes; give each one's device-milliseconds."""
+    """Let every customer have held a device, in pieces of 50 minutes; return each one's device-milliseconds."""
     end = settled_until()
     piece, sdas = timedelta(minutes=50), list(Sda.objects.order_by("pk"))
     rows = [
@@ -202,14 +218,14 @@ def history(days: int) -> dict[str, int]:
     return {str(sda.token_id): held_ms * (len(rows) // len(sdas)) for sda in sdas}
 
 
-def ring_roll_up() -> None:
-    """Ask for the roll-up as beat does, twice."""
+def enqueue_roll_up() -> None:
+    """Enqueue the roll-up as beat does, twice."""
     for _time in range(2):
         roll_up.delay()
 
 
 def hours() -> dict[str, Any]:
-    """Give how many hours are closed and not yet closed, and each customer's device-milliseconds in the closed ones."""
+    """Return how many hours are closed and not yet closed, and each customer's device-ms in the closed ones."""
     first, closed = first_start(), ClosedHour.objects.count()
     assert first is not None
     begun = first.replace(minute=0, second=0, microsecond=0)
@@ -218,22 +234,23 @@ def hours() -> dict[str, Any]:
 
 
 def devices(node: str) -> list[list[str]]:
-    """Give status and reason of a node's devices."""
+    """Return status and reason of a node's devices."""
     return [list(row) for row in Device.objects.filter(backend__name=node).values_list("status", "why")]
 
 
 def begin_bulk_deletion(number: int) -> int:
-    """Make tokens and agree to the deletion of all of them; gives the number of the bulk action."""
+    """Make tokens and agree to the deletion of all of them; return the number of the bulk action."""
     operator = Operator.objects.create(
         username=uuid4().hex, role=Role.GENERAL, is_staff=True, email_verified_at=db_now()
     )
-    made = [create_token(description=f"bulk {index}", actor=TESTER) for index in range(number)]
-    order = bulks.Order("tokens.Token", "delete", [(token.pk, token.description) for token in made])
+    with transaction.atomic():  # one commit to wait for, not one for each
+        made = [create_token(description=f"bulk {index}", actor=TESTER) for index in range(number)]
+    order = bulks.BulkRequest("tokens.Token", "delete", [(token.pk, token.description) for token in made])
     return int(bulks.begin_bulk(order, operator=operator, actor=TESTER).pk)
 
 
 def bulk(number: int) -> dict[str, Any]:
-    """Give how far a bulk action is, its items' states, and how often each of its acts was done."""
+    """Return how far a bulk action is, its items' states, and how often each of its acts was done."""
     row = BulkAction.objects.get(pk=number)
     states = dict(row.items.order_by().values_list("state").annotate(Count("pk")))
     acts = Event.objects.filter(action="DELETE_TOKEN", request__bulk=number).order_by()
@@ -241,16 +258,17 @@ def bulk(number: int) -> dict[str, Any]:
     return {"state": row.state, "done": row.done, "attempt": row.attempt, "items": states, "times": sorted(times)}
 
 
-ASKED = (seed, job, jobs, restless, broken, calm, preempted, power, action, devices)
-ABOUT_OTHERS = (access, tokens, presence, history, ring_roll_up, hours, begin_bulk_deletion, bulk)
-VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*ASKED, *ABOUT_OTHERS)}
+VERBS_OF_JOBS = (seed, job, jobs, restless, broken, calm, preempted, power, drain_power, activate, action, devices)
+OTHER_VERBS = (access, tokens, presence, history, enqueue_roll_up, hours, begin_bulk_deletion, bulk)
+VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*VERBS_OF_JOBS, *OTHER_VERBS)}
 
 
 def main() -> None:
     for line in sys.stdin:
         close_old_connections()  # the database may have been started again
         order = json.loads(line)
-        print(json.dumps(VERBS[order.pop("do")](**order)), flush=True)
+        act = partial(VERBS[order.pop("do")], **order)
+        print(json.dumps(repeated(act)), flush=True)  # as every interface does
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import os
 import signal
 from pathlib import Path
 
-from backends.power.simulator import Executed
+from backends.power.simulator import ExecutedCommand
 from clients.agent import Agent, FakeDevices, FakeRunner, Worker
+from clients.backoff import Backoff
 from clients.channel import Server
-from clients.patience import Backoff
-from moreh_cloud.fleet.node import Node
-from moreh_cloud.fleet.roster import SeededNode
+from fleet.node import Node
+from fleet.roster import SeededNode
 from protocol.v1 import agents_pb2 as pb
 
 
@@ -42,14 +42,14 @@ class WitnessedRunner(FakeRunner):
         super()._drop(worker_id)
 
 
-class WitnessedCommands(list[Executed]):
-    """A chassis's book that is on disk as well."""
+class WitnessedCommands(list[ExecutedCommand]):
+    """The executed commands of a chassis, also written to disk."""
 
     def __init__(self, witness: Witness) -> None:
         super().__init__()
         self._witness = witness
 
-    def append(self, executed: Executed) -> None:
+    def append(self, executed: ExecutedCommand) -> None:
         self._witness.write(power=str(executed.command))
         super().append(executed)
 
@@ -63,7 +63,7 @@ class WitnessedNode(Node):
         super().__init__(seeded, server, folder)
         self.witness = Witness(folder / f"{seeded.name}.witness")
         self.witness.write(boot=True)
-        self.key, self.server, self.folder, self.devices = seeded.key, server, folder, devices
+        self.key, self.server, self.folder, self.count = seeded.key, server, folder, devices
 
     def make_agent(self, _runner: FakeRunner) -> Agent:
         self.witnessed = WitnessedRunner(self.witness)
@@ -71,7 +71,7 @@ class WitnessedNode(Node):
             self.server,
             self.key,
             self.folder / self.name,
-            FakeDevices(self.devices),
+            FakeDevices(self.count),
             self.witnessed,
             host_name=self.name,
             backoff=Backoff(longest=1.0),
@@ -84,11 +84,11 @@ class WitnessedNode(Node):
 
 
 async def main() -> None:
-    told = json.loads(os.environ["CRASH_NODE"])
-    seeded = SeededNode(told["name"], told["key"], told["bmc_port"])
-    node = WitnessedNode(seeded, Server(told["server"]), Path(told["folder"]), told["devices"])
-    bmc = await node.start_bmc(told["user"], told["password"])
-    bmc.chassis.book = WitnessedCommands(node.witness)
+    order = json.loads(os.environ["CRASH_NODE"])
+    seeded = SeededNode(order["name"], order["key"], order["bmc_port"])
+    node = WitnessedNode(seeded, Server(order["server"]), Path(order["folder"]), order["devices"])
+    bmc = await node.start_bmc(order["user"], order["password"])
+    bmc.chassis.executed = WitnessedCommands(node.witness)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, node.lose_a_worker)
     await node.live()
 

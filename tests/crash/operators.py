@@ -1,6 +1,6 @@
-"""Operators as a process, who never rest: they cancel, re-prioritise, change policies and limits, and tick and sweep.
+"""Operators as a process: they cancel jobs, change priorities, policies and limits, tick and sweep, without a pause.
 
-{"seed": …, "told": FILE} in CRASH_OPERATORS. What they were told is written down once it was told, and never before.
+CRASH_OPERATORS has {"seed": …, "received": FILE}. A result is written down after it was received, never before.
 """
 
 import json
@@ -23,17 +23,17 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from backends.choices import SchedulingPolicy
 from backends.models import BackendGroup
 from backends.services.groups import update_backend_group
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.errors import DomainError
+from core.errors import DomainError
+from events.actor import Actor
 from scheduler.choices import LIVE, Cause
+from scheduler.cycle.tick import tick
 from scheduler.models import WAITING, Job
 from scheduler.reconcile import reconcile
 from scheduler.services.jobs import cancel_job, set_job_priority
-from scheduler.tick import tick
 from scheduler.work import sweep
 from tokens.models import Token
 from tokens.services import update_token
-from usage.proof import prove
+from usage.audit import audit_usage
 
 OPERATOR = Actor("operator under fire", "test")
 OPERATORS, BREATH_S = 3, 0.05
@@ -43,9 +43,9 @@ LIMITS = (None, None, 6, 8)  # nobody's job needs more than 6, so that every job
 class Operators:
     """Everything that they do is drawn from one seed."""
 
-    def __init__(self, seed: int, told: Path) -> None:
+    def __init__(self, seed: int, received: Path) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - reproducible is what it must be
-        self._told = told
+        self._received = received
         self._acts: tuple[tuple[int, Callable[[], object]], ...] = (
             (6, lambda: tick(0)),
             (6, self._prioritise),
@@ -58,7 +58,7 @@ class Operators:
         )
 
     def act(self) -> None:
-        """Do one thing; a refusal is an answer, and a database that is away is tried again later."""
+        """Do one thing; a refusal is a result, and without a database the next thing is tried later."""
         weights, acts = zip(*self._acts, strict=True)
         (chosen,) = self._chance.choices(acts, weights)
         try:
@@ -93,12 +93,12 @@ class Operators:
         self._write(limited=token.pk)
 
     def _prove(self) -> None:
-        """The laws of allocations hold at any moment, not only at the end."""
-        if differences := prove().differences:
+        """Check the invariants, which hold at any moment and not only at the end."""
+        if differences := audit_usage().differences:
             self._write(differs=differences)
 
     def _write(self, **line: object) -> None:
-        with self._told.open("a") as out:
+        with self._received.open("a") as out:
             out.write(json.dumps(line) + "\n")
 
     def run(self) -> None:
@@ -112,7 +112,7 @@ class Operators:
 def main() -> None:
     order = json.loads(os.environ["CRASH_OPERATORS"])
     for number in range(OPERATORS):
-        Thread(target=Operators(order["seed"] + number, Path(order["told"])).run).start()
+        Thread(target=Operators(order["seed"] + number, Path(order["received"])).run).start()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A portal that speaks REST to a web server which may go away, and asks again until it has an answer."""
+"""A portal that calls REST on a web server which may be killed, and repeats calls until they are answered."""
 
 import json
 import time
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-PATIENCE = 30.0  # seconds
-AGAIN = (429, 503)  # what tells to ask again later
+TIMEOUT_S = 30.0  # seconds
+AGAIN = (429, 503)  # statuses after which a call is repeated later
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Portal:
     access: str
 
     def call(self, method: str, path: str, body: object = None, key: str = "") -> Answer:
-        """Ask once. Raises OSError or HTTPException when the connection breaks."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        """Call once. Raises OSError or HTTPException when the connection breaks."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         headers = {"Authorization": f"Bearer {self.access}", "Content-Type": "application/json"}
         try:
             connection.request(
@@ -39,9 +39,9 @@ class Portal:
         finally:
             connection.close()
 
-    def insist(self, method: str, path: str, body: object = None, key: str = "") -> Answer:
-        """Ask again and again until there is an answer. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
+    def retry(self, method: str, path: str, body: object = None, key: str = "") -> Answer:
+        """Repeat a call until it is answered. Raises TimeoutError."""
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             try:
                 answer = self.call(method, path, body, key)

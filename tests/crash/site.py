@@ -15,7 +15,7 @@ from typing import Any
 
 from moreh_cloud.supervisor.child import LEASH
 from moreh_cloud.supervisor.parts import BACKGROUND, WEB
-from tests.crash.world import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
+from tests.crash.constants import BMC_PASSWORD, BMC_USER, DEVICES, SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
 # Short, so that a case takes seconds; in the same order as the defaults.
@@ -27,6 +27,7 @@ TIMES = {
     "MOREH_PREPARE_TIMEOUT": "8",
     "MOREH_CLEAN_TIMEOUT": "20",
     "MOREH_TICK_LEASE": "2",
+    "MOREH_UNKNOWN_WORKER_GRACE": "20",
     "MOREH_GRPC_POLL": "1",
     "MOREH_POWER_DEADLINE": "3",
     "MOREH_POWER_LEASE": "4",
@@ -47,7 +48,7 @@ class Site:
         self.commands = {"broker": broker, "web": WEB, **BACKGROUND}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.orders: dict[str, dict[str, str]] = {}  # what a process is to do, in its environment
-        self.told: list[Path] = []
+        self.received: list[Path] = []
         self.requests: list[str] = []
         self.start("broker")
         self._judge = self._popen("judge", [sys.executable, "-m", "tests.crash.judge"], pipe=subprocess.PIPE)
@@ -83,7 +84,7 @@ class Site:
         self.start(name)
 
     def ask(self, verb: str, **given: Any) -> Any:
-        """Have the judge do something."""
+        """Send a verb to the judge; return its result."""
         assert self._judge.stdin is not None
         assert self._judge.stdout is not None
         self._judge.stdin.write(json.dumps({"do": verb, **given}).encode() + b"\n")
@@ -94,17 +95,22 @@ class Site:
         return json.loads(line)
 
     def load(self, chance: random.Random, jobs: int = 10, shortest: float = 0.1, longest: float = 1.5) -> str:
-        """Start a process of VM clients with this many short jobs; gives its name."""
-        name = f"customers-{len(self.told)}"
-        told = self.folder / f"{name}.told"
-        asked: list[tuple[str, int, float]] = [
+        """Start a process of VM clients with this many short jobs; return its name."""
+        name = f"customers-{len(self.received)}"
+        received = self.folder / f"{name}.received"
+        runs: list[tuple[str, int, float]] = [
             (str(uuid.uuid4()), chance.randrange(len(SIZES)), chance.uniform(shortest, longest)) for _ in range(jobs)
         ]
-        order = {"tokens": self.secrets["tokens"], "server": self.server, "told": str(told), "jobs": asked}
+        order = {
+            "tokens": self.secrets["tokens"],
+            "server": self.server,
+            "received": str(received),
+            "jobs": runs,
+        }
         self.orders[name] = {"CRASH_JOBS": json.dumps(order)}
         self.commands[name] = [sys.executable, "-m", "tests.crash.customers"]
-        self.told.append(told)
-        self.requests = [request for request, _token, _seconds in asked]
+        self.received.append(received)
+        self.requests = [request for request, _token, _seconds in runs]
         self.start(name)
         return name
 
@@ -115,7 +121,7 @@ class Site:
         self.start(name)
 
     def statuses(self) -> set[tuple[str, str]]:
-        """Give status and cause of the last load's jobs; every one of them was accepted."""
+        """Return status and cause of the last load's jobs; every one of them was accepted."""
         found = self.ask("jobs", requests=self.requests)
         assert sorted(found) == sorted(self.requests)
         return {(status, cause) for _job, status, cause in found.values()}
@@ -129,29 +135,29 @@ class Site:
             time.sleep(0.1)
 
     def settle(self, customers: str | None = None) -> list[str]:
-        """Wait until the clients have gone and all has come to rest; give every law that is broken."""
+        """Wait until the clients have gone and all has come to rest; return every broken invariant."""
         if customers:
             self.wait(lambda: self.running[customers].poll() is not None)
             assert self.running.pop(customers).returncode == 0, self.log_of(customers)
         with suppress(TimeoutError):
             self.wait(lambda: self._rests(0 if customers else ON_ITS_WAY_S))
-        problems = list(self.ask("broken", told=[line for file in self.told for line in _lines(file)]))
+        problems = list(self.ask("broken", received=[line for file in self.received for line in _lines(file)]))
         problems += [problem for name in self.nodes for problem in _witnessed(name, self.witness(name))]
         return [*problems, self.logs()] if problems else []
 
-    def _rests(self, patience_s: float) -> bool:
-        """Tell whether nothing moves, now and after a while: what a killed client had sent may still arrive."""
+    def _rests(self, quiet_s: float) -> bool:
+        """Whether nothing changes, now and after a while: what a killed client sent may still arrive."""
         if self.ask("restless"):
             return False
-        time.sleep(patience_s)
-        return not (patience_s and self.ask("restless"))
+        time.sleep(quiet_s)
+        return not (quiet_s and self.ask("restless"))
 
     def witness(self, node: str) -> list[dict[str, Any]]:
         """Read what a node itself has written down."""
         return _lines(self.folder / f"{node}.witness")
 
     def jobs_on(self, node: str) -> set[int]:
-        """Give the jobs whose workers are on a node now, by its own book."""
+        """Return the jobs whose workers are on a node now, by its own book."""
         present: dict[int, int] = {}
         for line in self.witness(node):
             if "start" in line:
@@ -159,11 +165,16 @@ class Site:
             present = {} if "boot" in line else {w: job for w, job in present.items() if w != line.get("gone")}
         return set(present.values())
 
-    def log_of(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text()[-3000:]
+    def log_of(self, name: str, since: int = 0) -> str:
+        """Return the end of a log, of what was written after its first `since` characters."""
+        return (self.folder / f"{name}.log").read_text()[since:][-3000:]
+
+    def size_of_log(self, name: str) -> int:
+        """Return how many characters a log has."""
+        return len((self.folder / f"{name}.log").read_text())
 
     def logs(self) -> str:
-        """Give the end of every log, for the report of a failure."""
+        """Return the end of every log, for the report of a failure."""
         return "\n".join(f"== {file.stem}\n{file.read_text()[-1500:]}" for file in sorted(self.folder.glob("*.log")))
 
     def close(self) -> None:
@@ -195,18 +206,18 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 def _witnessed(node: str, book: list[dict[str, Any]]) -> list[str]:
     """Replay a node's book: each worker is started once, and none where another one is."""
     problems: list[str] = []
-    seen: set[int] = set()
+    started: set[int] = set()
     present: dict[int, list[int]] = {}
     for line in book:
         if "boot" in line:
             present = {}  # fake workers end with the process
         elif "start" in line:
             worker = line["start"]
-            if worker in seen:
+            if worker in started:
                 problems.append(f"{node} started worker {worker} twice")
             if any(set(line["devices"]) & set(held) for held in present.values()):
                 problems.append(f"{node} started worker {worker} on devices that another one had")
-            seen.add(worker)
+            started.add(worker)
             present[worker] = line["devices"]
         elif "gone" in line:
             present.pop(line["gone"], None)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.crash.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.only_postgresql, pytest.mark.timeout(400)]
 
 UNHARMED = {("COMPLETED", "")}
 AWAY = {

@@ -11,23 +11,23 @@ import pytest
 
 from tests.crash.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.only_postgresql, pytest.mark.timeout(400)]
 
 ENDED = ("SUCCEEDED", "FAILED", "UNKNOWN")
 POWERED_OFF = [["SHUTDOWN", "POWERED_OFF"]]
 
 
-def _act(site: Site, node: str, verb: str) -> int:
+def act(site: Site, node: str, verb: str) -> int:
     return int(site.ask("power", node=node, command=verb))
 
 
-def _end_of(site: Site, action: int) -> str:
+def end_of(site: Site, action: int) -> str:
     site.wait(lambda: site.ask("action", number=action)["state"] in ENDED)
     return str(site.ask("action", number=action)["state"])
 
 
-def _executed(site: Site, node: str) -> list[str]:
-    """Give what the node's BMC has carried out so far."""
+def executed(site: Site, node: str) -> list[str]:
+    """Return what the node's BMC has carried out so far."""
     return [line["power"] for line in site.witness(node) if "power" in line]
 
 
@@ -35,39 +35,39 @@ def _executed(site: Site, node: str) -> list[str]:
 @pytest.mark.parametrize(("verb", "commands"), [("off", ["off"]), ("cycle", ["off", "on"])])
 def test_lines_16_and_17_the_power_worker(site: Site, chance: random.Random, verb: str, commands: list[str]) -> None:
     node = chance.choice(site.nodes)
-    before = _executed(site, node)
-    action = _act(site, node, verb)
+    before = executed(site, node)
+    action = act(site, node, verb)
     time.sleep(chance.uniform(0, 2))
     site.kill_and_start("power", down=chance.uniform(0, 1))
-    assert _end_of(site, action) == "SUCCEEDED"
-    assert _executed(site, node) == before + commands
+    assert end_of(site, action) == "SUCCEEDED"
+    assert executed(site, node) == before + commands
     if verb == "off":
-        assert _end_of(site, _act(site, node, "on")) == "SUCCEEDED"
+        assert end_of(site, act(site, node, "on")) == "SUCCEEDED"
     assert site.settle() == []
 
 
 def test_line_18_a_reset_is_never_sent_twice(site: Site, chance: random.Random) -> None:
     node = chance.choice(site.nodes)
-    before = _executed(site, node)
-    action = _act(site, node, "reset")
+    before = executed(site, node)
+    action = act(site, node, "reset")
     time.sleep(chance.uniform(0, 0.6))
     site.kill_and_start("power", down=chance.uniform(0, 1))
-    state = _end_of(site, action)
-    executed = _executed(site, node)[len(before) :]
-    assert (state, executed) in [("SUCCEEDED", ["reset"]), ("UNKNOWN", ["reset"]), ("UNKNOWN", [])]
+    state = end_of(site, action)
+    commands_sent = executed(site, node)[len(before) :]
+    assert (state, commands_sent) in [("SUCCEEDED", ["reset"]), ("UNKNOWN", ["reset"]), ("UNKNOWN", [])]
     assert site.settle() == []
 
 
 def test_line_19_a_driver_process(site: Site, chance: random.Random) -> None:
     node = chance.choice(site.nodes)
-    before = _executed(site, node)
-    action = _act(site, node, "cycle")
+    before = executed(site, node)
+    action = act(site, node, "cycle")
     time.sleep(chance.uniform(0, 1))
     for pid in _children_of(site.running["power"].pid):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    assert _end_of(site, action) == "SUCCEEDED"
-    assert _executed(site, node) == [*before, "off", "on"]
+    assert end_of(site, action) == "SUCCEEDED"
+    assert executed(site, node) == [*before, "off", "on"]
     assert site.settle() == []
 
 
@@ -75,12 +75,27 @@ def test_line_20_a_node_that_is_powered_off_under_load(site: Site, chance: rando
     node = chance.choice(site.nodes)
     customers = site.load(chance)
     time.sleep(chance.uniform(0.5, 2))
-    assert _end_of(site, _act(site, node, "off")) == "SUCCEEDED"
+    assert end_of(site, act(site, node, "off")) == "SUCCEEDED"
     site.wait(lambda: site.ask("devices", node=node) == POWERED_OFF * 4)
-    assert _end_of(site, _act(site, node, "on")) == "SUCCEEDED"
+    assert end_of(site, act(site, node, "on")) == "SUCCEEDED"
     assert site.settle(customers) == []
     causes = {"POWERED_OFF", "NODE_LOST", "PREPARATION_TIMED_OUT"}
     assert site.statuses() <= {("COMPLETED", ""), *(("FAILED", cause) for cause in causes)}
+
+
+def test_lines_32_and_33_a_power_action_that_waits_for_a_drain(site: Site, chance: random.Random) -> None:
+    node = chance.choice(site.nodes)
+    customers = site.load(chance, longest=1.0)
+    time.sleep(chance.uniform(0.5, 1))
+    before = executed(site, node)
+    action = int(site.ask("drain_power", node=node, command="cycle", seconds=60))
+    for process in ("beat", "power"):
+        time.sleep(chance.uniform(0, 1))
+        site.kill_and_start(process, down=chance.uniform(0, 1))
+    assert end_of(site, action) == "SUCCEEDED"
+    assert executed(site, node) == [*before, "off", "on"]
+    site.ask("activate", node=node)
+    assert site.settle(customers) == []
 
 
 def _children_of(pid: int) -> list[int]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.constants import DEVICES
 from tests.crash.site import ROOT, Site
-from tests.crash.world import DEVICES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.only_sqlite, pytest.mark.timeout(400)]
 
 
 def test_line_4_moreh_run_with_its_program_running(site: Site, chance: random.Random, tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_line_4_moreh_run_with_its_program_running(site: Site, chance: random.Ra
 
 @pytest.fixture
 def agent(site: Site, tmp_path: Path) -> Iterator[Path]:
-    """Put the delivered agent with process workers in a node's place; gives the book that the workers write."""
+    """Put the delivered agent with process workers in a node's place; return the book that the workers write."""
     node, book, key = site.nodes[0], tmp_path / "book", tmp_path / "key"
     key.write_text(site.secrets["nodes"][0]["key"])
     book.touch()

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 def test_generating_the_stubs_anew_changes_nothing(tmp_path: Path) -> None:
     for name in ("protocol", "deploy"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements-up.txt", "requirements-dev.txt"):
         shutil.copy2(ROOT / name, tmp_path)
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     command = ["make", "--no-print-directory", "-o", ".venv/.dev", "protocol"]

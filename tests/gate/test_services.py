@@ -1,11 +1,17 @@
 """The ground the tests stand on is real."""
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.db.utils import ConnectionHandler
 from psycopg_pool import ConnectionPool
+
+from moreh_cloud.settings.database import SQLITE
 
 
 @pytest.mark.django_db
@@ -17,8 +23,11 @@ def test_the_database_answers() -> None:
 
 @pytest.mark.only_sqlite
 @pytest.mark.django_db
-def test_sqlite_is_a_file_in_wal_mode_and_syncs_every_commit() -> None:
-    with connection.cursor() as cursor:
+def test_sqlite_is_a_file_in_wal_mode_and_syncs_every_commit(tmp_path: Path) -> None:
+    """As the product connects: the tests themselves do not wait for the disk."""
+    database = {**settings.DATABASES["default"], "NAME": tmp_path / "own.sqlite3", "OPTIONS": SQLITE}
+    own = ConnectionHandler({"default": database})["default"]
+    with closing(own), own.cursor() as cursor:
         values = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert values == ["wal", 2]
 

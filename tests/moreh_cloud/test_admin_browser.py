@@ -1,14 +1,13 @@
 """The admin in Debian's chromium against a live server: log in, look, power a node off, in both themes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from accounts.choices import Role
 from backends.models import PowerAction
-from moreh_cloud.accounts.choices import Role
 from tests import make
 from tokens.models import Token
 
@@ -22,17 +21,6 @@ pytestmark = [
     pytest.mark.only_sqlite,  # what a browser makes of a page does not depend on the database that filled it
     pytest.mark.usefixtures("static_files"),
 ]
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # How bright the page's background is, 0 to 1, however the style sheet names its colour.
 BRIGHTNESS = """() => {
   const dot = document.createElement("canvas").getContext("2d");
@@ -43,13 +31,11 @@ BRIGHTNESS = """() => {
 
 
 @pytest.fixture
-def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, which Django takes for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
+def chromium(running_chromium: Browser) -> Iterator[Browser]:
+    """A browser without windows; those that a test opens are closed after it."""
+    yield running_chromium
+    for context in running_chromium.contexts:
+        context.close()
 
 
 def log_in(browser: Browser, server: str, scheme: Any, *, live: bool = True) -> Page:

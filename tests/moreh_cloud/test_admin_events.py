@@ -10,12 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.models import Event
-from moreh_cloud.events.queries import known_actions
-from moreh_cloud.events.services import NewEvent, record, record_all
-from moreh_cloud.lib.clock import db_now
+from accounts.choices import Role
+from core.clock import db_now
+from events.actor import Actor
+from events.models import Event
+from events.queries import known_actions
+from events.services import NewEvent, record, record_all
 from tests import make
 from tests.admin_world import address, client_of
 
@@ -51,7 +51,6 @@ def test_it_is_filtered_by_action_actor_customer_subject_and_time(browser: Clien
     assert shown(browser, event_time_from_0=f"{tomorrow:%Y-%m-%d}", event_time_from_1="00:00:00") == []
     assert shown(browser, event_time_from_0=f"{tomorrow:%Y-%m-%d}") == []
     assert look.pk in shown(browser, event_time_to_0=f"{tomorrow:%Y-%m-%d}")
-    assert look.pk in shown(browser, event_time_from_0="2026-99-99")
 
 
 def test_the_actions_to_choose_from_are_those_that_have_happened() -> None:
@@ -70,7 +69,7 @@ def test_subjects_and_customers_lead_to_their_pages(browser: Client) -> None:
 
 
 def test_every_kind_of_subject_has_a_page() -> None:
-    from moreh_cloud.events.admin import SUBJECTS
+    from events.admin import SUBJECTS
 
     assert all(reverse(f"admin:{page}_change", args=[1]) for page in SUBJECTS.values())
 

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from moreh_cloud.accounts.choices import Role
+from accounts.choices import Role
 from tests.admin_world import address, client_of, nouns, populate
 
 CATALOGUE = Path(settings.BASE_DIR) / "locale/ko/LC_MESSAGES/django.po"
 # Korean has one form where English has two.
 ENTRY = re.compile(r'^msgid ((?:".*"\n)+)(?:msgid_plural (?:".*"\n)+)?msgstr(?:\[0\])? ((?:".*"\n?)+)', re.MULTILINE)
+# A text with a context is another one than the same words without it.
+IN_CONTEXT = re.compile(r'^msgctxt .*\n(?:msgid|"|msgstr).*\n(?:(?:"|msgstr).*\n?)*', re.MULTILINE)
 
 
 def written() -> dict[str, str]:
-    pairs = ENTRY.findall(CATALOGUE.read_text(encoding="utf-8"))
+    pairs = ENTRY.findall(IN_CONTEXT.sub("", CATALOGUE.read_text(encoding="utf-8")))
     texts = [
         tuple("".join(ast.literal_eval(line) for line in part.split("\n") if line) for part in pair) for pair in pairs
     ]

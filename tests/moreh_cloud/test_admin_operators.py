@@ -8,15 +8,15 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.errors import LastMaster
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.accounts.services import create_operator, delete_operator, update_operator
-from moreh_cloud.alerts.choices import Category
-from moreh_cloud.alerts.models import Alert
-from moreh_cloud.alerts.services import raise_alert
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.errors import DomainError, Duplicate, InvalidParameter
+from accounts.choices import Role
+from accounts.errors import LastMaster
+from accounts.models import Operator
+from accounts.services.operators import create_operator, delete_operator, update_operator
+from alerts.choices import Category
+from alerts.models import Alert
+from alerts.services import raise_alert
+from core.errors import DomainError, Duplicate, InvalidParameter
+from events.models import Event
 from tests import make
 from tests.admin_world import address, client_of
 
@@ -134,7 +134,7 @@ def command(password: str, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
 def test_the_command_makes_a_master_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert command(PASSWORD, monkeypatch, "admin") == "admin: created\n"
     before = Event.objects.count()
-    assert command(PASSWORD, monkeypatch, "admin") == "admin: known\n"
+    assert command(PASSWORD, monkeypatch, "admin") == "admin: unchanged\n"
     assert Event.objects.count() == before
     admin = Operator.objects.get()
     assert (admin.role, admin.may_enter, admin.check_password(PASSWORD)) == (Role.MASTER, True, True)
@@ -142,7 +142,7 @@ def test_the_command_makes_a_master_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_command_gives_another_password_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     command(PASSWORD, monkeypatch, "admin")
-    command("four green birds", monkeypatch, "admin")
+    assert command("four green birds", monkeypatch, "admin") == "admin: password changed\n"
     assert Operator.objects.get().check_password("four green birds")
 
 

@@ -1,14 +1,18 @@
 """Every page of the admin, as each role."""
 
 import pytest
-from django.db.models import Model
+from django.contrib.admin import site
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.messages import get_messages
+from django.db.models import DateTimeField, Model
 from django.test import Client
 from django.urls import reverse
 
+from accounts.choices import Role
+from accounts.models import Operator
 from backends.models import Backend, BackendGroup, EnrolmentKey
 from billing.models import Budget, Price
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
+from inventory.models import CustomField, Tag
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
 from tests.admin_world import BMC_PASSWORD, BMC_USER, address, client_of, nouns, populate
 from tokens.models import Token, TokenGroup
@@ -16,8 +20,8 @@ from tokens.models import Token, TokenGroup
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
 CREATABLE = {
-    Backend, BackendGroup, Budget, EnrolmentKey, Membership, Operator, Price, Sda, SdaModel, SdaModelGroup, Token,
-    TokenGroup,
+    Backend, BackendGroup, Budget, CustomField, EnrolmentKey, Membership, Operator, Price, Sda,
+    SdaModel, SdaModelGroup, Tag, Token, TokenGroup,
 }  # fmt: skip
 ONLY_MASTERS_CREATE = {Operator}
 
@@ -56,6 +60,23 @@ def test_nothing_can_be_removed_past_the_services(role: Role) -> None:
         answer = browser.post(address(model, "delete", row.pk), {"post": "yes"})
         assert answer.status_code == 403 or b'name="agreed"' in answer.content, model
         assert model._default_manager.filter(pk=row.pk).exists(), model
+
+
+def test_an_action_whose_rows_are_gone_leads_back_and_says_so() -> None:
+    browser, seen = client_of(Role.MASTER), 0
+    for model in nouns():
+        page = address(model, "changelist")
+        for name in getattr(site._registry[model], "actions", ()):
+            gone = "1971-01-01 00:00:00+00:00" if isinstance(model._meta.pk, DateTimeField) else "987654"
+            data = {"action": name, ACTION_CHECKBOX_NAME: gone, "key": f"{model}{name}"}
+            for confirmed in ({}, {"agreed": "0", "selection": ""}, {"agreed": "3", "selection": "x"}):
+                browser.cookies.pop("messages", None)
+                answer = browser.post(page, {**data, **confirmed})
+                assert (answer.status_code, answer.headers.get("Location")) == (302, page), (model, name, confirmed)
+                messages = [str(message) for message in get_messages(answer.wsgi_request)]
+                assert messages == ["None of these rows is left. Nothing was changed."], (model, name)
+            seen += 1
+    assert seen > 20
 
 
 def test_no_page_shows_a_secret() -> None:

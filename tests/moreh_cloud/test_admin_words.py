@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.utils import translation
 from django.views.defaults import server_error
 
+from accounts.choices import Role
 from backends.models import Backend
 from billing.choices import StatementStatus
 from billing.models import Price, Statement
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from scheduler.choices import Cause, JobStatus
 from scheduler.models import Job
 from scheduler.services.jobs import cancel_job
@@ -35,7 +35,7 @@ def shown(browser: Client, page: str, language: str = "en") -> str:
 
 
 def named(page: str) -> tuple[str, list[str]]:
-    """Give the title of a page and the steps of its header."""
+    """Return the title of a page and the steps of its header."""
     (title,) = re.findall(r"<title>\s*(.*?)\s*</title>", page, re.DOTALL)
     (header,) = re.findall(r"<h1 .*?</h1>", page, re.DOTALL)
     steps = re.findall(r'<(?:a|span)[^>]*truncate tracking-tight">\s*(.*?)\s*</', header, re.DOTALL)

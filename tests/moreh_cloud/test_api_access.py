@@ -7,10 +7,10 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import AccessToken, Operator
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from accounts.choices import Role
+from accounts.models import AccessToken, Operator
+from core.clock import db_now
+from events.models import Event
 from tests import make
 from tests.api import V2, client, done, events, refused
 

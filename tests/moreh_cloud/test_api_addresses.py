@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
+from accounts.choices import Role
 from tests import make
 
 pytestmark = pytest.mark.django_db

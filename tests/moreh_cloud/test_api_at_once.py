@@ -13,11 +13,11 @@ from rest_framework.test import APIClient
 from backends.choices import DEFAULT_GROUP
 from backends.models import Backend, BackendGroup, Device, PowerAction
 from backends.services.groups import create_backend_group
-from moreh_cloud.events.models import Event
+from events.models import Event
 from scheduler.choices import LIVE, JobStatus
+from scheduler.cycle.tick import tick
 from scheduler.models import Allocation, Job
 from scheduler.reconcile import reconcile
-from scheduler.tick import tick
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
 from sda.services.models import create_sda_model_group
 from tests import make
@@ -32,7 +32,7 @@ WON: Outcome = (200, "SUCCESS")
 
 
 def at_once(*calls: Call | Callable[[], object]) -> list[Outcome]:
-    """Send all requests at the same moment, each from a client of its own; give status and code of each answer."""
+    """Send all requests at the same moment, each from a client of its own; return status and code of each answer."""
     operator, start = make.operator(), Barrier(len(calls))
 
     def run(call: Call | Callable[[], object]) -> Outcome:
@@ -257,7 +257,7 @@ def test_a_job_and_the_end_of_its_sda(turn: int) -> None:
 
 
 def _submitted(sda: Sda) -> None:
-    from moreh_cloud.lib.errors import DomainError
+    from core.errors import DomainError
 
     try:
         make.job(sda)

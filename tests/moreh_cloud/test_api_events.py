@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
-from moreh_cloud.events.services import record
-from moreh_cloud.lib.api.times import iso
+from accounts.choices import Role
+from core.api.times import iso
+from events.models import Event
+from events.services import record
 from tests import make
 from tests.api import V2, client, refused
 from tokens.models import Token
@@ -46,6 +46,8 @@ def test_events_outlive_their_token(api: APIClient) -> None:
     api.delete(f"{V2}/token", {"token": token.value})
     assert [row["token"]["description"] for row in api.get(URL).json()] == ["gone", "gone"]
     assert Token.objects.get(pk=token.pk).deleted_at
+    mine = api.get(URL, {"token": token.value}).json()
+    assert [row["action"] for row in mine] == ["DELETE_TOKEN", "CREATE_TOKEN"]
 
 
 FILTERS = {

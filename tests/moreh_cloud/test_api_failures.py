@@ -12,12 +12,15 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
-from moreh_cloud.lib.api.failures import STATUS, answer_failure
-from moreh_cloud.lib.errors import DomainError
+from backends.errors import TooManyHellos
+from core.api.failures import STATUS, answer_failure
+from core.errors import DomainError
+from scheduler.errors import TooManyJobs
 from tests.api import V2, refused
 from tokens.errors import BudgetSpent
 
-ONLY_ON_STREAMS = {BudgetSpent}  # jobs are asked for there alone, and the list of REST's codes is closed
+# Jobs are asked for, and agents say hello, there alone, and the list of REST's codes is closed.
+ONLY_ON_STREAMS = {BudgetSpent, TooManyJobs, TooManyHellos}
 
 
 def every_domain_error() -> Iterator[type[DomainError]]:
@@ -76,3 +79,10 @@ def test_a_bug_gets_a_number_to_quote() -> None:
 def test_a_stranger_is_told_how_to_come_in() -> None:
     answer = APIClient().get(f"{V2}/token")
     assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize("host", ["elsewhere.example", "a:b", "[::1"])
+def test_a_host_that_is_not_served_is_refused_in_json(host: str) -> None:
+    for address in (f"{V2}/token", "/api/check", "/api/nothing"):
+        assert refused(APIClient().get(address, headers={"host": host})) == (400, "INVALID_PARAMETER", [])
+    assert APIClient().get("/admin/", headers={"host": host}).headers["Content-Type"] == "text/html; charset=utf-8"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
-from moreh_cloud.events.services import NewEvent, record_all
-from moreh_cloud.lib.api.files import PIECE, columns
-from moreh_cloud.lib.sheets import cell
+from accounts.choices import Role
+from core.api.files import PIECE, columns
+from core.sheets import cell
+from events.models import Event
+from events.services import NewEvent, record_all
 from scheduler.api.serializers import JobInfoSerializer
 from scheduler.services.jobs import finish_job
 from tests import make
@@ -37,11 +37,15 @@ def rows(api: APIClient, address: str, **asked: Any) -> tuple[Any, list[dict[str
 
 LISTS = {
     "backend": "id,type,ip,port,name,description,status,reason,lastSeen,agentVersion,devices,group.id,group.name,"
-    "group.description,group.index,group.combine,group.tokenlist,ipmi.ip,ipmi.status,ipmi.target,ipmi.checkedAt,agentKey",
+    "group.description,group.index,group.combine,group.tokenlist,ipmi.ip,ipmi.driver,ipmi.status,ipmi.target,ipmi.checkedAt,"
+    "rack,unit,serial,tags,customFields,agentKey",
     "backend/group": (
-        "id,name,description,index,combine,tokenlist,backends,policy,guardSeconds,preempt,minRunSeconds,noticeSeconds,draining"
+        "id,name,description,index,combine,tokenlist,backends,customFields,policy,guardSeconds,preempt,minRunSeconds,noticeSeconds,"
+        "powerOnNodes,powerOnSeconds,draining,preferOneRack,checkCommand,checkEveryHours,preflight,"
+        "repairClean,repairReset,repairReboot,repairPowerCycle,repairDryRun,repairAttempts,repairPercent,repairDrainMinutes,repairForce"
     ),
-    "token": "value,description,priority,maxSdaCount,maxDuplicates,targetSdaId,accessLevel,env,grouplist,maxDevices",
+    "token": "value,description,priority,maxSdaCount,maxDuplicates,targetSdaId,accessLevel,env,grouplist,"
+    "maxDevices,customFields",
     "token/group": "id,name,description,index,combine,tokenlist,maxDevices",
     "sdamodel/group": "id,name,description,index,combine,tokenlist,backendGroup.id,backendGroup.name,sdamodels",
     "sda/utilizations": "id,pid,ptype,processName,sdautils",
@@ -86,9 +90,14 @@ CELLS = {
     "+82": "'+82",
     "-1": "'-1",
     "@SUM(A1)": "'@SUM(A1)",
-    "\t=1": "'\t=1",
+    "\t=1": "'\t'=1",
     "  =1": "'  =1",
-    "\r=1": "'\r=1",
+    "\r=1": "'\r'=1",
+    "\n=1": "'\n'=1",
+    "\ta": "'\ta",
+    "x;=1": "x;'=1",
+    "x; -1|+1": "x;' -1|'+1",
+    "x, -1": "x, -1",
     "＝1": "'＝1",  # noqa: RUF001
     "a=1": "a=1",
     "": "",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
+from accounts.choices import Role
 from tests import make
 from tests.api import V2, client
 

@@ -1,5 +1,6 @@
 """The committed openapi.yaml is fresh, and real answers keep to it."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,18 @@ from django.core.management import call_command
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from yaml import safe_load
 
+from backends.services.maintenance import create_window
+from core.clock import db_now
 from scheduler.services.jobs import finish_job
 from tests import make
 from tests.api import V2, client
 
+HOUR = timedelta(hours=1)
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 NOT_FOR_PORTALS = 5  # log in, renew, leave, list and end access tokens
-ADDED = 1  # what would become of a job
+# Dry run, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4), maintenance (5),
+# repairs (3)
+ADDED = 23
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +47,31 @@ def test_answers_keep_to_it(schema: dict[str, Any]) -> None:
     waiting = make.job()
     api = client()
     addresses = [path for path, methods in schema["paths"].items() if path.startswith(V2) and "get" in methods]
-    assert len(addresses) == 15
+    assert len(addresses) == 24
+    window = create_window([node.pk], starts_at=None, ends_at=db_now() + HOUR, reason="fans", actor=make.ACTOR)
     for address in addresses:
         asked = {"starttime": "2026-01-01", "endtime": "2026-01-02", "expand": "tokenlist"}
-        more = {"token": waiting.token.value} if address.endswith("/outlook") else {}
-        answer = api.get(address, asked | more)
+        asked_of: dict[str, dict[str, Any]] = {
+            f"{V2}/scheduler/outlook": {"token": waiting.token.value},
+            f"{V2}/backend/maintenance": {"expand": "backends"},
+            f"{V2}/backend/maintenance/holdings": {"id": window.pk},
+        }
+        answer = api.get(address, {**asked, **asked_of.get(address, {})})
         described = schema["paths"][address]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         Draft4Validator({**_nullable(described), "components": _nullable(schema["components"])}).validate(answer.json())
+
+
+@pytest.mark.django_db
+def test_both_answers_to_a_command_keep_to_it(schema: dict[str, Any]) -> None:
+    node, api = make.ready_backend(1), client()
+    described = schema["paths"][f"{V2}/backend"]["put"]["responses"]["200"]["content"]["application/json"]["schema"]
+    check = Draft4Validator({**_nullable(described), "components": _nullable(schema["components"])})
+    check.validate(api.put(f"{V2}/backend", {"id": node.pk, "command": "update", "description": "second row"}).json())
+    make.running_job(node)
+    assert api.put(f"{V2}/backend", {"id": node.pk, "command": "cycle", "drain": 600}).status_code == 202
+    canceled = api.put(f"{V2}/backend", {"id": node.pk, "command": "cancel"})
+    check.validate(canceled.json())
+    assert (canceled.status_code, canceled.json()["result"]["state"]) == (200, "CANCELED")
 
 
 def _nullable(part: Any) -> Any:

@@ -13,7 +13,23 @@ from django.utils.translation.template import templatize
 from tests.moreh_cloud.test_admin_korean import CATALOGUE, written
 
 ROOT = Path(settings.BASE_DIR)
-OWN = ("moreh_cloud", "backends", "scheduler", "sda", "tokens", "usage", "billing")
+OWN = (
+    *(
+        "accounts",
+        "alerts",
+        "backends",
+        "billing",
+        "bulk",
+        "console",
+        "core",
+        "events",
+        "fleet",
+        "idempotency",
+        "inventory",
+        "liveness",
+    ),
+    *("moreh_cloud", "remediation", "scheduler", "sda", "tokens", "usage"),
+)
 UNFOLD = Path(unfold.__file__).parent
 # Of pages that are not here: other apps' forms and data sets; and what a template of ours says in its own words.
 UNSAID = {
@@ -30,24 +46,24 @@ FUZZY = re.compile(r'^#,.*\bfuzzy\b.*\n(?:#.*\n)*msgid ((?:".*"\n)+)', re.MULTIL
 
 
 def imported(tree: ast.AST) -> set[str]:
-    """Give the names under which a module knows gettext and its kin."""
+    """Return the names under which a module knows gettext and its kin."""
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = [name for node in froms if node.module == "django.utils.translation" for name in node.names]
     return {name.asname or name.name for name in names if "gettext" in name.name}
 
 
 def marked(code: str, known: set[str] | None = None) -> Iterator[tuple[int, str]]:
-    """Give line and text of every call of gettext; a text that is computed is given as its code."""
+    """Return line and text of every call of gettext; a text that is computed is given as its code."""
     tree = ast.parse(code)
     names = known or imported(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-            text = node.args[0]
+            text = node.args["pgettext" in node.func.id]  # after the context
             yield node.lineno, str(text.value) if isinstance(text, ast.Constant) else ast.unparse(text)
 
 
 def in_template(template: str) -> Iterator[str]:
-    """Give every text of a template that is marked."""
+    """Return every text of a template that is marked."""
     for call in re.findall(r"gettext\(u?(?:'(?:\\.|[^'])*'|\"(?:\\.|[^\"])*\")", templatize(template)):
         yield from (text for _, text in marked(f"{call})", {"gettext"}))
 
@@ -60,7 +76,7 @@ def everything() -> Iterator[tuple[str, str]]:
 
 
 def of_unfold() -> set[str]:
-    """Give what unfold's own templates and filters say: it comes without Korean, and nobody but it marks these."""
+    """Return what unfold's own templates and filters say: it comes without Korean, and nobody but it marks these."""
     files = [*UNFOLD.glob("templates/**/*.html"), *UNFOLD.glob("contrib/filters/**/*.html")]
     texts = {text for path in files for text in in_template(path.read_text("utf-8"))}
     for path in (UNFOLD / name for name in ("admin.py", "forms.py", "widgets.py", "templatetags/unfold_list.py")):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 from celery import Celery
 from kombu import Connection
 
@@ -41,7 +42,7 @@ def seconds_until(seen: Callable[[], object], limit: float) -> float:
 @pytest.mark.timeout(400)
 def test_a_worker_serves_its_queue_and_returns_soon_after_the_broker_does(tmp_path: Path) -> None:
     environment = {**os.environ, "REDIS_URL": f"unix://{tmp_path}/valkey.sock", "MOREH_LOG_FORMAT": "json"}
-    ear = Celery(broker=f"redis+socket://{tmp_path}/valkey.sock")
+    ear = Celery(broker=f"redis+socket://{tmp_path}/valkey.sock", set_as_current=False)
 
     def answers() -> object:
         with ear.connection_for_write() as connection:
@@ -73,3 +74,36 @@ def test_what_is_acknowledged_after_the_connection_was_lost_ends_no_worker(tmp_p
         bells.channel.close()  # type: ignore[attr-defined]
         with pytest.raises(connection.connection_errors):  # a worker survives those
             rung.ack()
+
+
+# How a broker that is there refuses to serve, and how it is made to serve again.
+REFUSALS = {
+    "out of memory": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    "read-only": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_worker_waits_for_a_broker_that_refuses_to_serve_and_goes_on_by_itself(tmp_path: Path) -> None:
+    environment = {**os.environ, "REDIS_URL": f"unix://{tmp_path}/valkey.sock", "MOREH_LOG_FORMAT": "json"}
+    log = tmp_path / "worker.log"
+    with services.valkey(tmp_path) as url, redis.Redis.from_url(url) as client, worker("power", environment, log):
+        ear = Celery(broker=f"redis+socket://{tmp_path}/valkey.sock", set_as_current=False)
+        with ear.connection_for_write() as connection:
+            seconds_until(lambda: ear.control.ping(timeout=0.5, connection=connection), limit=90)
+        for refusal, (refuse, serve) in REFUSALS.items():
+            before = lost(log)
+            for _time in range(20):  # more than the worker has taken when the refusal comes
+                ear.send_task("backends.tasks.probe_bmcs", queue="power", retry=False)
+            client.execute_command(*refuse)
+            seconds_until(lambda: lost(log) > before, limit=60)  # noqa: B023 - called here
+            client.execute_command(*serve)
+            ear.send_task("backends.tasks.probe_bmcs", queue="power", retry=False)
+            assert seconds_until(lambda: client.llen("power") == 0, limit=30) < 15, refusal
+        assert "Unrecoverable" not in log.read_text()
+
+
+def lost(log: Path) -> int:
+    """Return how often a worker said that it cannot go on with its broker."""
+    return len(re.findall("Unrecoverable|Connection to broker lost", log.read_text()))

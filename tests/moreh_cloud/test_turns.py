@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from moreh_cloud.lib.turns import Turns
+from moreh_cloud.middleware.request_limiter import RequestLimiter
 
 
 def test_the_others_wait(settings: Any) -> None:
@@ -24,7 +24,7 @@ def test_the_others_wait(settings: Any) -> None:
             inside -= 1
         return HttpResponse()
 
-    turns = Turns(answer)
+    turns = RequestLimiter(answer)
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(turns, [RequestFactory().get("/")] * 6))
     assert [one.status_code for one in answers] == [200] * 6

@@ -9,9 +9,13 @@ PARAMETERS: Mapping[str, str] = {
     "GET /api/check": "type",
     "GET backend": "id, name, status, group, expand",
     "POST backend": (
-        "node*, label*, group*, workerip*, type, port, devices, deviceModel, user, pwd, bmcPort, description"
+        "node*, label*, group*, workerip*, type, port, devices, deviceModel, user, pwd, bmcPort, bmcDriver, "
+        "bmcCertificate, description"
     ),
-    "PUT backend": "command*, id|node, label, workerip, port, bmcPort, description, status, user, pwd, wait",
+    "PUT backend": (
+        "command*, id|node, label, workerip, port, bmcPort, bmcDriver, bmcCertificate, description, status, user, pwd, "
+        "wait"
+    ),
     "DELETE backend": "id*, force",
     "GET backend/group": "id",
     "POST backend/group": "label|group, description, combine, backends",
@@ -46,8 +50,8 @@ PARAMETERS: Mapping[str, str] = {
     "PUT token/group": "id*, label, description, index, tokens",
     "DELETE token/group": "id*, force",
     "GET scheduler/queue": "status, id, token",
-    "PUT scheduler/queue": "id*, priority*",
-    "DELETE scheduler/queue": "id*, isWeb",
+    "PUT scheduler/queue": "id*, priority*, expectedPriority",
+    "DELETE scheduler/queue": "id*, isWeb, expectedStatus",
     "GET scheduler/history": (
         "starttimeFrom, starttimeTo, endtimeFrom, endtimeTo, status, token, id, offset, limit, after"
     ),
@@ -111,7 +115,7 @@ OBJECTS: Mapping[str, str] = {
     ),
     "JobUse": "id: integer, pid: integer, ptype: string, processName: string, sdautils: array",
     "SdaUse": (
-        "totalMemory: integer, usedMemory: integer, temperature: number?, gpuPower: number?, utilization: number?, "
+        "totalMemory: integer, usedMemory: integer?, temperature: number?, gpuPower: number?, utilization: number?, "
         "sda: object"
     ),
     "Usage": "code: string, total_usage: object, usage_list: array, groups: array, intervals: array",
@@ -132,7 +136,7 @@ WORDS: Mapping[str, str] = {
     "SettableStatus": "SHUTDOWN IDLE BUSY",
     "JobStatus": "Waiting Submitted Running Completed Canceled Failed",
     "AccessLevelEnum": "USER ADMIN DEVELOPER",
-    "CommandEnum": "update reconnect on off cycle reset soft status",
+    "CommandEnum": "update reconnect on off cycle reset soft status read clear_log cancel",
     "PartStatus": "ok degraded error",
 }
 CODES: Mapping[int, str] = {
@@ -142,7 +146,8 @@ CODES: Mapping[int, str] = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     409: "CONFLICT DUPLICATE SDA_IN_USE TOKEN_HAS_SDA GROUP_NOT_EMPTY GROUP_IN_USE MODEL_IN_USE DEVICE_IN_USE "
-    "BACKEND_IN_USE MAX_SDA_REACHED NOT_ENOUGH_DEVICES JOB_NOT_WAITING JOB_FINISHED DEFAULT_GROUP ACTION_UNDER_WAY",
+    "BACKEND_IN_USE MAX_SDA_REACHED NOT_ENOUGH_DEVICES JOB_NOT_WAITING JOB_FINISHED DEFAULT_GROUP ACTION_UNDER_WAY "
+    "OVER_LIMIT GROUP_DRAINING BUDGET_SPENT SECRET_UNREADABLE FIELD_IN_USE",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     422: "KEY_REUSED",

@@ -28,10 +28,10 @@ from schemathesis.engine import events, from_schema
 from schemathesis.generation import GenerationMode
 from yaml import safe_load
 
+from accounts.models import Operator
+from accounts.services.access import open_access
 from backends.services.groups import create_backend_group
-from moreh_cloud.accounts.access import open_access
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.lib.api.description.links import LINKS
+from core.api.description.links import LINKS
 from moreh_cloud.wsgi import application
 from scheduler.services.jobs import finish_job
 from tests import make

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import sync_playwright
 
-from moreh_cloud.accounts.choices import Role
+from accounts.choices import Role
 from tests import make
 
 if TYPE_CHECKING:

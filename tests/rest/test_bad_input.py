@@ -9,6 +9,7 @@ from django.apps import apps
 from rest_framework.test import APIClient
 
 from backends.services.groups import create_backend_group
+from core.crypto import Cipher
 from sda.services.models import create_sda_model_group
 from tests import make
 from tests.api import client, entitle, refused
@@ -99,7 +100,7 @@ READS = [address for address in PARAMETERS if address.startswith("GET")]
 
 
 def bad_values(described: dict[str, Any]) -> Iterator[Any]:
-    """Give what a parameter of this description cannot be."""
+    """Return what a parameter of this description cannot be."""
     if "enum" in described:
         yield from ("no such word", 7, {"a": 1})
     elif described["type"] == "string":
@@ -120,9 +121,13 @@ def ask(api: APIClient, address: str, asked: dict[str, Any]) -> Any:
 
 
 def everything() -> str:
-    """Write down every row of ours."""
-    rows = {model: list(model._default_manager.order_by("pk").values()) for app in OURS for model in _models(app)}
-    return repr(rows)
+    """Return every row of ours, its secrets as they are stored."""
+    rows = {model: list(model._default_manager.order_by("pk").values_list()) for app in OURS for model in _models(app)}
+    return repr([(model, [[_stored(value) for value in row] for row in found]) for model, found in rows.items()])
+
+
+def _stored(value: object) -> object:
+    return value.text if isinstance(value, Cipher) else value
 
 
 def _models(app: str) -> list[Any]:
@@ -130,7 +135,7 @@ def _models(app: str) -> list[Any]:
 
 
 def cases(address: str, good: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], tuple[int, str]]]:
-    """Give bad requests of an address: which parameter is to be named, the parameters, the failure."""
+    """Return bad requests of an address: which parameter is to be named, the parameters, the failure."""
     yield "nonsense", {**good, "nonsense": 1}, BAD
     for name, required in parameters(address).items():
         described = schema_of(address, name)
@@ -189,7 +194,7 @@ def test_every_filter_of(address: str, api: APIClient) -> None:
 
 
 def bad_filters(described: dict[str, Any]) -> Iterator[Any]:
-    """Give what a filter of this description cannot be, as a text of the query string."""
+    """Return what a filter of this description cannot be, as a text of the query string."""
     described = described.get("items", described)
     if described["type"] == "integer":
         yield from ("many", "1.5", str(2**64), str(-(2**64)))
@@ -209,3 +214,14 @@ def _get(api: APIClient, address: str, asked: dict[str, Any]) -> Any:
 def test_no_address_is_left_out(world: World) -> None:
     assert set(world) == set(WRITES)
     assert all(operation(address) for address in PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("token/group", "tokens"), ("backend/group", "backends"), ("sdamodel/group", "sdamodels")]
+)
+@pytest.mark.parametrize("as_text", [False, True], ids=["list", "text"])
+def test_a_list_that_is_longer_than_a_statement_is_named(api: APIClient, path: str, name: str, as_text: bool) -> None:
+    numbers = ",".join(map(str, range(1, 260_000)))
+    body = f'{{"label": "x", "{name}": ' + (f'"{numbers}"}}' if as_text else f"[{numbers}]}}")
+    answer = api.generic("POST", f"{V2}{path}", body, content_type="application/json")
+    assert refused(answer) == (*BAD, [name])

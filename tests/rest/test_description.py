@@ -9,8 +9,9 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 from yaml import safe_load
 
-from moreh_cloud.lib.api.description.words import FAILURES, WORDS
-from moreh_cloud.lib.api.failures import STATUS
+from core.api.description.complete import _word
+from core.api.description.words import FAILURES, WORDS, describe_all
+from core.api.failures import STATUS
 
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 Schema = dict[str, Any]
@@ -19,6 +20,7 @@ V2 = "/api/v2/"
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
+    describe_all()
     found: Schema = safe_load(COMMITTED.read_text())
     return found
 
@@ -94,7 +96,7 @@ def test_every_address_tells_of_strangers_of_throttling_and_of_an_outage(schema:
 
 def test_every_list_comes_as_a_file_and_only_when_it_has_changed(schema: Schema) -> None:
     lists = [found for path, method, found in operations(schema) if method == "get" and path.startswith(V2)]
-    assert len(lists) == 15
+    assert len(lists) == 24
     for operation in lists:
         done = operation["responses"]["200"]
         assert "If-None-Match" in headers(operation), operation["operationId"]
@@ -110,6 +112,11 @@ def test_every_post_takes_a_key_but_those_that_give_access_tokens(schema: Schema
         assert ("Idempotency-Key" in headers(operation)) is repeats, (path, method)
         assert ("Idempotency-Replayed" in done.get("headers", {})) is repeats, (path, method)
         assert ("422" in operation["responses"]) is repeats, (path, method)
+
+
+def test_a_field_without_a_description_is_named() -> None:
+    with pytest.raises(LookupError, match=r"^JobInfo\.taste has no description\. Add 'taste' to api/descriptions\.py"):
+        _word("JobInfo", "taste")
 
 
 def test_every_noun_has_a_described_tag(schema: Schema) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moreh_cloud.accounts.access import open_access
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.lib.api.failures import STATUS
+from accounts.choices import Role
+from accounts.services.access import open_access
+from core.api.failures import STATUS
 from tests import make
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ WORLDS: Mapping[str, Callable[[], None]] = {"scheduler.md": two_jobs, "from-v1.m
 
 
 def test_there_is_a_page_for_every_noun() -> None:
-    nouns = ["auth", "backend", "check", "events", "membership", "scheduler", "sda", "sdamodel", "token", "usage"]
+    nouns = ["auth", "backend", "check", "events", "inventory", "membership", "scheduler", "sda", "sdamodel"]
+    nouns += ["token", "usage"]
     assert sorted(["README.md", "from-v1.md", *(f"{noun}.md" for noun in nouns)]) == PAGES
 
 
@@ -54,7 +55,7 @@ def test_examples_of(page: str, live_server: "LiveServer", tmp_path: Path) -> No
 
 
 def read(page: str) -> list[tuple[str, str]]:
-    """Give the commands of a page, each with the answer that it shows."""
+    """Return the commands of a page, each with the answer that it shows."""
     examples: list[tuple[str, str]] = []
     for block in BLOCK.findall((DOCS / page).read_text()):
         for line in block.splitlines():

@@ -20,7 +20,7 @@ def manager(transactional_db: None) -> "Iterator[Server]":
 
 @pytest.fixture
 def second_manager(manager: "Server") -> "Iterator[Server]":
-    """Another server process's worth of server on the same database."""
+    """A second running server on the same database."""
     from tests.rpc.servers import server
 
     with server() as running:
@@ -29,7 +29,7 @@ def second_manager(manager: "Server") -> "Iterator[Server]":
 
 @pytest.fixture
 def connect() -> "Iterator[Callable[[Server], grpc.Channel]]":
-    """Open a channel to a server, a connection of its own each time."""
+    """A function that opens a channel to a server, each with a connection of its own."""
     with ExitStack() as stack:
 
         def channel(to: "Server") -> grpc.Channel:

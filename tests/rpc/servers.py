@@ -13,7 +13,7 @@ from moreh_cloud.rpc.server import SdaManager
 
 T = TypeVar("T")
 M = TypeVar("M")
-PATIENCE = 10.0  # seconds
+TIMEOUT = 10.0  # seconds
 END = object()
 
 
@@ -34,7 +34,7 @@ class Server:
         return manager
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(TIMEOUT)
 
     def stop(self) -> None:
         if self.stopped:
@@ -42,7 +42,7 @@ class Server:
         self.stopped = True
         self.run(self.manager.stop(grace=1))
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         self.loop.close()
 
 
@@ -59,8 +59,8 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {secret}"),)
 
 
-class Talk(Generic[M]):
-    """One bidirectional stream: say things, hear things, with a time limit."""
+class StreamClient(Generic[M]):
+    """The client of one bidirectional stream: sends messages, and receives them within a time limit."""
 
     def __init__(self, method: Any, secret: str) -> None:
         self._out: Queue[Any] = Queue()
@@ -77,11 +77,11 @@ class Talk(Generic[M]):
         except grpc.RpcError as error:
             self._in.put(error)
 
-    def say(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
         self._out.put(message)
 
-    def hear(self, within: float = PATIENCE) -> M:
-        """The next message; raises the stream's error, EOFError at its end, TimeoutError when nothing comes."""
+    def receive(self, within: float = TIMEOUT) -> M:
+        """Return the next message. Raises the error of the stream, EOFError at its end, TimeoutError if none comes."""
         try:
             found = self._in.get(timeout=within)
         except Empty:
@@ -93,20 +93,20 @@ class Talk(Generic[M]):
         message: M = found
         return message
 
-    def hears_nothing(self, within: float = 0.3) -> bool:
+    def receives_nothing(self, within: float = 0.3) -> bool:
         try:
-            self.hear(within)
+            self.receive(within)
         except TimeoutError:
             return True
         return False
 
-    def hear_the_end(self) -> None:
-        """Hear until the stream ends with an error (raised) or well (EOFError)."""
+    def receive_to_end(self) -> None:
+        """Receive until the stream ends. Raises its error, or EOFError if it ended without one."""
         while True:
-            self.hear()
+            self.receive()
 
     def drop(self) -> None:
-        """Vanish without a word."""
+        """Cancel the stream without a message."""
         self.call.cancel()
         self._out.put(END)
-        self._reader.join(PATIENCE)
+        self._reader.join(TIMEOUT)

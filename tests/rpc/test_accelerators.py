@@ -7,11 +7,11 @@ import grpc
 import pytest
 
 from clients import __version__ as client_version
-from moreh_cloud.events.models import Event
+from events.models import Event
 from protocol.v1 import accelerators_pb2 as pb
 from protocol.v1.accelerators_pb2_grpc import AcceleratorsStub
 from scheduler.models import Job
-from scheduler.services.jobs import SignOfLife, note_signs_of_life
+from scheduler.services.heartbeats import ClientHeartbeat, store_heartbeats
 from sda.models import Sda
 from sda.services.models import create_membership, create_sda_model_group
 from tests import make
@@ -43,7 +43,7 @@ def _code(call: Callable[[], object]) -> grpc.StatusCode:
 def test_an_sda_shows_what_it_holds_and_what_runs_on_it(manager: Server, connect: Connect) -> None:
     node = make.ready_backend(2)
     job = make.running_job(node, 2)
-    note_signs_of_life([SignOfLife(job.pk, used_memory=777, utilization=5.0, pid=42)])
+    store_heartbeats([ClientHeartbeat(job.pk, job.token.value_digest, used_memory=777, utilization=5.0, pid=42)])
     waiting = make.job(job.sda, process_name="later.py")
     (sda,) = Tools(connect(manager), job.token).ListSdas().sdas
     assert (sda.sda_id, sda.number, sda.model_name, sda.device_count) == (job.sda.pk, 0, job.sda.model.name, 2)
@@ -58,7 +58,7 @@ def test_an_sda_shows_what_it_holds_and_what_runs_on_it(manager: Server, connect
     ]
 
 
-def test_an_idle_sda_tells_its_memory_from_the_devices_of_its_group(manager: Server, connect: Connect) -> None:
+def test_an_idle_sda_has_the_memory_of_the_devices_of_its_group(manager: Server, connect: Connect) -> None:
     sda = make.sda(4)
     tools = Tools(connect(manager), sda.token)
     assert tools.ListSdas().sdas[0].total_memory_mib == 0

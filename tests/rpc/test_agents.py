@@ -1,25 +1,23 @@
 """Agents over the wire: hello heals both sides, one agent speaks for a node, what comes twice counts once."""
 
-from collections.abc import Callable
-from uuid import uuid4
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import grpc
 import pytest
 
-from backends.choices import DEFAULT_GROUP, BackendStatus, OrderState, Why
+from alerts.models import Alert
+from backends.choices import DEFAULT_GROUP, BackendStatus, OrderState, ShutdownReason
 from backends.models import Agent as AgentRow
 from backends.models import Backend, Order, Telemetry
-from backends.services.nodes import create_enrolment_key
-from moreh_cloud.alerts.models import Alert
-from moreh_cloud.events.models import Event
-from protocol.v1.agents_pb2 import AgentMessage, DeviceInfo, DeviceTelemetry, EnrolRequest, Health, Report, Result
-from protocol.v1.agents_pb2_grpc import AgentsStub
+from events.models import Event
+from protocol.v1.agents_pb2 import AgentMessage, DeviceTelemetry, Health, Report, Result
 from scheduler.choices import JobStatus, WorkerState
+from scheduler.cycle.tick import tick
 from scheduler.models import Job, Worker
 from scheduler.rpc import stream
 from scheduler.services.jobs import finish_job
-from scheduler.services.sdas import check_backend
-from scheduler.tick import tick
+from scheduler.services.nodes import check_backend
 from tests import make
 from tests.rpc.peers import Agent
 from tests.rpc.servers import Server
@@ -43,25 +41,39 @@ def _next_stream(agent: Agent, key: str, channel: grpc.Channel, *, restarted: bo
     return Agent(channel, key, boot=agent.boot, sequence=agent.sequence)
 
 
+@contextmanager
+def _nothing_is_written(manager: Server) -> Iterator[None]:
+    """Keep a server from writing what agents say in bulk."""
+
+    async def release() -> None:
+        manager.manager.agents._write_lock.release()
+
+    manager.run(manager.manager.agents._write_lock.acquire())
+    try:
+        yield
+    finally:
+        manager.run(release())
+
+
 def _refused(agent: Agent) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as caught:
-        agent.hear_the_end()
+        agent.receive_to_end()
     code: grpc.StatusCode = caught.value.code()
     return code
 
 
 def test_hello_after_a_restart_heals_both_sides(manager: Server, connect: Connect) -> None:
     node, key, agent = _ready(manager, connect, 3)
-    lost, kept = make.job(), make.job()
+    lost, left = make.job(), make.job()
     tick(DEFAULT_GROUP)
     agent.carry_out("start", address="10.0.0.1:30000")
     agent.carry_out("start", address="10.0.0.1:30001")
     make.wait_for(lambda: Job.objects.filter(status=JobStatus.RUNNING).count() == 2)
     agent.drop()
-    worker = Worker.objects.get(job=kept)
+    worker = Worker.objects.get(job=left)
     again = _next_stream(agent, key, connect(manager), restarted=True)
     welcome = again.hello(3, running={worker.pk: worker.devices, 999: [2]})
-    assert [(expected.worker_id, expected.job_id) for expected in welcome.workers] == [(worker.pk, kept.pk)]
+    assert [(expected.worker_id, expected.job_id) for expected in welcome.workers] == [(worker.pk, left.pk)]
     stops = {again.carry_out("stop").stop.worker_id for _ in range(2)}
     assert stops == {999, Worker.objects.get(job=lost).pk}
     lost.refresh_from_db()
@@ -95,9 +107,9 @@ def test_an_order_without_an_ack_is_sent_again_and_with_one_is_not(
     agent.hello(1)
     first, second = agent.order("clean"), agent.order("clean")
     assert first == second
-    agent.tell(ack={"order_id": first.order_id})
+    agent.send_message(ack={"order_id": first.order_id})
     make.wait_for(lambda: Order.objects.get().state == OrderState.ACKED)
-    while not agent.hears_nothing(3.0):
+    while not agent.receives_nothing(3.0):
         pass
     agent.result(first.order_id)
     make.wait_for(lambda: make.statuses(node) == ["IDLE"])
@@ -118,7 +130,7 @@ def test_a_start_that_nobody_wants_any_more_is_never_delivered(manager: Server, 
 def test_a_second_installation_is_refused_while_the_first_is_alive(manager: Server, connect: Connect) -> None:
     node, key, agent = _ready(manager, connect)
     stranger = Agent(connect(manager), key, instance="two", boot=9)
-    stranger.say_hello(1)
+    stranger.send_hello(1)
     assert _refused(stranger) is grpc.StatusCode.PERMISSION_DENIED
     assert list(Alert.objects.values_list("category", "subject")) == [("NODE_CLAIMED_TWICE", f"backend/{node.pk}")]
     agent.report(cpu=42.0)
@@ -142,7 +154,7 @@ def test_an_earlier_start_of_the_agent_is_refused(manager: Server, connect: Conn
     _node, key = make.keyed_backend(1)
     Agent(connect(manager), key, boot=5).hello(1)
     for stale in (Agent(connect(manager), key, boot=4), Agent(connect(manager), key, boot=5)):
-        stale.say_hello(1)
+        stale.send_hello(1)
         assert _refused(stale) is grpc.StatusCode.ABORTED
 
 
@@ -150,13 +162,13 @@ def test_repeated_late_and_yesterdays_reports_change_nothing(manager: Server, co
     _node, _key, agent = _ready(manager, connect)
 
     def report(boot: int, sequence: int, cpu: float) -> None:
-        agent.say(AgentMessage(boot=boot, sequence=sequence, report=Report(cpu_percent=cpu)))
+        agent.send(AgentMessage(boot=boot, sequence=sequence, report=Report(cpu_percent=cpu)))
 
     report(1, 100, 50.0)
     make.wait_for(lambda: AgentRow.objects.get().cpu == 50.0)
     for boot, sequence in ((1, 100), (1, 99), (0, 200), (2, 200)):
         report(boot, sequence, 1.0)
-    assert agent.hears_nothing(within=1.0)  # longer than two flushes
+    assert agent.receives_nothing(within=1.0)  # longer than two flushes
     assert AgentRow.objects.get().cpu == 50.0
     report(1, 101, 51.0)
     make.wait_for(lambda: AgentRow.objects.get().cpu == 51.0)
@@ -166,11 +178,38 @@ def test_repeated_late_and_yesterdays_reports_change_nothing(manager: Server, co
 def test_a_report_stores_the_latest_values_of_each_device(manager: Server, connect: Connect) -> None:
     _node, _key, agent = _ready(manager, connect, 2)
     hot = DeviceTelemetry(index=1, temperature_celsius=64.8, used_memory_mib=900, power_watts=300.0)
-    broken = DeviceTelemetry(index=0, temperature_celsius=float("nan"), utilization_percent=float("inf"))
+    broken = DeviceTelemetry(
+        index=0, temperature_celsius=float("nan"), memory_temperature_celsius=200.5, utilization_percent=float("inf"),
+        memory_utilization_percent=101, used_memory_mib=2**31, power_watts=-3,
+    )  # fmt: skip
     agent.report(hot, broken, DeviceTelemetry(index=31, power_watts=1))
     make.wait_for(lambda: Telemetry.objects.count() == 2)
-    values = Telemetry.objects.order_by("device__index").values_list("temperature", "used_memory", "power")
-    assert list(values) == [(0.0, 0, 0.0), (64.8, 900, 300.0)]
+    rows = Telemetry.objects.order_by("device__index")
+    values = rows.values_list("temperature", "used_memory", "power")
+    assert list(rows.values_list("memory_temperature", "utilization", "memory_utilization")) == [(None,) * 3] * 2
+    assert list(values) == [(None, None, None), (64.8, 900, 300.0)]
+
+
+def test_a_host_that_was_not_measured_is_unknown_and_an_idle_one_has_0(manager: Server, connect: Connect) -> None:
+    _node, _key, agent = _ready(manager, connect)
+
+    def host() -> tuple[object, ...]:
+        return AgentRow.objects.values_list("cpu", "used_memory", "total_memory").get()
+
+    agent.send_message(report=Report(cpu_percent=0, used_memory_mib=0, total_memory_mib=9_000))
+    make.wait_for(lambda: host() == (0.0, 0, 9_000))
+    agent.send_message(report=Report(total_memory_mib=9_000))
+    make.wait_for(lambda: host() == (None, None, 9_000))
+
+
+@pytest.mark.parametrize("index", [32, 2**31, 2**32 - 1])
+def test_a_report_of_a_device_that_no_node_has_keeps_no_value_from_the_books(
+    index: int, manager: Server, connect: Connect
+) -> None:
+    _node, _key, agent = _ready(manager, connect, 1)
+    agent.report(DeviceTelemetry(index=index, power_watts=1), DeviceTelemetry(index=0, power_watts=300))
+    make.wait_for(Telemetry.objects.exists)
+    assert list(Telemetry.objects.values_list("device__index", "power")) == [(0, 300.0)]
 
 
 def test_a_failed_health_check_takes_the_node_out_until_a_good_one(manager: Server, connect: Connect) -> None:
@@ -179,18 +218,18 @@ def test_a_failed_health_check_takes_the_node_out_until_a_good_one(manager: Serv
     def is_now(status: str, why: str) -> bool:
         return Backend.objects.filter(pk=node.pk, status=status, why=why).exists()
 
-    agent.tell(report=Report(health=Health(ok=False, text="ECC")))
-    make.wait_for(lambda: is_now(BackendStatus.SHUTDOWN, Why.UNHEALTHY))
-    agent.tell(report=Report(health=Health(ok=True)))
-    make.wait_for(lambda: is_now(BackendStatus.ACTIVE, Why.NONE))
+    agent.send_message(report=Report(health=Health(ok=False, text="ECC")))
+    make.wait_for(lambda: is_now(BackendStatus.SHUTDOWN, ShutdownReason.UNHEALTHY))
+    agent.send_message(report=Report(health=Health(ok=True)))
+    make.wait_for(lambda: is_now(BackendStatus.ACTIVE, ShutdownReason.NONE))
 
 
-def test_a_check_order_tells_the_health(manager: Server, connect: Connect) -> None:
+def test_a_check_order_returns_the_health(manager: Server, connect: Connect) -> None:
     node, _key, agent = _ready(manager, connect)
     check_backend(node)
     order = agent.order("check")
-    agent.tell(result=Result(order_id=order.order_id, ok=True, health=Health(ok=False, text="ECC")))
-    make.wait_for(lambda: Backend.objects.filter(pk=node.pk, why=Why.UNHEALTHY).exists())
+    agent.send_message(result=Result(order_id=order.order_id, ok=True, health=Health(ok=False, text="ECC")))
+    make.wait_for(lambda: Backend.objects.filter(pk=node.pk, why=ShutdownReason.UNHEALTHY).exists())
 
 
 def test_a_worker_that_cannot_start_fails_its_job(manager: Server, connect: Connect) -> None:
@@ -225,7 +264,7 @@ WRONG = {
 def test_a_hello_that_cannot_be_is_refused(who: dict[str, object], manager: Server, connect: Connect) -> None:
     _node, key = make.keyed_backend(1)
     agent = Agent(connect(manager), key, **who)  # type: ignore[arg-type]
-    agent.say_hello(1)
+    agent.send_hello(1)
     assert _refused(agent) is grpc.StatusCode.INVALID_ARGUMENT
     assert AgentRow.objects.get().boot == 0
 
@@ -233,7 +272,7 @@ def test_a_hello_that_cannot_be_is_refused(who: dict[str, object], manager: Serv
 def test_too_many_devices_are_refused(manager: Server, connect: Connect) -> None:
     _node, key = make.keyed_backend(1)
     agent = Agent(connect(manager), key)
-    agent.say_hello(33)
+    agent.send_hello(33)
     assert _refused(agent) is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -241,50 +280,3 @@ def test_an_order_id_that_is_none_ends_the_stream(manager: Server, connect: Conn
     _node, _key, agent = _ready(manager, connect)
     agent.result("not a uuid")
     assert _refused(agent) is grpc.StatusCode.INVALID_ARGUMENT
-
-
-def test_an_enrolment_key_makes_one_node_and_the_same_installation_may_ask_again(
-    manager: Server, connect: Connect
-) -> None:
-    enrol = AgentsStub(connect(manager)).Enrol
-    key = create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
-    request = EnrolRequest(
-        enrolment_key=key, name="new-node", addresses=["10.1.2.3"], instance_id="one", devices=[DeviceInfo(index=0)]
-    )
-    first, second = enrol(request, timeout=10), enrol(request, timeout=10)
-    assert first.backend_id == second.backend_id == Backend.objects.get().pk
-    assert first.node_key != second.node_key
-    old, new = (Agent(connect(manager), answer.node_key) for answer in (first, second))
-    old.say_hello(1)
-    assert _refused(old) is grpc.StatusCode.UNAUTHENTICATED
-    assert new.hello(1).backend_name == "new-node"
-    for wrong in ({"instance_id": "two"}, {"enrolment_key": str(uuid4())}):
-        other = EnrolRequest(enrolment_key=key, name="other", addresses=["10.1.2.4"], instance_id="one")
-        other.MergeFrom(EnrolRequest(**wrong))  # type: ignore[arg-type]
-        with pytest.raises(grpc.RpcError) as caught:
-            enrol(other, timeout=10)
-        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
-    assert Backend.objects.count() == 1
-
-
-BAD_ENROLMENTS = {
-    "no installation": EnrolRequest(name="node", addresses=["10.1.2.3"]),
-    "a NUL in the name": EnrolRequest(name="no\0de", addresses=["10.1.2.3"], instance_id="one"),
-    "a name that is too long": EnrolRequest(name="n" * 129, addresses=["10.1.2.3"], instance_id="one"),
-    "an address that is none": EnrolRequest(name="node", addresses=["here"], instance_id="one"),
-}
-
-
-@pytest.mark.parametrize("request_", BAD_ENROLMENTS.values(), ids=BAD_ENROLMENTS.keys())
-def test_an_enrolment_that_cannot_be_is_refused_and_uses_up_nothing(
-    request_: EnrolRequest, manager: Server, connect: Connect
-) -> None:
-    enrol = AgentsStub(connect(manager)).Enrol
-    key = create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
-    asked = EnrolRequest(enrolment_key=key)
-    asked.MergeFrom(request_)
-    with pytest.raises(grpc.RpcError) as caught:
-        enrol(asked, timeout=10)
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert Backend.objects.count() == 0
-    assert enrol(EnrolRequest(enrolment_key=key, name="node", instance_id="one"), timeout=10).node_key

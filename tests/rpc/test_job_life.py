@@ -2,28 +2,22 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from time import sleep
-from typing import Any
 
 import grpc
 import pytest
-import redis
 from django.core.cache import cache
-from django.db.models import F
 
 from backends.choices import DEFAULT_GROUP, DeviceStatus
 from backends.models import Device, Order
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now, to_ms
+from core.clock import to_ms
+from events.models import Event
 from protocol.v1 import jobs_pb2 as pb
 from protocol.v1.agents_pb2 import WorkerLost
 from protocol.v1.jobs_pb2_grpc import JobsStub
 from scheduler.choices import JobStatus, WorkerState
+from scheduler.cycle.tick import tick
+from scheduler.estimates.start_estimates import refresh_estimates
 from scheduler.models import Allocation, Job, Worker
-from scheduler.outlook import look_ahead
-from scheduler.services.jobs import resume_key
-from scheduler.tick import tick
-from scheduler.work import sweep
 from tests import make
 from tests.rpc.peers import Agent, Client
 from tests.rpc.servers import Server
@@ -45,7 +39,7 @@ def test_a_job_waits_gets_devices_runs_ends_and_leaves_clean_devices(manager: Se
     assert list(agent.carry_out("clean").clean.device_indexes) == [0, 1]
 
     client.open(pid=7, process_name="train.py", framework="pytorch 2.1", client_version="0.1.0")
-    first = client.hear()
+    first = client.receive()
     job = Job.objects.get()
     assert (first.job_id, first.attempt, first.heartbeat_interval_ms, first.grace_ms) == (job.pk, 1, 10_000, 60_000)
     assert (first.waiting.place, first.waiting.needed) == (1, 2)
@@ -54,7 +48,7 @@ def test_a_job_waits_gets_devices_runs_ends_and_leaves_clean_devices(manager: Se
 
     make.wait_for(lambda: make.statuses(node) == ["IDLE", "IDLE"])
     tick(job.group_id)
-    submitted = client.hear_until("submitted")
+    submitted = client.receive_until("submitted")
     assert [(host.host, list(host.device_indexes)) for host in submitted.submitted.hosts] == [(node.name, [0, 1])]
     assert submitted.resume_key == ""
 
@@ -62,17 +56,17 @@ def test_a_job_waits_gets_devices_runs_ends_and_leaves_clean_devices(manager: Se
     worker = Worker.objects.get()
     assert (start.worker_id, start.job_id, start.attempt) == (worker.pk, job.pk, 1)
     assert (list(start.device_indexes), dict(start.env)) == ([0, 1], {"LICENSE": "abc"})
-    running = client.hear_until("running")
+    running = client.receive_until("running")
     (address,) = running.running.workers
     assert (address.host, address.address, list(address.device_indexes)) == (node.name, "10.0.0.1:30000", [0, 1])
     assert make.statuses(node) == [DeviceStatus.PROCESSING] * 2
     assert Allocation.objects.filter(job=job, ended_at=None).count() == 2
 
     client.finish(0)
-    ended = client.hear_until("ended").ended
+    ended = client.receive_until("ended").ended
     assert (ended.status, ended.reason) == ("COMPLETED", "")
     with pytest.raises(EOFError):
-        client.hear()
+        client.receive()
     job.refresh_from_db()
     assert (job.status, job.exit_code) == (JobStatus.COMPLETED, 0)
     assert set(Allocation.objects.values_list("ended_at", flat=True)) == {job.ended_at}
@@ -106,29 +100,29 @@ def _begin(manager: Server, connect: Connect, num_devices: int = 1) -> tuple[Age
 def _run(manager: Server, connect: Connect) -> tuple[Agent, Client]:
     agent, client = _begin(manager, connect)
     make.wait_for(lambda: Device.objects.filter(status=DeviceStatus.IDLE).count() == 1)
-    assert client.hear().waiting.place == 1
+    assert client.receive().waiting.place == 1
     tick(DEFAULT_GROUP)
     agent.carry_out("start", address="10.0.0.1:30000")
-    client.hear_until("running")
+    client.receive_until("running")
     return agent, client
 
 
-def test_a_waiting_job_tells_its_true_reason_and_moves_up(manager: Server, connect: Connect) -> None:
+def test_a_waiting_job_has_its_true_pending_reason_and_gets_a_better_place(manager: Server, connect: Connect) -> None:
     _agent, first = _begin(manager, connect, num_devices=2)
-    assert first.hear().waiting.reason == ""
+    assert first.receive().waiting.reason == ""
     second = Client(connect(manager), make.sda(2).token.value)
     second.open()
-    assert second.hear().waiting.place == 2
+    assert second.receive().waiting.place == 2
     make.wait_for(lambda: Device.objects.filter(status=DeviceStatus.IDLE).count() == 1)
     tick(DEFAULT_GROUP)
-    why = first.hear().waiting
+    why = first.receive().waiting
     assert (why.place, why.reason, why.needed, why.available) == (1, "NEVER_FITS", 2, 1)
     first.cancel()
-    assert first.hear_until("ended").ended.reason == "BY_USER"
-    moved = second.hear_until("waiting").waiting
-    while moved.place != 1:
-        moved = second.hear().waiting
-    assert moved.reason == "NEVER_FITS"
+    assert first.receive_until("ended").ended.reason == "BY_USER"
+    changed_places = second.receive_until("waiting").waiting
+    while changed_places.place != 1:
+        changed_places = second.receive().waiting
+    assert changed_places.reason == "NEVER_FITS"
 
 
 def test_a_job_behind_the_head_names_who_blocks_it(manager: Server, connect: Connect) -> None:
@@ -136,11 +130,11 @@ def test_a_job_behind_the_head_names_who_blocks_it(manager: Server, connect: Con
     make.running_job(node)
     head, behind = (Client(connect(manager), make.sda(2).token.value) for _ in range(2))
     head.open()
-    head_id = head.hear().job_id
+    head_id = head.receive().job_id
     behind.open()
-    behind.hear()
+    behind.receive()
     tick(DEFAULT_GROUP)
-    why = behind.hear().waiting
+    why = behind.receive().waiting
     assert (why.place, why.reason, why.blocker_job_id) == (2, "BLOCKED_BY_HEAD", head_id)
 
 
@@ -150,12 +144,12 @@ def test_a_waiting_job_hears_when_it_may_start(manager: Server, connect: Connect
     Job.objects.filter(pk=held.pk).update(time_limit=timedelta(hours=1))
     client = Client(connect(manager), make.sda(1).token.value)
     client.open()
-    assert not client.hear().waiting.HasField("estimated_start_ms")
-    look_ahead(DEFAULT_GROUP)
-    told = client.hear().waiting.estimated_start_ms
+    assert not client.receive().waiting.HasField("estimated_start_ms")
+    refresh_estimates(DEFAULT_GROUP)
+    estimated = client.receive().waiting.estimated_start_ms
     held.refresh_from_db()
     assert held.submitted_at
-    assert told == to_ms(held.submitted_at) + 3_600_000
+    assert estimated == to_ms(held.submitted_at) + 3_600_000
     cache.clear()
 
 
@@ -163,9 +157,9 @@ def test_before_it_asks_a_client_hears_what_would_become_of_it(manager: Server, 
     make.running_job(make.ready_backend(2))
     stub = JobsStub(connect(manager))
 
-    def check(num_devices: int, **asked: int) -> pb.CheckResponse:
+    def check(num_devices: int, **requested: int) -> pb.CheckResponse:
         secret = make.sda(num_devices).token.value
-        return stub.Check(pb.CheckRequest(**asked), metadata=(("authorization", f"Bearer {secret}"),), timeout=10)
+        return stub.Check(pb.CheckRequest(**requested), metadata=(("authorization", f"Bearer {secret}"),), timeout=10)
 
     fits = check(1, time_limit_s=60)
     assert (fits.starts, fits.device_count, fits.HasField("waiting"), list(fits.remedies)) == (True, 1, False, [])
@@ -180,21 +174,24 @@ def test_before_it_asks_a_client_hears_what_would_become_of_it(manager: Server, 
     with pytest.raises(grpc.RpcError) as refused:
         check(1, sda_id=99)
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    with pytest.raises(grpc.RpcError) as refused:
+        check(1, time_limit_s=2**32 - 1)  # as opening the job refuses it
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert Job.objects.count() == 1
 
 
 def test_a_program_that_fails_fails_its_job(manager: Server, connect: Connect) -> None:
     _agent, client = _run(manager, connect)
     client.finish(3)
-    ended = client.hear_until("ended").ended
+    ended = client.receive_until("ended").ended
     assert (ended.status, ended.reason, Job.objects.get().exit_code) == ("FAILED", "EXIT_CODE", 3)
 
 
 def test_a_worker_that_dies_fails_its_job(manager: Server, connect: Connect) -> None:
     agent, client = _run(manager, connect)
     worker = Worker.objects.get()
-    agent.tell(worker_lost=WorkerLost(worker_id=worker.pk, exit_code=-9, detail="killed"))
-    ended = client.hear_until("ended").ended
+    agent.send_message(worker_lost=WorkerLost(worker_id=worker.pk, exit_code=-9, detail="killed"))
+    ended = client.receive_until("ended").ended
     assert (ended.status, ended.reason) == ("FAILED", "WORKER_ERROR")
     assert ended.detail == f"{worker.backend.name}: killed (exit code -9)"
     agent.carry_out("stop")
@@ -205,112 +202,6 @@ def test_a_worker_that_two_reports_do_not_name_is_gone(manager: Server, connect:
     agent, client = _run(manager, connect)
     agent.report(workers=[Worker.objects.get().pk])
     agent.report()
-    assert client.hears_nothing()
+    assert client.receives_nothing()
     agent.report()
-    assert client.hear_until("ended").ended.reason == "WORKER_ERROR"
-
-
-def test_the_same_request_gives_the_same_job(manager: Server, second_manager: Server, connect: Connect) -> None:
-    token = make.sda(1).token.value
-    clients = [Client(connect(to), token) for to in (manager, second_manager, manager, second_manager)]
-    for client in clients:
-        client.open("one-request")
-    updates = [client.hear() for client in clients]
-    assert len({update.job_id for update in updates}) == len({update.resume_key for update in updates}) == 1
-    assert Job.objects.count() == 1
-    assert Event.objects.filter(action="CREATE_JOB").count() == 1
-
-
-def test_a_job_goes_on_with_another_server(manager: Server, second_manager: Server, connect: Connect) -> None:
-    agent, client = _run(manager, connect)
-    client.drop()
-    job = Job.objects.get()
-    again = Client(connect(second_manager), job.token.value)
-    again.resume(job.pk, resume_key(job))
-    update = again.hear()
-    assert update.running.workers[0].address == "10.0.0.1:30000"
-    assert (update.resume_key, update.grace_ms, update.revision) == ("", 60_000, job.revision)
-    again.finish()
-    assert again.hear_until("ended").ended.status == "COMPLETED"
-    agent.carry_out("stop")
-    last = Client(connect(manager), job.token.value)
-    last.resume(job.pk, resume_key(job))
-    assert last.hear().ended.status == "COMPLETED"
-
-
-def test_a_wrong_key_or_another_token_resumes_nothing(manager: Server, connect: Connect) -> None:
-    job = make.job()
-    for token, key in ((job.token.value, "wrong"), (make.token().value, resume_key(job)), (job.token.value, "é")):
-        client = Client(connect(manager), token)
-        client.resume(job.pk, key)
-        with pytest.raises(grpc.RpcError) as caught:
-            client.hear()
-        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-
-
-def test_a_client_that_stays_away_loses_its_job_after_the_grace(
-    manager: Server, connect: Connect, settings: Any
-) -> None:
-    agent, client = _run(manager, connect)
-    settings.MOREH_CLIENT_GRACE = timedelta(seconds=1)
-    client.drop()
-    sweep()
-    assert Job.objects.get().status == JobStatus.RUNNING
-    sleep(1.2)
-    sweep()
-    job = Job.objects.get()
-    assert (job.status, job.cause) == (JobStatus.FAILED, "CLIENT_LOST")
-    agent.carry_out("stop")
-    agent.carry_out("clean")
-
-
-def test_heartbeats_keep_a_job_and_store_what_it_uses(manager: Server, connect: Connect) -> None:
-    _agent, client = _run(manager, connect)
-    before = Job.objects.get().client_seen_at
-    client.beat(used_memory_mib=100, utilization_percent=50.0)
-    client.beat(used_memory_mib=4000, utilization_percent=75.0)
-    make.wait_for(lambda: Job.objects.get().used_memory == 4000)
-    job = Job.objects.get()
-    assert (job.utilization, job.pid) == (75.0, 77)
-    assert job.client_seen_at > before
-    client.beat(used_memory_mib=2**64 - 1, utilization_percent=float("nan"))
-    make.wait_for(lambda: Job.objects.get().used_memory == 2**31 - 1)
-    assert Job.objects.get().utilization == 0.0
-
-
-def test_changes_without_news_come_with_the_next_poll(manager: Server, connect: Connect, broker: redis.Redis) -> None:
-    _agent, client = _run(manager, connect)
-    broker.client_kill_filter(_type="pubsub")
-    Job.objects.update(status="CANCELED", ended_at=db_now(), revision=F("revision") + 1)
-    assert client.hear(within=4.0).ended.status == "CANCELED"
-
-
-NONSENSE = {
-    "nothing at all": pb.ClientMessage(),
-    "a heartbeat first": pb.ClientMessage(heartbeat=pb.Heartbeat()),
-    "no request id": pb.ClientMessage(open=pb.Open()),
-    "a request id that is too long": pb.ClientMessage(open=pb.Open(request_id="x" * 65)),
-    "a negative pid": pb.ClientMessage(open=pb.Open(request_id="x", pid=-1)),
-    "a NUL in a name": pb.ClientMessage(open=pb.Open(request_id="x", process_name="a\0b")),
-}
-
-
-@pytest.mark.parametrize("message", NONSENSE.values(), ids=NONSENSE.keys())
-def test_a_stream_that_begins_with_nonsense_makes_no_job(
-    message: pb.ClientMessage, manager: Server, connect: Connect
-) -> None:
-    client = Client(connect(manager), make.sda().token.value)
-    client.say(message)
-    with pytest.raises(grpc.RpcError) as caught:
-        client.hear()
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert Job.objects.count() == 0
-
-
-def test_an_impossible_exit_code_ends_the_stream_and_not_the_job(manager: Server, connect: Connect) -> None:
-    _agent, client = _run(manager, connect)
-    client.finish(256)
-    with pytest.raises(grpc.RpcError) as caught:
-        client.hear_until("ended")
-    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert Job.objects.get().status == JobStatus.RUNNING
+    assert client.receive_until("ended").ended.reason == "WORKER_ERROR"

@@ -6,10 +6,10 @@ import grpc
 import pytest
 
 from backends.services.groups import update_backend_group
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from scheduler.choices import JobStatus
+from scheduler.cycle.tick import tick
 from scheduler.models import Job
-from scheduler.tick import tick
 from scheduler.work import sweep
 from tests import make
 from tests.rpc.peers import Agent, Client
@@ -27,31 +27,31 @@ def test_its_client_and_its_agent_see_it_go_and_come_back(manager: Server, conne
     agent.carry_out("clean")
     low = Client(connect(manager), make.sda().token.value)
     low.open(time_limit_s=3600)
-    low_id = low.hear().job_id
+    low_id = low.receive().job_id
     _start(agent, group.pk)
-    assert not low.hear_until("running").running.HasField("preempted_at_ms")
+    assert not low.receive_until("running").running.HasField("preempted_at_ms")
 
     high = Client(connect(manager), make.sda(priority=9).token.value)
     high.open()
-    high.hear()
+    high.receive()
     tick(group.pk)
-    told = low.hear_until("running").running
-    assert 0 < told.preempted_at_ms / 1000 - db_now().timestamp() <= 30
+    state = low.receive_until("running").running
+    assert 0 < state.preempted_at_ms / 1000 - db_now().timestamp() <= 30
 
-    Job.objects.filter(pk=low_id).update(leaves_at=db_now())
+    Job.objects.filter(pk=low_id).update(preempt_at=db_now())
     sweep()
-    again = low.hear_until("waiting")
+    again = low.receive_until("waiting")
     assert (again.attempt, Job.objects.get(pk=low_id).status) == (2, JobStatus.WAITING)
     agent.carry_out("stop")
     agent.carry_out("clean")
     _start(agent, group.pk)
-    high.hear_until("running")
+    high.receive_until("running")
     high.finish(0)
-    high.hear_until("ended")
+    high.receive_until("ended")
     agent.carry_out("stop")
     agent.carry_out("clean")
     _start(agent, group.pk)
-    assert low.hear_until("running").attempt == 2
+    assert low.receive_until("running").attempt == 2
 
 
 def _start(agent: Agent, group_id: int) -> None:

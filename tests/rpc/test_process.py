@@ -16,10 +16,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _manage(site: dict[str, str], *words: str) -> None:
-    subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=site, check=True, capture_output=True)
-
-
 @contextmanager
 def _serving(site: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "manage.py", "grpc"]
@@ -40,7 +36,6 @@ def _health(site: dict[str, str], within: float = 20.0) -> int:
 
 @pytest.mark.slow
 def test_the_process_serves_and_ends_well_on_sigterm(site_env: dict[str, str]) -> None:
-    _manage(site_env, "migrate")
     with _serving(site_env) as process:
         assert _health(site_env) == health_pb2.HealthCheckResponse.SERVING
         begun = time.monotonic()
@@ -53,7 +48,6 @@ def test_the_process_serves_and_ends_well_on_sigterm(site_env: dict[str, str]) -
 
 @pytest.mark.slow
 def test_a_port_that_is_taken_stops_the_process_with_a_clear_message(site_env: dict[str, str]) -> None:
-    _manage(site_env, "migrate")
     with _serving(site_env):
         _health(site_env)
         with _serving(site_env) as second:

@@ -7,7 +7,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from moreh_cloud.check.parts import Finding, Status, check_grpc
+from moreh_cloud.check.finding import PartFinding, Status
+from moreh_cloud.check.probes import check_grpc
 from tests.rpc.certificates import Authority, written
 from tests.rpc.servers import Server, server
 
@@ -27,7 +28,7 @@ def mutual_tls(tls: None, settings: Any, tmp_path: Path) -> None:
 
 
 def _works(to: Server, credentials: grpc.ChannelCredentials | None) -> bool:
-    """Tell whether a call comes through."""
+    """Whether a call comes through."""
     channel = grpc.secure_channel(to.address, credentials) if credentials else grpc.insecure_channel(to.address)
     with channel:
         try:
@@ -60,15 +61,15 @@ def test_with_a_client_ca_only_its_clients_come_through(mutual_tls: None, transa
 def test_the_check_calls_the_server_by_its_certificate(tls: None, settings: Any, transactional_db: None) -> None:
     with server() as running:
         settings.MOREH_GRPC_CHECK_TARGET = running.address
-        assert check_grpc() == Finding(Status.OK, detail="SERVING")
+        assert check_grpc() == PartFinding(Status.OK, detail="SERVING")
 
 
-def test_the_check_shows_its_certificate_where_that_is_asked_for(
+def test_the_check_presents_its_certificate_where_that_is_required(
     mutual_tls: None, settings: Any, transactional_db: None
 ) -> None:
     with server() as running:
         settings.MOREH_GRPC_CHECK_TARGET = running.address
-        assert check_grpc() == Finding(Status.OK, detail="SERVING")
+        assert check_grpc() == PartFinding(Status.OK, detail="SERVING")
 
 
 def test_the_check_knows_an_impostor(tls: None, settings: Any, tmp_path: Path, transactional_db: None) -> None:
@@ -76,7 +77,7 @@ def test_the_check_knows_an_impostor(tls: None, settings: Any, tmp_path: Path, t
         settings.MOREH_GRPC_CHECK_TARGET = running.address
         _key, certificate = STRANGERS.issue("server")
         settings.MOREH_GRPC_CERT = written(tmp_path, "other.pem", certificate)
-        assert check_grpc() == Finding(Status.ERROR, detail="UNAVAILABLE")
+        assert check_grpc() == PartFinding(Status.ERROR, detail="UNAVAILABLE")
 
 
 @pytest.mark.parametrize("public", ["grpc.cloud.example", "*.cloud.example"])
@@ -88,7 +89,7 @@ def test_the_check_reaches_a_server_whose_certificate_is_for_a_public_name(
     settings.MOREH_GRPC_CERT = written(tmp_path, "certificate.pem", certificate)
     with server() as running:
         settings.MOREH_GRPC_CHECK_TARGET = running.address
-        assert check_grpc() == Finding(Status.OK, detail="SERVING")
+        assert check_grpc() == PartFinding(Status.OK, detail="SERVING")
 
 
 def test_the_check_has_a_certificate_of_its_own_where_others_issue_those_of_clients(
@@ -98,10 +99,10 @@ def test_the_check_has_a_certificate_of_its_own_where_others_issue_those_of_clie
     key, certificate = STRANGERS.issue("check")
     with server() as running:
         settings.MOREH_GRPC_CHECK_TARGET = running.address
-        assert check_grpc() == Finding(Status.ERROR, detail="UNAVAILABLE")
+        assert check_grpc() == PartFinding(Status.ERROR, detail="UNAVAILABLE")
         settings.MOREH_GRPC_CHECK_KEY = written(tmp_path, "check-key.pem", key)
         settings.MOREH_GRPC_CHECK_CERT = written(tmp_path, "check.pem", certificate)
-        assert check_grpc() == Finding(Status.OK, detail="SERVING")
+        assert check_grpc() == PartFinding(Status.OK, detail="SERVING")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage"])
@@ -109,4 +110,4 @@ def test_a_certificate_that_cannot_be_read_is_an_error(
     content: bytes, tls: None, settings: Any, tmp_path: Path
 ) -> None:
     settings.MOREH_GRPC_CERT = written(tmp_path, "broken.pem", content)
-    assert check_grpc() == Finding(Status.ERROR, detail="ValueError")
+    assert check_grpc() == PartFinding(Status.ERROR, detail="ValueError")

@@ -1,37 +1,24 @@
+"""The queue, dry runs and rules of the scheduler in the API."""
+
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.lib.api.times import iso
-from moreh_cloud.lib.clock import db_now
+from backends.services.groups import create_backend_group
+from core.api.times import iso
 from scheduler.choices import Cause
-from scheduler.models import Job
-from scheduler.services.jobs import finish_job, set_job_priority
-from scheduler.tick import tick
+from scheduler.cycle.tick import tick
+from scheduler.services.jobs import cancel_job, set_job_priority
 from tests import make
-from tests.api import V2, client, done, events, refused
+from tests.api import V2, done, events, refused
 
 pytestmark = pytest.mark.django_db
-QUEUE, HISTORY = f"{V2}/scheduler/queue", f"{V2}/scheduler/history"
+QUEUE = f"{V2}/scheduler/queue"
 
 
-@pytest.fixture
-def api() -> APIClient:
-    return client()
-
-
-def ended(**fields: Any) -> Job:
-    """Make a job that is over."""
-    job = make.job(**fields)
-    finish_job(job, exit_code=0, actor=make.ACTOR)
-    return job
-
-
-def test_jobs_are_shaped_as_the_contract_says(api: APIClient) -> None:
+def test_jobs_have_the_fields_of_the_contract(api: APIClient) -> None:
     node = make.ready_backend(2, name="back-node03")
     running = make.running_job(node, 2)
     waiting = make.job(num_devices=3, pid=7, process_name="python", framework="pytorch", version="1.2")
@@ -65,7 +52,33 @@ def test_jobs_are_shaped_as_the_contract_says(api: APIClient) -> None:
         "estimatedStart": None,
         "estimateBasis": None,
         "timeLimit": None,
+        "maintenanceFrom": None,
     }
+
+
+def test_a_job_that_waits_for_devices_tells_how_many_are_faulty(api: APIClient) -> None:
+    node, elsewhere = (
+        make.ready_backend(4),
+        make.ready_backend(2, group=create_backend_group(name="b", actor=make.ACTOR)),
+    )
+    waiting, never = make.job(num_devices=2), make.job(num_devices=9)
+    out = {"status": "SHUTDOWN", "why": "REPAIR"}
+    node.devices.filter(index=0).update(**out, in_repair=True)
+    node.devices.filter(index__in=(1, 2)).update(**out, in_repair=True, verdict="FAILED")
+    node.devices.filter(index=3).update(status="SHUTDOWN", why="OPERATOR")
+    elsewhere.devices.update(**out, in_repair=True)
+    tick(0)
+    rows = {row["id"]: row["pendingReason"] for row in api.get(QUEUE).json()}
+    sentence = "3 devices of its group have failed or are in repair."
+    assert rows[waiting.pk] == f"It needs 2 devices; free: 0. {sentence}"
+    assert rows[never.pk] == "It needs 9 devices; its group has at most 4."
+    asked = {"token": waiting.token.value, "sdaId": str(waiting.sda_id)}
+    dry = api.get(f"{V2}/scheduler/outlook", asked).json()
+    assert dry["pendingCode"] == "BLOCKED_BY_HEAD"
+    assert sentence not in dry["pendingReason"]
+    cancel_job(waiting, cause=Cause.BY_USER, actor=make.ACTOR)
+    dry = api.get(f"{V2}/scheduler/outlook", asked).json()
+    assert dry["pendingReason"] == f"It needs 2 devices; free: 0. {sentence}"
 
 
 def test_the_queue_is_listed_in_the_order_in_which_it_is_tried(api: APIClient) -> None:
@@ -83,7 +96,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("language", REASONS)
-def test_why_a_job_waits_is_said_in_the_callers_language(api: APIClient, language: str) -> None:
+def test_the_pending_reason_is_in_the_callers_language(api: APIClient, language: str) -> None:
     make.running_job(make.ready_backend(2))
     head, behind = make.job(num_devices=2), make.job()
     tick(0)
@@ -91,8 +104,8 @@ def test_why_a_job_waits_is_said_in_the_callers_language(api: APIClient, languag
     rows = {row["id"]: row for row in api.get(QUEUE, {"status": "waiting"}, HTTP_ACCEPT_LANGUAGE=language).json()}
     for job, words in zip((head, behind), REASONS[language], strict=True):
         assert words.format(head=head.pk) in rows[job.pk]["pendingReason"]
-    told = [(row["queuePosition"], row["pendingCode"], row["estimatedStart"]) for row in rows.values()]
-    assert told == [(1, "NOT_ENOUGH_DEVICES", None), (2, "BLOCKED_BY_HEAD", None), (3, None, None)]
+    result = [(row["queuePosition"], row["pendingCode"], row["estimatedStart"]) for row in rows.values()]
+    assert result == [(1, "NOT_ENOUGH_DEVICES", None), (2, "BLOCKED_BY_HEAD", None), (3, None, None)]
     assert language == "ko" or rows[last.pk]["pendingReason"] == "The scheduler has not looked at it yet."
 
 
@@ -110,8 +123,8 @@ def test_the_queue_is_filtered_by(api: APIClient, case: str) -> None:
     jobs = {"running": make.running_job(node).pk, "submitted": make.job().pk}
     tick(0)
     jobs["waiting"] = make.job().pk
-    asked, expected = FILTERS[case]
-    assert {row["id"] for row in api.get(QUEUE, asked).json()} == {jobs[name] for name in expected}
+    requested, expected = FILTERS[case]
+    assert {row["id"] for row in api.get(QUEUE, requested).json()} == {jobs[name] for name in expected}
     assert refused(api.get(QUEUE, {"status": "done"})) == (400, "INVALID_PARAMETER", ["status"])
 
 
@@ -123,13 +136,48 @@ CANCELS = {
 
 @pytest.mark.parametrize("case", CANCELS)
 def test_a_job_is_canceled_by(api: APIClient, case: str) -> None:
-    asked, cause = CANCELS[case]
+    requested, cause = CANCELS[case]
     job = make.running_job(make.ready_backend(1))
-    told = done(api.delete(QUEUE, {"id": job.pk, **asked}))
-    assert (told["status"], told["reason"], told["endTime"] is None) == ("Canceled", cause, False)
+    result = done(api.delete(QUEUE, {"id": job.pk, **requested}))
+    assert (result["status"], result["reason"], result["endTime"] is None) == ("Canceled", cause, False)
     assert events("CANCELED_JOB")[0][1]["cause"] == cause
     assert refused(api.delete(QUEUE, {"id": job.pk})) == (409, "JOB_FINISHED", ["id"])
     assert refused(api.put(QUEUE, {"id": job.pk, "priority": 1})) == (409, "JOB_NOT_WAITING", ["id"])
+
+
+def test_a_job_that_does_something_else_by_now_is_not_canceled(api: APIClient) -> None:
+    node = make.ready_backend(2)
+    running, starting = make.running_job(node), make.job()
+    tick(0)
+    waiting = make.job()
+    for job, wrong, status in (
+        (running, "waiting", "RUNNING"),
+        (running, "submitted", "RUNNING"),
+        (starting, "waiting", "SUBMITTED"),
+        (waiting, "running", "WAITING"),
+    ):
+        answer = api.delete(QUEUE, {"id": job.pk, "expectedStatus": wrong})
+        assert refused(answer) == (409, "CONFLICT", ["id", "status"])
+        assert answer.json()["details"]["status"] == status
+        job.refresh_from_db()
+        assert job.status == status
+    for job, right in ((running, "running"), (starting, "Running"), (waiting, "waiting")):
+        assert done(api.delete(QUEUE, {"id": job.pk, "expectedStatus": right}))["status"] == "Canceled"
+        assert refused(api.delete(QUEUE, {"id": job.pk, "expectedStatus": right})) == (409, "JOB_FINISHED", ["id"])
+    bad = {"id": waiting.pk, "expectedStatus": "canceled"}
+    assert refused(api.delete(QUEUE, bad)) == (400, "INVALID_PARAMETER", ["expectedStatus"])
+
+
+def test_a_priority_that_somebody_else_has_changed_is_not_changed(api: APIClient) -> None:
+    job = make.job()
+    done(api.put(QUEUE, {"id": job.pk, "priority": -50, "expectedPriority": 0}))
+    answer = api.put(QUEUE, {"id": job.pk, "priority": 7, "expectedPriority": 0})
+    assert refused(answer) == (409, "CONFLICT", ["id", "priority"])
+    assert answer.json()["details"]["priority"] == -50
+    job.refresh_from_db()
+    assert job.priority == -50
+    assert done(api.put(QUEUE, {"id": job.pk, "priority": -50, "expectedPriority": 0}))["priority"] == -50  # it is so
+    assert done(api.put(QUEUE, {"id": job.pk, "priority": 7, "expectedPriority": -50}))["priority"] == 7
 
 
 BAD_PRIORITIES: dict[str, tuple[dict[str, Any], tuple[int, str, list[str]]]] = {
@@ -148,124 +196,67 @@ def test_a_priority_is_refused(api: APIClient, case: str) -> None:
     assert not events("SET_JOB_PRIORITY")
 
 
-def test_history_has_the_newest_end_first_and_pages_by_the_last_id(api: APIClient) -> None:
-    jobs = [ended() for _ in range(5)]
-    same = db_now()
-    Job.objects.filter(pk__in=[jobs[1].pk, jobs[2].pk]).update(ended_at=same - timedelta(hours=1))
-    Job.objects.filter(pk=jobs[0].pk).update(ended_at=same + timedelta(hours=1))
-    order = [jobs[i].pk for i in (0, 4, 3, 2, 1)]
-    answer = api.get(HISTORY)
-    assert ([row["id"] for row in answer.json()["jobs"]], answer.json()["totalCount"]) == (order, 5)
-    seen: list[int] = []
-    while page := api.get(HISTORY, {"limit": 2, **({"after": seen[-1]} if seen else {})}).json()["jobs"]:
-        seen += [row["id"] for row in page]
-    assert seen == order
-    part = api.get(HISTORY, {"offset": 1, "limit": 2})
-    assert ([row["id"] for row in part.json()["jobs"]], part["X-Total-Count"]) == (order[1:3], "5")
-    assert api.get(HISTORY, {"after": 999_999}).json() == {"jobs": [], "totalCount": 5}
-
-
-HISTORY_FILTERS = {
-    "a status": ({"status": "completed"}, 1),
-    "several statuses": ({"status": "Completed,canceled"}, 2),
-    "a part of the description": ({"token": "cme i"}, 1),
-    "a time in UTC": ({"endtimeFrom": "2020-01-01T00:00:00.000Z"}, 2),
-    "a time of the installation": ({"endtimeTo": "2020-01-01 00:00"}, 0),
-    "a time with milliseconds": ({"endtimeTo": "2020-01-01 00:00:00.123"}, 0),
-    "a start that never was": ({"starttimeFrom": "2020-01-01 00:00:00"}, 0),
-}
-
-
-@pytest.mark.parametrize("case", HISTORY_FILTERS)
-def test_history_is_filtered_by(api: APIClient, case: str) -> None:
-    ended(accelerator=make.sda(description="Acme Inc."))
-    done(api.delete(QUEUE, {"id": make.job().pk}))
-    asked, expected = HISTORY_FILTERS[case]
-    assert api.get(HISTORY, asked).json()["totalCount"] == expected
-
-
-def test_a_part_of_a_value_finds_jobs_only_for_those_who_see_values(api: APIClient) -> None:
-    part = ended().token.value[5:20]
-    ended()
-    assert api.get(HISTORY, {"token": part}).json()["totalCount"] == 1
-    assert client(Role.READ_ONLY).get(HISTORY, {"token": part}).json()["totalCount"] == 0
-
-
-BAD_HISTORY: dict[str, tuple[dict[str, str | list[str]], list[str]]] = {
-    "a day that does not exist": ({"endtimeTo": "2020-02-30 00:00"}, ["endtimeTo"]),
-    "the end of time": ({"endtimeTo": "9999-12-31T23:59:59-12:00"}, ["endtimeTo"]),
-    "a time given twice": ({"endtimeTo": ["2020-01-01 00:00", "2020-01-02 00:00"]}, ["endtimeTo"]),
-    "a live status": ({"status": "running"}, ["status"]),
-    "a negative offset": ({"offset": "-1"}, ["offset"]),
-    "a last id in words": ({"after": "x"}, ["after"]),
-}
-
-
-@pytest.mark.parametrize("case", BAD_HISTORY)
-def test_history_refuses(api: APIClient, case: str) -> None:
-    asked, named = BAD_HISTORY[case]
-    assert refused(api.get(HISTORY, asked)) == (400, "INVALID_PARAMETER", named)
-
-
-@pytest.mark.parametrize("rows", [5, 50])
-def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django_assert_num_queries: Any) -> None:
-    for _ in range(rows):
-        make.job()
-        ended()
-    with django_assert_num_queries(9):  # session, operator, stamps, jobs, current SDAs, tokens, links, workers, places
-        assert len(api.get(QUEUE).json()) == rows
-    with django_assert_num_queries(9):  # and here the number of jobs instead of places
-        assert len(api.get(HISTORY).json()["jobs"]) == rows
-
-
-def outlook(api: APIClient, **asked: Any) -> Any:
-    answer = api.get(f"{V2}/scheduler/outlook", asked)
+def dry_run(api: APIClient, **requested: Any) -> Any:
+    answer = api.get(f"{V2}/scheduler/outlook", requested)
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
-def test_before_a_job_is_submitted_it_is_told_what_would_become_of_it_and_that_comes_true(api: APIClient) -> None:
+def test_a_dry_run_returns_what_then_happens_to_the_job(api: APIClient) -> None:
     make.running_job(make.ready_backend(2))
     small, large = make.sda(1), make.sda(2)
-    told = outlook(api, token=small.token.value)
-    assert (told["starts"], told["deviceCount"], told["queuePosition"], told["changes"]) == (True, 1, 1, [])
-    assert told["estimateBasis"] == "FREE"
-    told = outlook(api, token=large.token.value)
+    result = dry_run(api, token=small.token.value)
+    assert (result["starts"], result["deviceCount"], result["queuePosition"], result["changes"]) == (
+        True,
+        1,
+        1,
+        [],
+    )
+    assert result["estimateBasis"] == "FREE"
+    result = dry_run(api, token=large.token.value)
     waits = ("NOT_ENOUGH_DEVICES", "It needs 2 devices; free: 1.", None, [{"change": "nodes", "value": 1}])
-    assert (told["pendingCode"], told["pendingReason"], told["estimatedStart"], told["changes"]) == waits
+    assert (
+        result["pendingCode"],
+        result["pendingReason"],
+        result["estimatedStart"],
+        result["changes"],
+    ) == waits
     waiting = make.job(large)
     tick(0)
     waiting.refresh_from_db()
     assert (waiting.status, waiting.pending_reason) == ("WAITING", "NOT_ENOUGH_DEVICES")
-    told = outlook(api, token=small.token.value)
-    assert (told["pendingCode"], told["queuePosition"]) == ("BLOCKED_BY_HEAD", 2)
-    assert told["changes"] == [{"change": "priority", "value": 1}, {"change": "nodes", "value": 1}]
+    result = dry_run(api, token=small.token.value)
+    assert (result["pendingCode"], result["queuePosition"]) == ("BLOCKED_BY_HEAD", 2)
+    assert result["changes"] == [{"change": "priority", "value": 1}, {"change": "nodes", "value": 1}]
     job = set_job_priority(make.job(small), 1, actor=make.ACTOR)
     tick(0)
     job.refresh_from_db()
     assert job.status == "SUBMITTED"
 
 
-def test_a_limit_and_an_sda_that_is_busy_are_told_before(api: APIClient) -> None:
+def test_a_dry_run_finds_a_limit_and_a_busy_sda(api: APIClient) -> None:
     make.ready_backend(4)
     limited = make.sda(2, max_devices=1)
-    told = outlook(api, token=limited.token.value)
-    assert (told["pendingCode"], told["changes"]) == ("OVER_TOKEN_LIMIT", [{"change": "maxDevices", "value": 2}])
+    result = dry_run(api, token=limited.token.value)
+    assert (result["pendingCode"], result["changes"]) == (
+        "OVER_TOKEN_LIMIT",
+        [{"change": "maxDevices", "value": 2}],
+    )
     busy = make.sda(1)
     make.job(busy)
     tick(0)
-    assert outlook(api, token=busy.token.value)["pendingCode"] == "SDA_BUSY"
-    assert outlook(api, token=busy.token.value, model=make.sda_model(2).pk, timeLimit=60)["starts"] is True
-    never = outlook(api, token=busy.token.value, model=make.sda_model(32).pk)
+    assert dry_run(api, token=busy.token.value)["pendingCode"] == "SDA_BUSY"
+    assert dry_run(api, token=busy.token.value, model=make.sda_model(2).pk, timeLimit=60)["starts"] is True
+    never = dry_run(api, token=busy.token.value, model=make.sda_model(32).pk)
     assert (never["pendingCode"], never["changes"]) == ("NEVER_FITS", [{"change": "nodes", "value": 8}])
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"), [({}, 400), ({"token": "nobody"}, 404), ({"model": 99}, 404), ({"timeLimit": 0}, 400)]
+    ("requested", "status"), [({}, 400), ({"token": "nobody"}, 404), ({"model": 99}, 404), ({"timeLimit": 0}, 400)]
 )
-def test_an_outlook_names_what_it_cannot_read(api: APIClient, asked: dict[str, Any], status: int) -> None:
-    known = {} if asked in ({}, {"token": "nobody"}) else {"token": make.sda(1).token.value}
-    assert api.get(f"{V2}/scheduler/outlook", known | asked).status_code == status
+def test_a_dry_run_names_the_wrong_parameter(api: APIClient, requested: dict[str, Any], status: int) -> None:
+    known = {} if requested in ({}, {"token": "nobody"}) else {"token": make.sda(1).token.value}
+    assert api.get(f"{V2}/scheduler/outlook", known | requested).status_code == status
 
 
 def test_the_rules_of_a_group_and_the_limits_of_tokens_are_read_and_written(api: APIClient) -> None:

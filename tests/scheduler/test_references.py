@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _refused(write: Callable[..., object], *values: object, **named: object) -> str:
-    """Try what must not be possible, at the latest when constraints are looked at; give how it is refused."""
+    """Try what must not be possible, at the latest when constraints are looked at; return how it is refused."""
 
     def attempt() -> None:
         write(*values, **named)
@@ -43,8 +43,8 @@ def test_what_is_pointed_at_is_there(job: Job, table: str, column: str) -> None:
 
 @pytest.mark.only_postgresql
 def test_what_points_is_never_turned(job: Job) -> None:
-    said = _refused(make.sql, "UPDATE scheduler_allocation SET device_id = %s WHERE job_id = %s", NOWHERE, job.pk)
-    assert said == "device_id of scheduler_allocation is never changed"
+    message = _refused(make.sql, "UPDATE scheduler_allocation SET device_id = %s WHERE job_id = %s", NOWHERE, job.pk)
+    assert message == "device_id of scheduler_allocation is never changed"
     assert _refused(make.sql, "UPDATE scheduler_worker SET job_id = %s WHERE job_id = %s", NOWHERE, job.pk)
 
 

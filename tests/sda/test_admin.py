@@ -1,4 +1,4 @@
-"""What the admin does to SDAs, their models, groups and memberships: through the services."""
+"""SDAs, their models, groups and memberships in the admin."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
+from accounts.choices import Role
+from events.models import Event
 from scheduler.models import Allocation, Job
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
 from sda.services.models import create_sda_model_group
@@ -43,7 +43,7 @@ def test_a_model_is_made_changed_and_deleted(browser: Client) -> None:
     assert events() == ["CREATE_SDAMODEL", "UPDATE_SDAMODEL", "DELETE_SDAMODEL"]
 
 
-def test_a_model_group_takes_and_gives_back_its_models(browser: Client) -> None:
+def test_models_join_and_leave_a_model_group(browser: Client) -> None:
     first, second = make.sda_model(), make.sda_model()
     data = {"name": "gold", "index": 0, "backend_group": 0, "description": ""}
     browser.post(address(SdaModelGroup, "add"), {**data, "sda_models": [first.pk]})
@@ -55,7 +55,7 @@ def test_a_model_group_takes_and_gives_back_its_models(browser: Client) -> None:
     assert not SdaModelGroup.objects.live().filter(pk=group.pk).exists()
 
 
-def test_a_membership_comes_once_and_goes(browser: Client) -> None:
+def test_a_membership_is_created_once_and_deleted(browser: Client) -> None:
     team = create_token_group(name="team", actor=make.ACTOR)
     gold = create_sda_model_group(name="gold", backend_group=make.default_group(), actor=make.ACTOR)
     data = {"token_group": team.pk, "model_group": gold.pk}
@@ -76,7 +76,7 @@ def test_a_reserved_sda_takes_its_devices_at_once(browser: Client) -> None:
     assert Allocation.objects.filter(sda=sda, job=None, ended_at=None).count() == 2
 
 
-def test_without_the_devices_nothing_is_reserved_and_the_page_says_how_many_are_missing(browser: Client) -> None:
+def test_without_the_devices_nothing_is_reserved_and_the_page_counts_the_missing_ones(browser: Client) -> None:
     token, model = make.token(), make.sda_model(2)
     answer = browser.post(address(Sda, "add"), {"token": token.pk, "model": model.pk, "alias": "", "reserved": "on"})
     assert answer.status_code == 200
@@ -124,6 +124,6 @@ def test_the_list_of_models_counts_sdas_right_whatever_it_is_filtered_by(browser
     for query in ({}, {"groups__id__exact": groups[0].pk}):
         rows = {row.pk: row for row in browser.get(page, query).context["cl"].result_list}
         assert (rows[sda.model_id].sda_count, rows[sda.model_id].token_count) == (1, 1)
-    shown = browser.get(page).content.decode()
-    assert all(address(SdaModelGroup, "change", group.pk) in shown for group in groups)
-    assert address(Sda, "changelist") + f"?model__id__exact={sda.model_id}" in shown
+    html = browser.get(page).content.decode()
+    assert all(address(SdaModelGroup, "change", group.pk) in html for group in groups)
+    assert address(Sda, "changelist") + f"?model__id__exact={sda.model_id}" in html

@@ -1,3 +1,5 @@
+"""SDAs, their models, groups and memberships in REST."""
+
 from typing import Any
 
 import pytest
@@ -5,7 +7,7 @@ from rest_framework.test import APIClient
 
 from backends.models import Device, Telemetry
 from backends.services.groups import create_backend_group
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from scheduler.models import Allocation
 from sda.models import Sda, SdaModel
 from tests import make
@@ -23,7 +25,7 @@ def api() -> APIClient:
 
 def test_a_model_is_open_until_it_is_grouped(api: APIClient) -> None:
     made = done(api.post(MODELS, {"name": "Small.64GB", "numDevices": "1", "desc": "one GPU"}))
-    plain = {"id": made["id"], "name": "Small.64GB", "numDevices": 1, "description": "one GPU"}
+    plain = {"id": made["id"], "name": "Small.64GB", "numDevices": 1, "description": "one GPU", "customFields": {}}
     assert made == {**plain, "open": True, "groups": [], "group": None}
     group = done(api.post(f"{MODELS}/group", {"label": "small ones"}))
     assert group == {
@@ -36,13 +38,13 @@ def test_a_model_is_open_until_it_is_grouped(api: APIClient) -> None:
         "tokenlist": [],
         "sdamodels": [],
     }
-    asked = {"sdamodel": made["id"], "group": group["id"]}
+    params = {"sdamodel": made["id"], "group": group["id"]}
     named = {"id": made["id"], "name": "Small.64GB", "numDevices": 1}
-    assert done(api.post(f"{MODELS}/grouping", asked))["sdamodels"] == [named]
+    assert done(api.post(f"{MODELS}/grouping", params))["sdamodels"] == [named]
     inside = {name: group[name] for name in ("id", "name", "description", "index", "combine", "backendGroup")}
     assert api.get(MODELS).json() == [{**plain, "open": False, "groups": [inside], "group": inside}]
-    assert done(api.delete(f"{MODELS}/grouping", asked))["sdamodels"] == []
-    assert refused(api.delete(f"{MODELS}/grouping", asked)) == (404, "NOT_FOUND", ["group"])
+    assert done(api.delete(f"{MODELS}/grouping", params))["sdamodels"] == []
+    assert refused(api.delete(f"{MODELS}/grouping", params)) == (404, "NOT_FOUND", ["group"])
     assert events("CREATE_SDAMODEL") == [(f"sdamodel/{made['id']}", {"name": "Small.64GB", "numDevices": 1})]
 
 
@@ -103,7 +105,7 @@ def test_model_groups_are_bound_and_changed(api: APIClient) -> None:
     assert done(api.delete(url, {"id": made["id"], "force": True})) == {}
 
 
-def test_what_was_deleted_does_not_keep_a_model_group(api: APIClient) -> None:
+def test_deleted_members_do_not_block_the_deletion_of_a_model_group(api: APIClient) -> None:
     model, team = make.sda_model(), create_token_group(name="team", actor=make.ACTOR)
     group = done(api.post(f"{MODELS}/group", {"label": "models", "sdamodels": model.pk}))
     done(api.post(f"{V2}/membership", {"parentId": team.pk, "childId": group["id"]}))
@@ -117,44 +119,44 @@ def test_an_sda_leaves_a_model_group_by_another_way_to_its_model(api: APIClient)
     token, model = make.token(), make.sda_model()
     first = entitle(token, make.default_group(), model)
     sda = done(api.post(SDAS, {"token": token.value, "model": model.pk, "desc": "", "reserved": False}))
-    asked = {"id": first.pk, "sdaid": sda["id"]}
+    params = {"id": first.pk, "sdaid": sda["id"]}
     assert sda["groupId"] == first.pk
-    assert refused(api.delete(f"{MODELS}/group", asked)) == (403, "MODEL_NOT_ALLOWED", ["sdaid"])
+    assert refused(api.delete(f"{MODELS}/group", params)) == (403, "MODEL_NOT_ALLOWED", ["sdaid"])
     second = entitle(token, make.default_group(), model)
-    assert done(api.delete(f"{MODELS}/group", asked)) == {}
+    assert done(api.delete(f"{MODELS}/group", params)) == {}
     assert Sda.objects.get(pk=sda["id"]).model_group_id == second.pk
-    assert refused(api.delete(f"{MODELS}/group", asked)) == (404, "NOT_FOUND", ["sdaid"])
+    assert refused(api.delete(f"{MODELS}/group", params)) == (404, "NOT_FOUND", ["sdaid"])
 
 
 def test_memberships_join_groups(api: APIClient) -> None:
     token = make.token()
     team = create_token_group(name="team", tokens=[token], actor=make.ACTOR)
     group = done(api.post(f"{MODELS}/group", {"label": "models"}))
-    asked = {"parentId": team.pk, "childId": group["id"]}
-    made = done(api.post(f"{V2}/membership", asked))
+    params = {"parentId": team.pk, "childId": group["id"]}
+    made = done(api.post(f"{V2}/membership", params))
     assert (made["id"], [row["value"] for row in made["tokenlist"]]) == (team.pk, [token.value])
     child = {name: value for name, value in group.items() if name != "tokenlist"}
     assert made["sdamodelgroups"] == [child]
-    assert refused(api.post(f"{V2}/membership", asked)) == (409, "DUPLICATE", ["childId"])
+    assert refused(api.post(f"{V2}/membership", params)) == (409, "DUPLICATE", ["childId"])
     assert api.get(f"{V2}/membership", {"group": team.pk}).json() == [made]
     assert api.get(f"{V2}/membership", {"group": 999}).json() == []
-    assert done(api.delete(f"{V2}/membership", asked))["sdamodelgroups"] == []
-    assert refused(api.delete(f"{V2}/membership", asked)) == (404, "NOT_FOUND", ["childId", "parentId"])
+    assert done(api.delete(f"{V2}/membership", params))["sdamodelgroups"] == []
+    assert refused(api.delete(f"{V2}/membership", params)) == (404, "NOT_FOUND", ["childId", "parentId"])
     assert [len(events(f"{verb}_MEMBERSHIP")) for verb in ("CREATE", "DELETE")] == [1, 1]
 
 
 def test_a_reserved_sda_holds_its_devices(api: APIClient) -> None:
     node, token, model = make.ready_backend(3), make.token(), make.sda_model(2)
-    asked = {"token": token.value, "model": model.pk, "desc": "mine", "reserved": "true"}
-    made = done(api.post(SDAS, asked))
+    params = {"token": token.value, "model": model.pk, "desc": "mine", "reserved": "true"}
+    made = done(api.post(SDAS, params))
     (backend,) = made.pop("backends")
-    shown = {**api.get(f"{V2}/token", {"token": token.value}).json()[0]}
+    html = {**api.get(f"{V2}/token", {"token": token.value}).json()[0]}
     assert made == {
         "id": made["id"],
         "modelId": model.pk,
         "sdamodelName": model.name,
         "groupId": None,
-        "token": shown,
+        "token": html,
         "reserved": True,
         "current": True,
         "numDevices": 2,
@@ -164,8 +166,8 @@ def test_a_reserved_sda_holds_its_devices(api: APIClient) -> None:
     assert {(device["sdaId"], device["jobId"], device["token"]) for device in backend["devices"]} == {
         (made["id"], None, token.value)
     }
-    assert refused(api.post(SDAS, asked))[:2] == (409, "MAX_SDA_REACHED")
-    other = {**asked, "token": make.token().value}
+    assert refused(api.post(SDAS, params))[:2] == (409, "MAX_SDA_REACHED")
+    other = {**params, "token": make.token().value}
     assert refused(api.post(SDAS, other)) == (409, "NOT_ENOUGH_DEVICES", ["available", "missing", "needed"])
     assert (Sda.objects.count(), Allocation.objects.count()) == (1, 2)
 
@@ -185,17 +187,17 @@ def test_an_sda_is_not_made(api: APIClient, case: str) -> None:
     entitle(make.token(), make.default_group(), closed)
     wrong, expected = BAD_SDAS[case]
     good = {"token": token.value, "model": make.sda_model().pk, "desc": "", "reserved": False} if wrong else {}
-    asked = {**good, **wrong, **({"model": closed.pk} if wrong.get("model") == "closed" else {})}
-    assert refused(api.post(SDAS, asked)) == expected
+    params = {**good, **wrong, **({"model": closed.pk} if wrong.get("model") == "closed" else {})}
+    assert refused(api.post(SDAS, params)) == expected
     assert not Sda.objects.exists()
 
 
 def test_an_sda_changes_its_model_unless_in_use(api: APIClient) -> None:
     job, bigger = make.job(), make.sda_model(4)
-    asked = {"token": job.token.value, "model": bigger.pk}
-    assert refused(api.put(SDAS, asked)) == (409, "SDA_IN_USE", ["sdaId"])
+    params = {"token": job.token.value, "model": bigger.pk}
+    assert refused(api.put(SDAS, params)) == (409, "SDA_IN_USE", ["sdaId"])
     assert done(api.delete(f"{V2}/scheduler/queue", {"id": job.pk}))["status"] == "Canceled"
-    changed = done(api.put(SDAS, {**asked, "sdaId": job.sda_id}))
+    changed = done(api.put(SDAS, {**params, "sdaId": job.sda_id}))
     assert (changed["modelId"], changed["numDevices"]) == (bigger.pk, 4)
     assert events("UPDATE_SDA") == [(f"sda/{job.sda_id}", {"model": bigger.name})]
 
@@ -236,13 +238,20 @@ def test_utilization_of_running_jobs(api: APIClient) -> None:
     assert api.get(f"{SDAS}/utilizations", {"token": "nobody's"}).json() == []
 
 
+def test_what_no_device_of_a_running_job_measured_is_null(api: APIClient) -> None:
+    job = make.running_job(make.ready_backend(1))
+    (found,) = api.get(f"{SDAS}/utilizations", {"token": job.token.value}).json()
+    names = ("usedMemory", "temperature", "gpuPower", "utilization")
+    assert [found["sdautils"][0][name] for name in names] == [None] * len(names)
+
+
 @pytest.mark.parametrize("rows", [5, 50])
 def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django_assert_num_queries: Any) -> None:
     node = make.ready_backend(5)
     for number in range(rows):
         job = make.running_job(node) if number < 5 else make.job()
         entitle(job.token, make.default_group(), make.sda_model())
-    lists = {SDAS: 11, f"{SDAS}/utilizations": 12, MODELS: 5, f"{MODELS}/group": 9, f"{V2}/membership": 10}
+    lists = {SDAS: 13, f"{SDAS}/utilizations": 14, MODELS: 6, f"{MODELS}/group": 9, f"{V2}/membership": 10}
     for address, queries in lists.items():
         with django_assert_num_queries(queries):
             assert len(api.get(address).json()) == {f"{SDAS}/utilizations": 5, MODELS: 2 * rows}.get(address, rows)

@@ -1,10 +1,10 @@
-"""Who may use what, and what a token owns."""
+"""Which models a token may use, and the SDAs that it owns."""
 
 import pytest
 
 from backends.services.groups import create_backend_group
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.errors import Duplicate, InvalidParameter, NotFound
+from core.errors import Duplicate, InvalidParameter, NotFound
+from events.models import Event
 from sda.errors import MaxSdaReached, ModelInUse, ModelNotAllowed, SdaGroupInUse
 from sda.models import Sda, SdaModel, SdaModelGroup
 from sda.queries import access_of, backend_group_of, require_access
@@ -31,13 +31,13 @@ def _ways(token: Token) -> list[tuple[str, str | None]]:
     return [(way.model.name, way.group.name if way.group else None) for way in access_of(token)]
 
 
-def test_an_open_model_is_everybodys_on_the_default_group() -> None:
+def test_every_token_may_use_an_open_model_on_the_default_group() -> None:
     model, token = make.sda_model(name="Small"), make.token()
     assert _ways(token) == [("Small", None)]
     assert require_access(token, model).backend_group_id == 0
 
 
-def test_the_first_grouping_ends_being_open_for_ever() -> None:
+def test_a_model_that_has_joined_a_group_is_never_open_again() -> None:
     model, token = make.sda_model(), make.token()
     group = _group(model)
     assert _ways(token) == []
@@ -48,7 +48,7 @@ def test_the_first_grouping_ends_being_open_for_ever() -> None:
         require_access(token, model)
 
 
-def test_a_membership_gives_the_models_on_the_bound_backend_group() -> None:
+def test_a_membership_allows_the_models_on_the_bound_backend_group() -> None:
     model, token, stranger = make.sda_model(name="Large"), make.token(), make.token()
     group = _group(model)
     _member(token, group)
@@ -66,7 +66,7 @@ def test_a_model_reachable_through_several_groups_is_chosen_by_group() -> None:
     assert require_access(token, model, second).group == second
 
 
-def test_leaving_the_user_group_takes_the_right_away() -> None:
+def test_a_token_that_leaves_the_user_group_loses_the_right() -> None:
     model, token = make.sda_model(), make.token()
     _member(token, _group(model))
     (users,) = token.groups.all()
@@ -76,7 +76,7 @@ def test_leaving_the_user_group_takes_the_right_away() -> None:
         remove_token_from_group(token, users, actor=make.ACTOR)
 
 
-def test_deleted_models_and_groups_give_nothing() -> None:
+def test_deleted_models_and_groups_allow_nothing() -> None:
     model, token = make.sda_model(), make.token()
     _member(token, _group(model))
     delete_token_group(token.groups.get(), force=True, actor=make.ACTOR)
@@ -164,8 +164,8 @@ def test_a_priority_outside_its_range_is_refused(priority: int) -> None:
 def test_events_never_hold_a_token_value_or_its_environment() -> None:
     token = make.token(env={"LICENSE": "top-secret"})
     update_token(token, env={"LICENSE": "other-secret"}, actor=make.ACTOR)
-    told = str(list(Event.objects.values_list("request", "response")))
-    assert "secret" not in told
-    assert token.value not in told
-    assert "LICENSE" in told
+    found = str(list(Event.objects.values_list("request", "response")))
+    assert "secret" not in found
+    assert token.value not in found
+    assert "LICENSE" in found
     assert len(token.value) >= 32

@@ -1,4 +1,4 @@
-"""What the admin does to tokens and their groups: through the services, without letting values out."""
+"""Tokens and user groups in the admin, which reveals values only on request."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,14 +7,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from accounts.choices import Role
+from core.clock import db_now
+from events.models import Event
 from scheduler.models import Allocation
 from sda.models import Sda
 from sda.services.models import create_sda_model_group
 from tests import make
 from tests.admin_world import address, client_of
+from tokens.admin.columns import format_hours
 from tokens.models import Token, TokenGroup
 from tokens.services import create_token_group
 from usage.metering import HOUR_MS
@@ -50,7 +51,7 @@ def test_a_created_token_shows_its_value_once(browser: Client) -> None:
     assert token.value not in browser.get(address(Token, "changelist")).content.decode()
 
 
-def test_a_value_is_shown_only_after_asking_and_an_event_says_so(browser: Client) -> None:
+def test_a_value_is_revealed_only_by_an_action_with_an_event(browser: Client) -> None:
     token = make.token()
     page = reverse("admin:tokens_token_reveal", args=[token.pk])
     assert token.value not in browser.get(page).content.decode()
@@ -63,7 +64,7 @@ def test_a_value_is_shown_only_after_asking_and_an_event_says_so(browser: Client
 
 
 @pytest.mark.parametrize("action", ["reveal", "rotate", "delete"])
-def test_a_read_only_operator_never_sees_or_changes_a_value(action: str) -> None:
+def test_a_read_only_operator_cannot_reveal_or_change_a_value(action: str) -> None:
     token = make.token()
     reader = client_of(Role.READ_ONLY)
     assert act(reader, token, action).status_code == 403
@@ -81,9 +82,9 @@ def test_rotating_replaces_the_value(browser: Client) -> None:
 
 def test_a_token_is_found_by_its_value(browser: Client) -> None:
     token, other = make.token(description="Kim"), make.token(description="Lee")
-    shown = browser.get(address(Token, "changelist"), {"q": token.value}).content.decode()
-    assert "Kim" in shown
-    assert other.description not in shown
+    html = browser.get(address(Token, "changelist"), {"q": token.value}).content.decode()
+    assert "Kim" in html
+    assert other.description not in html
 
 
 def test_changing_a_token_calls_the_services_for_fields_and_groups(browser: Client) -> None:
@@ -97,7 +98,7 @@ def test_changing_a_token_calls_the_services_for_fields_and_groups(browser: Clie
     assert actions == {"UPDATE_TOKEN", "ADD_TOKEN_TO_GROUP", "REMOVE_TOKEN_FROM_GROUP"}
 
 
-def test_what_a_service_refuses_is_said_beside_the_field(browser: Client) -> None:
+def test_what_a_service_refuses_is_an_error_of_its_field(browser: Client) -> None:
     token = make.token()
     data = {**FIELDS, "description": token.description, "max_duplicates": 3, "max_sda_count": 2}
     answer = browser.post(address(Token, "change", token.pk), data)
@@ -140,18 +141,18 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a name with a blank": (["NCCL DEBUG"], "A variable&#x27;s name has 1 to 128 characters, no blank and no =."),
     "a name with an equals sign": (["A=B"], "A variable&#x27;s name has 1 to 128 characters, no blank and no =."),
     "a value without a name": ([""], "A variable&#x27;s name has 1 to 128 characters, no blank and no =."),
-    "a name twice": (["A", "A"], "A variable is there twice: A."),
+    "a name twice": (["A", "A"], "A variable is given twice: A."),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_variable_is_refused_beside_its_field_that_is(browser: Client, case: str) -> None:
+def test_an_invalid_variable_is_an_error_of_its_field(browser: Client, case: str) -> None:
     token = make.token(env={"KEPT": "1"})
-    names, says = WRONG[case]
+    names, message = WRONG[case]
     data = {**FIELDS, "description": token.description, "env-name": names, "env-value": ["v"] * len(names)}
     answer = browser.post(address(Token, "change", token.pk), data)
     assert list(answer.context["adminform"].form.errors) == ["env"]
-    assert says in answer.content.decode()
+    assert message in answer.content.decode()
     token.refresh_from_db()
     assert token.env == {"KEPT": "1"}
 
@@ -164,8 +165,8 @@ def test_the_list_shows_sdas_with_their_states_and_the_use(browser: Client) -> N
     long_ago = {"started_at": NINE_DAYS_AGO, "ended_at": NINE_DAYS_AGO + timedelta(hours=2)}
     Allocation.objects.create(sda=job.sda, token=token, device=node.devices.get(index=1), **long_ago)
     row = browser.get(address(Token, "changelist")).context["cl"].result_list[0]
-    assert [(one.sda, one.in_use, one.sda.current) for one in row.beside.owned] == [(job.sda, True, True)]
-    week, total = row.beside.use[1] / HOUR_MS, row.beside.use[-1] / HOUR_MS
+    assert [(one.sda, one.in_use, one.sda.current) for one in row.figures.owned] == [(job.sda, True, True)]
+    week, total = row.figures.device_ms[1] / HOUR_MS, row.figures.device_ms[-1] / HOUR_MS
     assert (round(week, 1), round(total, 1)) == (3.0, 5.0)
 
 
@@ -181,9 +182,17 @@ def test_an_sda_is_added_from_the_page_of_its_token(browser: Client) -> None:
     closed = make.sda_model(name="closed")
     create_sda_model_group(name="g", backend_group=make.default_group(), models=[closed], actor=make.ACTOR)
     go = browser.get(reverse("admin:tokens_token_add_sda", args=[token.pk])).headers["Location"]
-    shown = browser.get(go).content.decode()
-    assert model.name in shown
-    assert ">closed<" not in shown
+    html = browser.get(go).content.decode()
+    assert model.name in html
+    assert ">closed<" not in html
     answer = browser.post(go, {"token": token.pk, "model": model.pk, "alias": "a"})
     assert answer.headers["Location"] == address(Token, "change", token.pk)
     assert Sda.objects.get().token == token
+
+
+@pytest.mark.parametrize(
+    ("device_ms", "shown"),
+    [(0, "0.0"), (104_400, "0.029"), (100, "< 0.0001"), (360_000, "0.1"), (3_600_000 * 1234, "1,234.0")],
+)
+def test_use_that_is_there_is_never_0(device_ms: int, shown: str) -> None:
+    assert format_hours(device_ms) == shown

@@ -1,14 +1,18 @@
+"""Tokens and user groups in REST."""
+
 from typing import Any
 
 import pytest
+from django.db.models import F, TextField
+from django.db.models.functions import Cast
 from rest_framework.test import APIClient
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.events.models import Event
+from accounts.choices import Role
+from events.models import Event
 from tests import make
 from tests.api import V2, client, done, events, refused
 from tokens.models import Token, TokenGroup
-from tokens.services import create_token_group
+from tokens.services import create_token_group, update_token
 
 pytestmark = pytest.mark.django_db
 URL = f"{V2}/token"
@@ -19,11 +23,15 @@ def api() -> APIClient:
     return client()
 
 
+def text_of(answer: Any) -> str:
+    return b"".join(answer).decode()
+
+
 def team(*tokens: Token, name: str = "team") -> TokenGroup:
     return create_token_group(name=name, tokens=tokens, actor=make.ACTOR)
 
 
-def test_a_token_is_shaped_as_the_contract_says(api: APIClient) -> None:
+def test_a_token_has_the_fields_of_the_contract(api: APIClient) -> None:
     token = make.token(description="customer", env={"A": "1"})
     sda, group = make.sda(owner=token), team(token)
     expected: dict[str, Any] = {
@@ -37,12 +45,14 @@ def test_a_token_is_shaped_as_the_contract_says(api: APIClient) -> None:
         "env": {"A": "1"},
         "grouplist": [{"id": group.pk, "name": "team", "description": "", "index": 0, "combine": False}],
         "maxDevices": None,
+        "customFields": {},
     }
     assert api.get(URL).json() == [expected]
     listed = [{**expected["grouplist"][0], "tokenlist": [token.value]}]
     assert api.get(URL, {"token": token.value}).json() == [{**expected, "grouplist": listed}]
     assert api.get(URL, {"expand": "tokenlist"}).json() == [{**expected, "grouplist": listed}]
-    inside = {**expected, "grouplist": ["team"]}
+    inside = {**expected, "grouplist": ["team"], "env": {}}
+    del inside["customFields"]
     assert api.get(f"{URL}/group").json() == [
         {
             "id": group.pk,
@@ -66,6 +76,24 @@ def test_a_read_only_operator_sees_masked_values_everywhere() -> None:
         assert token.masked in answer.json()[0].get("value", token.masked)
 
 
+def test_only_who_may_change_a_token_reads_its_environment_and_only_from_the_token_itself(
+    api: APIClient,
+) -> None:
+    token = make.token(env={"KEY": "s3cret"})
+    make.sda(owner=token)
+    team(token)
+    update_token(token, priority=3, actor=make.ACTOR)
+    looker = client(Role.READ_ONLY)
+    assert api.get(URL).json()[0]["env"] == {"KEY": "s3cret"}
+    assert looker.get(URL).json()[0]["env"] == {"KEY": "…"}
+    for address in ("token/group", "membership", "sda", "log/sdamanager/event", "backend/group", "scheduler/queue"):
+        for accept in ("application/json", "text/csv"):
+            assert "s3cret" not in text_of(api.get(f"{V2}/{address}", HTTP_ACCEPT=accept)), address
+    assert "s3cret" not in text_of(looker.get(URL, HTTP_ACCEPT="text/csv"))
+    stored = Token.objects.annotate(cipher=Cast(F("env"), TextField())).values_list("cipher", flat=True).get()
+    assert stored.startswith("gAAAA")
+
+
 FILTERS = {
     "duplicates": ({"maxDuplicates": "0"}, ["b"]),
     "an unknown value": ({"token": "nobody's"}, []),
@@ -79,8 +107,8 @@ FILTERS = {
 def test_tokens_are_filtered_by(api: APIClient, case: str) -> None:
     make.token(description="a")
     make.token(description="b", priority=5, max_duplicates=0)
-    asked, expected = FILTERS[case]
-    assert [row["description"] for row in api.get(URL, asked).json()] == expected
+    params, expected = FILTERS[case]
+    assert [row["description"] for row in api.get(URL, params).json()] == expected
 
 
 @pytest.mark.parametrize("rows", [5, 50])
@@ -88,23 +116,23 @@ def test_lists_cost_the_same_number_of_queries(api: APIClient, rows: int, django
     tokens = [make.sda().token for _ in range(rows)]
     for number in range(3):
         team(*tokens, name=f"team {number}")
-    with django_assert_num_queries(6):  # session, operator, stamps, current SDAs, tokens, links
+    with django_assert_num_queries(7):  # session, operator, stamps, current SDAs, tokens, links, custom fields
         assert len(api.get(URL).json()) == rows
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         assert len(api.get(URL, {"expand": "tokenlist"}).json()[0]["grouplist"][0]["tokenlist"]) == rows
     with django_assert_num_queries(8):
         assert [len(row["tokenlist"]) for row in api.get(f"{URL}/group").json()] == [rows] * 3
 
 
 def test_a_token_is_created_with_its_value(api: APIClient) -> None:
-    asked = {
+    params = {
         "desc": "customer",
         "priority": -99,
         "maxSdaCount": 3,
         "accessLevel": "developer",
         "env": {"KEY": "s3cret"},
     }
-    made = done(api.post(URL, asked))
+    made = done(api.post(URL, params))
     row = Token.objects.get()
     assert made == api.get(URL, {"token": row.value}).json()[0]
     assert (made["value"], made["accessLevel"], made["env"]) == (row.value, "DEVELOPER", {"KEY": "s3cret"})
@@ -130,6 +158,13 @@ BAD_NEW: dict[str, tuple[dict[str, Any], tuple[int, str, list[str]]]] = {
     "with another level": ({"desc": "x", "accessLevel": "ROOT"}, (400, "INVALID_PARAMETER", ["accessLevel"])),
     "with an environment of numbers": ({"desc": "x", "env": {"A": {}}}, (400, "INVALID_PARAMETER", ["env"])),
     "with an environment that is no JSON": ({"desc": "x", "env": "A=1"}, (400, "INVALID_PARAMETER", ["env"])),
+    **{
+        f"with {number} in an environment as JSON": (
+            {"desc": "x", "env": f'{{"A": {number}}}'},
+            (400, "INVALID_PARAMETER", ["env"]),
+        )
+        for number in ("1e999", "-1e999", "NaN", "Infinity", "[1e999]")
+    },
     "with a value of one's own": ({"desc": "x", "value": "mine"}, (400, "INVALID_PARAMETER", ["value"])),
 }
 
@@ -188,7 +223,7 @@ def test_user_groups_are_made_changed_and_deleted(api: APIClient) -> None:
     assert api.get(url).json() == []
 
 
-def test_tokens_that_were_deleted_do_not_keep_their_group(api: APIClient) -> None:
+def test_deleted_tokens_do_not_block_the_deletion_of_their_group(api: APIClient) -> None:
     token = make.token()
     made = done(api.post(f"{URL}/group", {"label": "team", "tokens": token.value}))
     done(api.delete(URL, {"token": token.value}))
@@ -197,10 +232,10 @@ def test_tokens_that_were_deleted_do_not_keep_their_group(api: APIClient) -> Non
 
 def test_a_token_joins_and_leaves_a_group(api: APIClient) -> None:
     token, group = make.token(), team()
-    asked = {"group": group.pk, "token": token.value}
+    params = {"group": group.pk, "token": token.value}
     url = f"{URL}/grouping"
-    assert [row["value"] for row in done(api.post(url, asked))["tokenlist"]] == [token.value]
-    assert done(api.delete(url, asked))["tokenlist"] == []
-    assert refused(api.delete(url, asked)) == (404, "NOT_FOUND", ["group"])
+    assert [row["value"] for row in done(api.post(url, params))["tokenlist"]] == [token.value]
+    assert done(api.delete(url, params))["tokenlist"] == []
+    assert refused(api.delete(url, params)) == (404, "NOT_FOUND", ["group"])
     subject = f"usergroup/{group.pk}"
     assert [events(f"{verb}_GROUP")[0][0] for verb in ("ADD_TOKEN_TO", "REMOVE_TOKEN_FROM")] == [subject, subject]

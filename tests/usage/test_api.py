@@ -6,13 +6,14 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from accounts.choices import Role
 from backends.models import Device
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from scheduler.models import Allocation
+from scheduler.services.sdas import delete_sda
 from tests import make
 from tests.api import V2, client, refused
-from tokens.services import create_token_group
+from tokens.services import create_token_group, delete_token
 from usage.services import recount_hours
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +63,22 @@ def test_times_are_read_in_the_installations_zone(api: APIClient) -> None:
     assert api.get(URL, seoul).json()["usage_list"][0]["device_seconds"] == 3599.999
 
 
+def test_the_usage_of_a_deleted_token_is_found_by_its_value(api: APIClient) -> None:
+    sda = make.sda()
+    token, device = sda.token, make.backend(1).devices.get()
+    Device.objects.update(created_at=None)
+    held(sda, device, 30)
+    requested = {**HOUR, "token": token.value, "group_by": "token", "interval": "hour"}
+    before = api.get(URL, requested).json()
+    assert before["total_usage"]["max"] == 1
+    assert before["usage_list"][0]["device_seconds"] == 1800.001
+    assert [one["device_seconds"] for one in before["intervals"]] == [1800.001]
+    delete_sda(sda, actor=make.ACTOR)
+    delete_token(token, actor=make.ACTOR)
+    assert api.get(URL, requested).json() == before
+    assert api.get(URL, HOUR).json()["usage_list"] == before["usage_list"]
+
+
 def test_an_unknown_token_has_used_nothing(api: APIClient) -> None:
     body = api.get(URL, {**HOUR, "token": "nobody's"}).json()
     assert (body["usage_list"], body["total_usage"]["max"]) == ([], 0)
@@ -71,24 +88,29 @@ BAD = {
     "no range": ({}, ["endtime", "starttime"]),
     "a range that is no time": ({**HOUR, "starttime": "yesterday"}, ["starttime"]),
     "a range backwards": ({"starttime": HOUR["endtime"], "endtime": HOUR["starttime"]}, ["endtime"]),
+    "more hours than are told": ({**HOUR, "starttime": "2002-01-01 00:00", "interval": "hour"}, ["interval"]),
+    "a thousand hours and a part of one": (
+        {"starttime": "2026-01-01T00:00:00Z", "endtime": "2026-02-11T16:00:00.001Z", "interval": "hour"},
+        ["interval"],
+    ),
     "the end of time": ({**HOUR, "endtime": "9999-12-31T23:59:59-12:00"}, ["endtime"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_usage_refuses(api: APIClient, case: str) -> None:
-    asked, named = BAD[case]
-    assert refused(api.get(URL, asked)) == (400, "INVALID_PARAMETER", named)
+    requested, named = BAD[case]
+    assert refused(api.get(URL, requested)) == (400, "INVALID_PARAMETER", named)
 
 
-def test_usage_that_goes_on_is_never_said_to_be_unchanged(api: APIClient) -> None:
+def test_usage_that_goes_on_is_never_not_modified(api: APIClient) -> None:
     sda, now = make.sda(), db_now()
     device = make.backend(1).devices.get()
     Allocation.objects.create(sda=sda, token=sda.token, device=device, started_at=now - timedelta(minutes=1))
-    asked = {"starttime": str(now - timedelta(minutes=2)), "endtime": str(now + timedelta(days=1))}
-    first = api.get(URL, asked)
+    requested = {"starttime": str(now - timedelta(minutes=2)), "endtime": str(now + timedelta(days=1))}
+    first = api.get(URL, requested)
     time.sleep(0.01)
-    again = api.get(URL, asked, headers={"If-None-Match": first["ETag"]})
+    again = api.get(URL, requested, headers={"If-None-Match": first["ETag"]})
     assert again.status_code == 200
     assert again.json()["usage_list"][0]["device_seconds"] > first.json()["usage_list"][0]["device_seconds"]
     known = api.get(URL, HOUR)
@@ -112,7 +134,7 @@ def test_usage_costs_the_same_number_of_queries(
         assert len(api.get(URL, HOUR).json()["usage_list"]) == rows
 
 
-def test_usage_is_told_apart_and_adds_up(api: APIClient) -> None:
+def test_usage_by_group_adds_up(api: APIClient) -> None:
     one, two = make.backend(2, device_model="MI250").devices.all()
     first, second = make.sda(), make.sda()
     held(first, one, 30)
@@ -138,7 +160,7 @@ def test_usage_is_told_apart_and_adds_up(api: APIClient) -> None:
     assert nobody["groups"] == []
 
 
-def test_what_nobody_pays_stands_beside_it_where_usage_is_told_apart(api: APIClient) -> None:
+def test_unbilled_time_is_returned_with_usage_by_group(api: APIClient) -> None:
     one = make.backend(1).devices.get()
     jobs = [make.job(num_devices=2), make.job()]
     for job, waited in zip(jobs, (20, 5), strict=True):
@@ -155,11 +177,28 @@ def test_what_nobody_pays_stands_beside_it_where_usage_is_told_apart(api: APICli
     assert api.get(URL, {**HOUR, "interval": "day"}).json()["not_billed"] == total
     found = api.get(URL, {**HOUR, "group_by": "token"}).json()
     cleaned = (1.5, 0.0)
-    told = [{**token, "cleaning_seconds": time} for token, time in zip(tokens, cleaned, strict=True)]
-    assert found["not_billed"] == {**total, "tokens": told}
+    entries = [{**token, "cleaning_seconds": time} for token, time in zip(tokens, cleaned, strict=True)]
+    assert found["not_billed"] == {**total, "tokens": entries}
     assert found["usage_list"][0]["device_seconds"] == 1800.001
     alone = api.get(URL, {**HOUR, "group_by": "sdaModel", "token": jobs[1].token.value}).json()["not_billed"]
     assert alone == {"waiting_seconds": 300.0, "waiting_jobs": 1, "cleaning_seconds": 0.0}
+
+
+def test_averages_are_counted_from_the_first_moment_with_devices(api: APIClient) -> None:
+    """Of two hours, devices were there in the second one's last three quarters only."""
+    device = make.backend(2).devices.all()[0]
+    Device.objects.update(created_at=NOON + timedelta(minutes=75))
+    held(make.sda(), device, 30, after=90)
+    requested = {"starttime": "2026-01-01T12:00:00Z", "endtime": "2026-01-01T14:00:00Z", "interval": "hour"}
+    found = api.get(URL, {**requested, "group_by": "token"}).json()
+    share = 1_800_000 / 2_700_000
+    total = found["total_usage"]
+    assert (total["average"], total["average_percentage"]) == (share, pytest.approx(100 * share / 2))
+    assert [one["average"] for one in (*found["usage_list"], *found["groups"])] == [share, share]
+    assert [(one["average"], one["average_percentage"]) for one in found["intervals"]] == [
+        (0.0, 0.0),
+        (share, pytest.approx(100 * share / 2)),
+    ]
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -170,8 +209,8 @@ def test_usage_over_time_is_cut_at_the_local_clocks(api: APIClient, closed: bool
     held(sda, device, 300, after=60)  # 13:00 to 18:00 UTC; midnight in Seoul is at 15:00
     if closed:
         recount_hours(NOON - timedelta(days=1), NOON + timedelta(days=2), actor=make.ACTOR)
-    asked = {"starttime": "2026-01-01T12:00:00Z", "endtime": "2026-01-03T00:00:00Z", "interval": "day"}
-    found = api.get(URL, {**asked, "group_by": "token"}).json()["intervals"]
+    requested = {"starttime": "2026-01-01T12:00:00Z", "endtime": "2026-01-03T00:00:00Z", "interval": "day"}
+    found = api.get(URL, {**requested, "group_by": "token"}).json()["intervals"]
     assert [(one["start"], one["device_seconds"], one["average"]) for one in found] == [
         ("2026-01-01T12:00:00.000Z", 7200.0, 7200 / 10_800),
         ("2026-01-01T15:00:00.000Z", 10_800.001, 10_800_001 / 86_400_000),

@@ -6,19 +6,20 @@ from datetime import timedelta
 import pytest
 
 from backends.models import Device, FormerModel
-from backends.services.agents import SeenDevice, see_devices
+from backends.services.agents import ReportedDevice, store_reported_devices
 from backends.services.groups import create_backend_group
-from moreh_cloud.lib.clock import db_now, to_ms
+from core.clock import db_now, to_ms
+from scheduler.cycle.tick import tick
 from scheduler.models import Allocation
 from scheduler.services.jobs import finish_job
 from scheduler.services.sdas import create_sda, delete_sda, switch_model
-from scheduler.tick import tick
 from sda.models import Sda
 from sda.services.models import create_membership, create_sda_model_group, update_sda_model_group
 from tests import make
 from tokens.services import add_token_to_group, create_token_group
-from usage.intervals import Kind, stays
-from usage.queries import Billed, device_ms_billed, usage_by
+from usage.intervals import UsageKind, stays
+from usage.metering import Times
+from usage.queries import Billed, billed_times, usage_by
 
 pytestmark = pytest.mark.django_db
 LONG = timedelta(days=1)
@@ -34,13 +35,13 @@ def test_a_job_notes_its_model_group_and_when_it_was_ready_as_it_ends() -> None:
     switch_model(job.sda, make.sda_model(1), actor=make.ACTOR)
     job.refresh_from_db()
     assert set(Allocation.objects.values_list("sda_model", "group", "ready_at")) == {(was.pk, 0, job.started_at)}
-    kind = Kind(job.token_id, was.pk, 0, "MI250")
+    kind = UsageKind(job.token_id, was.pk, 0, "MI250")
     begun, ready = to_ms(job.submitted_at), to_ms(job.started_at)  # type: ignore[arg-type]
     assert [(stay.key, stay.start_ms, stay.ready_ms, stay.end_ms) for stay in live] == [(kind, begun, ready, None)] * 2
     ended = to_ms(job.ended_at)  # type: ignore[arg-type]
     assert [stay.end_ms for stay in stays(db_now() - LONG, db_now() + LONG)] == [ended] * 2
-    billed = device_ms_billed(db_now() - LONG, db_now())
-    assert billed == {Billed(job.token_id, was.pk, "MI250"): 2 * (ended - begun)}
+    billed = billed_times(db_now() - LONG, db_now())
+    assert billed == {Billed(job.token_id, was.pk, "MI250"): Times(2 * (ended - begun), 2 * (ready - begun))}
 
 
 def test_a_job_that_never_ran_was_preparing_all_the_time() -> None:
@@ -63,7 +64,7 @@ def test_a_reservation_notes_model_and_group_as_it_begins() -> None:
     update_sda_model_group(group, backend_group=elsewhere, actor=make.ACTOR)
     delete_sda(Sda.objects.get(pk=sda.pk), actor=make.ACTOR)
     found = list(stays(db_now() - LONG, db_now() + LONG))
-    assert [(stay.key, stay.reserved) for stay in found] == [(Kind(token.pk, model.pk, 0, "MI250"), True)] * 2
+    assert [(stay.key, stay.reserved) for stay in found] == [(UsageKind(token.pk, model.pk, 0, "MI250"), True)] * 2
 
 
 def test_what_a_device_was_is_known_after_it_was_replaced() -> None:
@@ -72,7 +73,7 @@ def test_what_a_device_was_is_known_after_it_was_replaced() -> None:
     finish_job(job, exit_code=0, actor=make.ACTOR)
     for model in ("MI250", "MI300", "MI300", "MI355"):
         time.sleep(0.002)  # times are whole milliseconds, and no two devices fit into one
-        see_devices(node, [SeenDevice(0, model, 65_536)])
+        store_reported_devices(node, [ReportedDevice(0, model, 65_536)])
     assert list(FormerModel.objects.order_by("until", "pk").values_list("model", flat=True)) == ["MI250", "MI300"]
     assert Device.objects.get().model == "MI355"
     assert [stay.key.device_model for stay in stays(db_now() - LONG, db_now())] == ["MI250"]

@@ -6,13 +6,13 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
+from events.models import Event
 from scheduler.models import Allocation
 from tests import make
+from usage.audit import audit_usage
 from usage.calendar import HOUR, Unit, floor
 from usage.models import ClosedDay, ClosedHour, ClosedMonth, UsageHour
-from usage.proof import prove
 from usage.rollups.grains import HOURS
 from usage.rollups.periods import clear
 from usage.services import close_hours, recount_hours, roll_up, settled_until
@@ -33,9 +33,9 @@ def test_a_closed_hour_takes_in_what_was_added_and_others_stay() -> None:
     untouched = ClosedHour.objects.get(hour=start + 5 * HOUR).closed_at
     added = start + timedelta(minutes=30)
     _hold(added, added + HOUR)
-    assert len(prove().differences) == 6  # two hours, each of the token, of its kind and in all
+    assert len(audit_usage().differences) == 6  # two hours, each of the token, of its kind and in all
     assert recount_hours(added, added + HOUR, actor=make.ACTOR) == 2
-    assert prove().differences == []
+    assert audit_usage().differences == []
     totals = ClosedHour.objects.order_by("hour").values_list("device_ms", flat=True)
     assert list(totals) == [5_400_000, 5_400_000] + [3_600_000] * 8
     assert ClosedHour.objects.get(hour=start + 5 * HOUR).closed_at == untouched
@@ -51,7 +51,7 @@ def test_again_gives_the_same() -> None:
     assert [recount_hours(start, start + HOUR, actor=make.ACTOR) for _ in range(2)] == [1, 1]
     assert list(UsageHour.objects.values_list("hour", "device_ms")) == [(start, 7)]
     assert close_hours() == 2
-    assert prove().differences == []
+    assert audit_usage().differences == []
 
 
 def test_an_hour_that_is_not_over_stays_open() -> None:
@@ -67,7 +67,7 @@ def test_weeks_are_counted_in_pieces_that_fit_together() -> None:
     assert recount_hours(start, start + timedelta(days=16), actor=make.ACTOR) == 16 * 24
     assert set(UsageHour.objects.values_list("device_ms", flat=True)) == {3_600_000}
     assert UsageHour.objects.count() == 16 * 24
-    assert prove().differences == []
+    assert audit_usage().differences == []
 
 
 def test_days_and_months_follow_their_hours() -> None:
@@ -77,10 +77,10 @@ def test_days_and_months_follow_their_hours() -> None:
     assert (ClosedDay.objects.count() >= 64, ClosedMonth.objects.count() >= 1) == (True, True)
     added = start + timedelta(days=20)
     _hold(added, added + timedelta(hours=30))
-    assert {line.split()[0] for line in prove().differences} == {"hour", "day", "month"}
+    assert {line.split()[0] for line in audit_usage().differences} == {"hour", "day", "month"}
     local = timezone.localtime(added)
     call_command("recount_usage", f"{local:%Y-%m-%dT%H:%M}", (local + timedelta(hours=30)).isoformat())
-    assert prove().differences == []
+    assert audit_usage().differences == []
 
 
 def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> None:
@@ -94,11 +94,11 @@ def test_history_before_all_that_is_closed_is_joined_to_it_without_a_gap() -> No
     assert hours == [hours[0] + number * HOUR for number in range(len(hours))]
     days = list(ClosedDay.objects.order_by("day").values_list("day", "until"))
     assert [end for _start, end in days[:-1]] == [start for start, _end in days[1:]]
-    assert (hours[0], prove().differences) == (early, [])
+    assert (hours[0], audit_usage().differences) == (early, [])
     assert days[0][0] == floor(early, Unit.DAY, timezone.get_default_timezone())
 
 
-def test_hours_between_closed_ones_and_those_that_are_asked_for_are_counted_too() -> None:
+def test_hours_between_closed_ones_and_the_requested_ones_are_counted_too() -> None:
     start = settled_until() - 10 * HOUR
     _hold(start, start + 10 * HOUR)
     assert close_hours(start + 2 * HOUR) == 2
@@ -114,8 +114,8 @@ LATE = {
 
 
 @pytest.mark.parametrize("case", LATE)
-def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
-    begun, ended, told, altogether = LATE[case]
+def test_what_comes_late_corrects_closed_hours_and_is_recorded(case: str) -> None:
+    begun, ended, figures, altogether = LATE[case]
     start = settled_until() - 3 * HOUR
     _hold(start, db_now())
     Allocation.objects.update(ended_at=None)
@@ -128,14 +128,14 @@ def test_what_comes_late_corrects_closed_hours_and_says_so(case: str) -> None:
         _hold(start + timedelta(minutes=begun), until)
     roll_up()
     assert sum(UsageHour.objects.values_list("device_ms", flat=True)) == altogether
-    assert prove().differences == []
+    assert audit_usage().differences == []
     event = Event.objects.get(action="CORRECT_USAGE").request
-    assert (event["deviceMsBefore"], event["deviceMs"]) == told
+    assert (event["deviceMsBefore"], event["deviceMs"]) == figures
     roll_up()
     assert Event.objects.filter(action="CORRECT_USAGE").count() == 1
 
 
-def test_older_closed_hours_are_looked_at_again_as_often_as_an_hour_is_closed() -> None:
+def test_older_closed_hours_are_checked_again_whenever_an_hour_is_closed() -> None:
     start = settled_until() - 60 * HOUR
     _hold(start, start + 51 * HOUR)
     roll_up()
@@ -146,4 +146,4 @@ def test_older_closed_hours_are_looked_at_again_as_often_as_an_hour_is_closed() 
     clear(HOURS, last, last + HOUR)
     roll_up()
     assert Event.objects.filter(action="CORRECT_USAGE").count() == 1
-    assert prove().differences == []
+    assert audit_usage().differences == []

@@ -11,15 +11,15 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from backends.models import Device
-from moreh_cloud.lib.clock import to_ms
+from core.clock import to_ms
 from scheduler.models import Allocation, Job
 from tests import make
 from tokens.models import Token
+from usage.audit import audit_usage
 from usage.calendar import Unit, bounds
-from usage.intervals import Kind, intervals, stays
+from usage.intervals import UsageKind, intervals, stays
 from usage.metering import Times, held, times
 from usage.models import ClosedDay, ClosedHour, ClosedMonth
-from usage.proof import prove
 from usage.queries import usage_by, usage_of
 from usage.rollups.cover import cover
 from usage.services import recount_hours
@@ -53,9 +53,9 @@ def test_any_range_out_of_roll_ups_is_what_the_intervals_say(zone: str, settings
 
     @examples(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(rows, ranges)
-    def law(world: Any, asked: Any) -> None:
+    def invariant(drawn: Any, requested: Any) -> None:
         with transaction.atomic():
-            for device, (start, length, ready, whose, reserved) in zip(devices, world, strict=False):
+            for device, (start, length, ready, whose, reserved) in zip(devices, drawn, strict=False):
                 at = begin + timedelta(milliseconds=start)
                 Allocation.objects.create(
                     job=None if reserved else jobs[whose],
@@ -67,12 +67,12 @@ def test_any_range_out_of_roll_ups_is_what_the_intervals_say(zone: str, settings
                     ended_at=at + timedelta(milliseconds=length),
                 )
             recount_hours(begin, begin + timedelta(days=58), actor=make.ACTOR)
-            for first, last in asked:
+            for first, last in requested:
                 _compare(begin + timedelta(milliseconds=first), begin + timedelta(milliseconds=last))
-            assert [line for line in prove().differences if not line.startswith("job ")] == []
+            assert [line for line in audit_usage().differences if not line.startswith("job ")] == []
             transaction.set_rollback(True)
 
-    law()
+    invariant()
 
 
 def _past_job(sda: Any) -> Job:
@@ -95,7 +95,7 @@ def _compare(start: datetime, end: datetime) -> None:
     assert {row.token_id: row.held for row in report.tokens} == {pk: one for pk, one in wanted.items() if one.maximum}
     assert report.total == held(found, *span)
     kinds = times(stays(start, end), *span)
-    assert usage_by(start, end, Kind._fields) == {tuple(kind): one for kind, one in kinds.items()}
+    assert usage_by(start, end, UsageKind._fields) == {tuple(kind): one for kind, one in kinds.items()}
     for pk, mine in wanted.items():
         alone = usage_of(start, end, Token.objects.get(pk=pk))
         assert alone.total == mine

@@ -1,4 +1,4 @@
-"""Usage from allocations: hours closed exactly once, and a proof that notices any difference."""
+"""Usage from allocations: hours closed exactly once, and an audit that finds any difference."""
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -8,17 +8,17 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from backends.models import Backend, Device
-from moreh_cloud.lib.clock import db_now, to_ms
+from backends.models import Backend, BackendGroup, Device
+from core.clock import db_now, to_ms
 from scheduler.choices import Cause
+from scheduler.cycle.tick import tick
 from scheduler.models import Allocation, Job
 from scheduler.services.jobs import cancel_job, finish_job, preempt_job
-from scheduler.tick import tick
 from tests import make
+from usage.audit import audit_usage
 from usage.calendar import HOUR
 from usage.capacity import Capacity, capacities, capacity_of, total_devices
 from usage.models import ClosedHour, UsageHour
-from usage.proof import prove
 from usage.queries import UsageReport, device_ms_of, usage_of
 from usage.services import close_hours, recount_hours
 
@@ -89,7 +89,9 @@ def test_percentages_of_a_young_installation_are_of_its_devices_since_there_were
     assert (week.total.minimum, week.total.maximum, week.total.device_ms) == (0, 1, device_ms)
     assert week.capacity == Capacity(there * device_ms, device_ms)
     assert week.percent(week.total.maximum) == week.average_percent == Fraction(100, there)
-    assert usage_of(NINE - timedelta(days=7), NINE - timedelta(days=6)).percent(1) == 0
+    assert (week.average, week.total.average) == (Fraction(1), Fraction(1, 7 * 24 + 1))
+    before = usage_of(NINE - timedelta(days=7), NINE - timedelta(days=6))
+    assert (before.percent(1), before.average) == (Fraction(0), Fraction(0))
 
 
 def test_capacity_counts_devices_from_their_creation_until_their_node_was_deleted() -> None:
@@ -101,7 +103,11 @@ def test_capacity_counts_devices_from_their_creation_until_their_node_was_delete
     minute = 60_000
     assert capacity_of(NINE - HOUR, NINE + HOUR) == Capacity((2 * 30 + 45) * minute, 60 * minute)
     bounds = [NINE - HOUR, NINE, NINE + timedelta(minutes=20), NINE + HOUR]
-    assert capacities(bounds) == [0, (2 * 20 + 5) * minute, (2 * 10 + 40) * minute]
+    assert capacities(bounds) == [
+        Capacity(),
+        Capacity((2 * 20 + 5) * minute, 20 * minute),
+        Capacity((2 * 10 + 40) * minute, 40 * minute),
+    ]
     assert total_devices() == 1
 
 
@@ -122,11 +128,11 @@ def test_closed_hours_measure_exactly_as_the_allocations_do() -> None:
         sda=first.sda, token=first.token, device=make.backend(4).devices.get(index=2), started_at=NINE + 4 * HOUR
     )
     spans = [(10, 300), (0, 60), (60, 180), (61, 62), (-600, 45), (200, 100_000)]
-    asked = [(NINE + timedelta(minutes=a), NINE + timedelta(minutes=b)) for a, b in spans]
+    requested = [(NINE + timedelta(minutes=a), NINE + timedelta(minutes=b)) for a, b in spans]
     tokens = (None, first.token, second.token)
 
     def measure() -> list[object]:
-        return [_told(usage_of(*span, token)) for span in asked[:5] for token in tokens]
+        return [_reported(usage_of(*span, token)) for span in requested[:5] for token in tokens]
 
     by_allocations = measure()
     close_hours()
@@ -134,12 +140,12 @@ def test_closed_hours_measure_exactly_as_the_allocations_do() -> None:
     with hours:
         assert measure() == by_allocations
     assert any("usage_usagehour" in query["sql"] for query in hours)
-    whole = usage_of(*asked[5])
+    whole = usage_of(*requested[5])
     assert (whole.total.minimum, whole.total.maximum) == (1, 2)
     assert whole.total.device_ms == sum(row.held.device_ms for row in whole.tokens)
 
 
-def _told(report: UsageReport) -> object:
+def _reported(report: UsageReport) -> object:
     return report.total, [(row.token_id, row.held) for row in report.tokens], report.total_devices
 
 
@@ -150,41 +156,42 @@ def test_usage_of_one_token_leaves_the_others_out() -> None:
     assert (len(report.tokens), report.total.device_ms) == (1, 3_600_000)
 
 
-def test_the_proof_holds_and_says_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_audit_finds_no_difference_and_prints_how_much_it_compared(capsys: pytest.CaptureFixture[str]) -> None:
     _held(0, 30)
     close_hours()
     call_command("prove")
-    said = f"Usage adds up: 1 allocations, 1800000 device-ms rolled up in {ClosedHour.objects.count()} closed hours"
-    assert capsys.readouterr().out == f"{said}, 0 days and 0 months, 0 device-ms since.\n"
+    text = f"Usage adds up: 1 allocations, 1800000 device-ms rolled up in {ClosedHour.objects.count()} closed hours"
+    assert capsys.readouterr().out == f"{text}, 0 days and 0 months, 0 device-ms since.\n"
 
 
-def test_the_proof_tells_what_no_closed_hour_holds_yet() -> None:
+def test_the_audit_has_the_time_since_the_last_closed_hour() -> None:
     _held(0, 90)
-    assert (prove().hours, prove().device_ms, prove().device_ms_since) == (0, 0, 5_400_000)
+    assert (audit_usage().hours, audit_usage().device_ms, audit_usage().device_ms_since) == (0, 0, 5_400_000)
     recount_hours(NINE, NINE + HOUR, actor=make.ACTOR)
-    assert (prove().hours, prove().device_ms, prove().device_ms_since) == (1, 3_600_000, 1_800_000)
+    assert (audit_usage().hours, audit_usage().device_ms, audit_usage().device_ms_since) == (1, 3_600_000, 1_800_000)
 
 
-def test_the_proof_notices_a_changed_hour_a_lost_one_and_an_overlap() -> None:
+def test_the_audit_finds_a_changed_hour_a_lost_one_and_an_overlap() -> None:
     _held(0, 30)
     _held(60, 90)
     close_hours()
     UsageHour.objects.filter(hour=NINE).update(device_ms=1)
-    assert [line.partition(": ")[2] for line in prove().differences] == [
+    assert [line.partition(": ")[2] for line in audit_usage().differences] == [
         "stored 1 ms, 0 to 1 at once, is 1800000 ms, 0 to 1 at once"
     ]
     ClosedHour.objects.filter(hour=NINE).update(maximum=2)
     UsageHour.objects.all().delete()
-    assert len(prove().differences) == 3  # two hours of tokens, and the total of one
+    assert len(audit_usage().differences) == 3  # two hours of tokens, and the total of one
     with pytest.raises(CommandError, match="3 differences"):
         call_command("prove")
 
 
 def _preempted_and_run_again() -> Job:
     """Let a job lose its device to another one, which is canceled, run again and end."""
+    BackendGroup.objects.update(preempt=True)
     node = make.ready_backend(1)
-    job, other = make.running_job(node), make.job()
-    Job.objects.filter(pk=job.pk).update(leaves_at=db_now(), leaves_for=other.pk)
+    job, other = make.running_job(node), make.job(make.sda(owner=make.token(priority=5)))
+    Job.objects.filter(pk=job.pk).update(preempt_at=db_now(), preempted_by=other.pk)
     assert preempt_job(job.pk)
     cancel_job(other, cause=Cause.BY_USER, actor=make.ACTOR)
     make.answer(node)
@@ -195,31 +202,54 @@ def _preempted_and_run_again() -> Job:
     return job
 
 
-def test_the_proof_holds_for_a_job_that_was_preempted_and_ran_again() -> None:
+def test_the_audit_finds_no_difference_for_a_job_that_was_preempted_and_ran_again() -> None:
     _preempted_and_run_again()
-    assert (prove().allocations, prove().differences) == (2, [])
+    assert (audit_usage().allocations, audit_usage().differences) == (2, [])
 
 
-def test_the_proof_notices_that_an_attempt_had_too_few_devices_or_ended_late() -> None:
+def test_the_audit_finds_an_attempt_with_too_few_devices_or_a_late_end() -> None:
     job = _preempted_and_run_again()
     first, second = Allocation.objects.filter(job=job).order_by("pk")
     Allocation.objects.filter(pk=second.pk).update(ended_at=second.ended_at + timedelta(milliseconds=1))  # type: ignore[operator]
-    assert prove().differences == [f"job {job.pk}: allocation {second.pk} did not end with it"]
+    assert audit_usage().differences == [f"job {job.pk}: allocation {second.pk} did not end with it"]
     Allocation.objects.filter(pk=second.pk).delete()
-    assert prove().differences == [f"job {job.pk}: no allocations for 1 devices"]
+    assert audit_usage().differences == [f"job {job.pk}: no allocations for 1 devices"]
     Job.objects.filter(pk=job.pk).update(num_devices=2)
-    assert prove().differences == [
+    assert audit_usage().differences == [
         f"job {job.pk}: 1 allocations at {first.started_at.isoformat()} for 2 devices",
         f"job {job.pk}: no allocations for 2 devices",
     ]
 
 
+def test_the_audit_finds_an_allocation_of_another_customer_or_sda() -> None:
+    job = make.running_job(make.ready_backend(1))
+    allocation, other = Allocation.objects.get(), make.sda()
+    Allocation.objects.update(token=other.token)
+    whose = f"scheduler_allocation {allocation.pk}"
+    assert audit_usage().differences == [f"{whose} token_id: is {other.token_id}, but SDA {job.sda_id} is of another"]
+    Allocation.objects.update(sda=other)
+    assert audit_usage().differences == [f"{whose} sda_id: is {other.pk}, but job {job.pk} is of another"]
+
+
+@pytest.mark.parametrize("wrong", [timedelta(milliseconds=1), timedelta(hours=-1)])
+def test_the_audit_finds_a_closed_period_that_does_not_end_with_the_next(wrong: timedelta) -> None:
+    _held(0, 30)
+    close_hours()
+    first, second = ClosedHour.objects.order_by("hour")[:2]
+    last = ClosedHour.objects.latest("hour")
+    for hour, end in ((first, f"{first.until + wrong}, but the next begins at {second.hour}"), (last, "")):
+        ClosedHour.objects.filter(pk=hour.pk).update(until=hour.until + wrong)
+        (found,) = audit_usage().differences
+        assert found == f"usage_closedhour {hour.hour} until: is {end or hour.until + wrong}"
+        ClosedHour.objects.filter(pk=hour.pk).update(until=hour.until)
+
+
 @pytest.mark.only_sqlite
-def test_the_proof_notices_overlapping_allocations() -> None:
+def test_the_audit_finds_overlapping_allocations() -> None:
     """PostgreSQL refuses them, so only SQLite can have them."""
     _held(0, 30)
     _held(29, 40)
-    assert [line.split(":")[0][:6] for line in prove().differences] == ["device"]
+    assert [line.split(":")[0][:6] for line in audit_usage().differences] == ["device"]
 
 
 def test_use_is_summed_from_closed_hours_and_what_is_not_closed_yet() -> None:

@@ -1,4 +1,4 @@
-"""The form of a token; its environment is edited as lines of a name and a value."""
+"""The form of a token, with its environment as lines of a name and a value."""
 
 from typing import Any
 
@@ -7,52 +7,62 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.lib.admin import RowForm
+from core.admin import RowForm
+from core.crypto import unreadable_secrets
 from tokens.models import Token, TokenGroup
 
 Lines = list[tuple[str, str]]
+UNREADABLE = _("The stored variables cannot be decrypted. Those that you set here replace them; none: they stay.")
 
 
 class EnvironmentWidget(forms.Widget):
-    """Two fields for each variable, and an empty pair for another."""
+    """Two inputs for each variable, and an empty pair for one more."""
 
     class Media:
         js = ("console/environment.js",)
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        """Draw the lines that are there."""
-        lines = list(value.items()) if isinstance(value, dict) else list(value or [])
+        """Return the inputs. A text that a link has set as the value of the field is ignored."""
+        lines = [line for line in value or () if isinstance(line, tuple)]
         context = {"name": name, "id": (attrs or {}).get("id", name), "lines": [*lines, ("", "")]}
         return render_to_string("admin/environment.html", context)
 
     def value_from_datadict(self, data: Any, _files: Any, name: str) -> Lines:
-        """Read the lines of a posted form; empty ones do not count."""
+        """Return the lines of a posted form, empty ones left out."""
         lines = zip(data.getlist(f"{name}-name"), data.getlist(f"{name}-value"), strict=False)
         return [(variable.strip(), value) for variable, value in lines if variable.strip() or value]
 
     def value_omitted_from_data(self, data: Any, _files: Any, name: str) -> bool:
-        """Tell whether the form has no such lines at all."""
+        """Whether the form has no such lines at all."""
         return f"{name}-name" not in data
 
 
 class EnvironmentField(forms.Field):
+    """Variables, as a mapping of names to texts."""
+
     widget = EnvironmentWidget
 
+    def prepare_value(self, value: Any) -> Any:
+        """Return the lines of variables."""
+        return list(value.items()) if isinstance(value, dict) else value
+
     def to_python(self, value: Any) -> dict[str, str]:
-        """Give variables by name. Raises ValidationError for a name that is there twice."""
+        """Return the variables by name. Raises ValidationError for a name that is given twice."""
         lines: Lines = list(value or [])
         variables = dict(lines)
         if len(variables) < len(lines):
             twice = sorted({name for name, _value in lines if [one for one, _v in lines].count(name) > 1})
-            raise forms.ValidationError(_("A variable is there twice: %(names)s."), params={"names": ", ".join(twice)})
+            raise forms.ValidationError(_("A variable is given twice: %(names)s."), params={"names": ", ".join(twice)})
         return variables
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Compare names and values, whatever their order."""
+        """Whether names or values differ, whatever their order."""
         return dict(initial or {}) != dict(data or [])
 
 
 class TokenForm(RowForm):
+    """A token's description, limits, environment and user groups."""
+
     env = EnvironmentField(
         label=_("environment"),
         required=False,
@@ -78,5 +88,8 @@ class TokenForm(RowForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "env" in self.fields and "env" in unreadable_secrets(self.instance):
+            self.initial["env"] = {}
+            self.fields["env"].help_text = UNREADABLE
         if "groups" in self.fields:
             self.fields["groups"].queryset = TokenGroup.objects.live()  # type: ignore[attr-defined]

@@ -1,3 +1,5 @@
+"""The admin of user groups."""
+
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,9 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import actor_of, event_table
-from moreh_cloud.lib.admin import (
+from core.admin import (
     ConfirmForm,
     ServiceAdmin,
     Table,
@@ -19,7 +19,9 @@ from moreh_cloud.lib.admin import (
     link,
     link_to,
 )
-from moreh_cloud.lib.admin.actions import force_field
+from core.admin.actions import force_field
+from events.actor import Actor
+from events.admin import actor_of, event_table
 from sda.queries import memberships
 from tokens.models import TokenGroup
 from tokens.services import (
@@ -32,13 +34,19 @@ LATEST = 20
 
 
 class DeleteTokenGroupForm(ConfirmForm):
-    force = force_field(_("Even if it is not empty"), _("Its tokens leave the group. Without it they hold it."))
+    """The confirmation of a deletion."""
+
+    force = force_field(
+        _("Even if it is not empty"), _("Its tokens leave the group. Otherwise a group with tokens is not deleted.")
+    )
 
 
 @admin.register(TokenGroup)
 class TokenGroupAdmin(ServiceAdmin):
+    """User groups: their tokens and what their memberships allow."""
+
     comes_from = _("A user group gives all its tokens the same rights, by memberships.")
-    list_display = ("name", "description", "index", "max_devices", "shown_tokens")
+    list_display = ("name", "description", "index", "max_devices", "tokens_column")
     list_filter = (Tombstones,)
     search_fields = ("name", "description")
     search_help_text = _("Name or description")
@@ -60,7 +68,7 @@ class TokenGroupAdmin(ServiceAdmin):
 
     @confirmed(
         _("Delete"),
-        says=_("The group leaves; its tokens lose what only its memberships gave them."),
+        explanation=_("The group is deleted. Its tokens lose what only its memberships gave them."),
         form=DeleteTokenGroupForm,
         icon="delete",
         dangerous=True,
@@ -69,7 +77,7 @@ class TokenGroupAdmin(ServiceAdmin):
         delete_token_group(row, actor=actor, force=data["force"])
 
     @admin.display(description=_("tokens"), ordering="size")
-    def shown_tokens(self, row: Any) -> SafeString:
+    def tokens_column(self, row: Any) -> SafeString:
         return link(reverse("admin:tokens_token_changelist") + f"?groups__id__exact={row.pk}", row.size)
 
     def tables(self, request: HttpRequest, row: TokenGroup) -> Iterable[Table]:

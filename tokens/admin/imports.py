@@ -1,20 +1,13 @@
-"""Tokens and user groups from a file. Values of tokens are made here as ever, and are never in a file."""
+"""The import of tokens and user groups. A file never contains token values; each new token gets one here."""
 
 from typing import Any
 
 from django.db.models import Prefetch
 
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.lib.admin.importing import (
-    IMPORTERS,
-    Column,
-    Importer,
-    by_field,
-    document,
-    number,
-    rows_named,
-)
-from moreh_cloud.lib.errors import NotFound
+from core.admin.cells import by_field, document, found_by_name, key_number, number_or_none, rows_named
+from core.admin.importing import IMPORTERS, Column, Importer
+from core.errors import NotFound
+from events.actor import Actor
 from tokens.models import Token, TokenGroup
 from tokens.services import (
     add_token_to_group,
@@ -57,13 +50,18 @@ def _own(name: str) -> Column:
     return Column(name, by_field(Token, name), lambda row: getattr(row, name))
 
 
+def _groups() -> Any:
+    return TokenGroup.objects.live().prefetch_related(*IMPORTERS[TokenGroup].prefetch)
+
+
 IMPORTERS[Token] = Importer(
     columns=(
-        Column("id", number, lambda row: row.pk),
+        Column("id", key_number, lambda row: row.pk),
         Column("description", by_field(Token, "description"), lambda row: row.description, needed=True),
         _own("priority"),
         _own("max_sda_count"),
         _own("max_duplicates"),
+        Column("max_devices", number_or_none(Token, "max_devices"), lambda row: row.max_devices),
         _own("access_level"),
         Column("env", document, secret=True),  # what it holds is the customer's
         Column("groups", rows_named(TokenGroup.objects.live), lambda row: sorted(one.name for one in row.groups.all())),
@@ -80,15 +78,12 @@ IMPORTERS[TokenGroup] = Importer(
         Column("name", by_field(TokenGroup, "name"), lambda row: row.name, needed=True),
         Column("description", by_field(TokenGroup, "description"), lambda row: row.description),
         Column("index", by_field(TokenGroup, "index"), lambda row: row.index),
+        Column("max_devices", number_or_none(TokenGroup, "max_devices"), lambda row: row.max_devices),
         Column("members", rows_named(Token.objects.live, "id"), lambda row: sorted(one.pk for one in row.tokens.all())),
     ),
-    find=lambda values: _groups().filter(name=values.get("name")).first(),
+    find=found_by_name(_groups),
     create=lambda actor, values: create_token_group(actor=actor, tokens=values.pop("members", ()), **values),
     update=_update_group,
     prefetch=(Prefetch("tokens", Token.objects.live().only("id")),),
     names={"label": "name"},
 )
-
-
-def _groups() -> Any:
-    return TokenGroup.objects.live().prefetch_related(*IMPORTERS[TokenGroup].prefetch)

@@ -1,3 +1,5 @@
+"""The admin of tokens."""
+
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,9 +15,7 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.enums import ActionVariant
 
 from billing.admin.budgets import budget_table
-from moreh_cloud.events.actor import Actor
-from moreh_cloud.events.admin import actor_of, event_table
-from moreh_cloud.lib.admin import (
+from core.admin import (
     Secret,
     ServiceAdmin,
     Table,
@@ -23,11 +23,23 @@ from moreh_cloud.lib.admin import (
     badge,
     confirmed,
 )
-from moreh_cloud.lib.crypto import digest
+from core.crypto import digest
+from events.actor import Actor
+from events.admin import actor_of, event_table
+from inventory.admin.nouns import WithCustomFields, custom_table
 from sda.services.sdas import delete_token
+from tokens.admin.columns import (
+    WEEK,
+    TokenList,
+    load_figures,
+    sda_list,
+    secret_value,
+    token_tables,
+    usage_list,
+    variable_count,
+)
 from tokens.admin.forms import TokenForm
-from tokens.admin.shown import WEEK, TokenList, put_beside, sda_lines, secret_value, token_tables, use_lines, variables
-from tokens.models import Token
+from tokens.models import Token, TokenFieldValue
 from tokens.services import (
     add_token_to_group,
     create_token,
@@ -37,40 +49,43 @@ from tokens.services import (
     update_token,
 )
 
-VALUE_NOTE = _("Whoever has it can use what the token may use. Deliver it on a safe way.")
+VALUE_NOTE = _("Whoever has it can use what the token may use. Send it over a secure channel.")
 SECRET_LENGTH = 43  # what new_secret makes
 
 
-def _leads(title: Any, page: str, *, icon: str, permission: str) -> Any:
-    """Make a button that leads to a page about the token."""
+def _link_action(title: Any, page: str, *, icon: str, permission: str) -> Any:
+    """Return an action of the token's page that leads to a page about the token."""
 
     def go(_self: Any, _request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse(page)}?token={object_id}")
 
-    looks = {"short_description": title, "allowed_permissions": [permission], "icon": icon, "attrs": {}}
-    go.__dict__.update(looks, variant=ActionVariant.DEFAULT, original_function_name=page)
+    attributes = {"short_description": title, "allowed_permissions": [permission], "icon": icon, "attrs": {}}
+    go.__dict__.update(attributes, variant=ActionVariant.DEFAULT, original_function_name=page)
     return go
 
 
 class ByGroup(RelatedDropdownFilter):
-    """Offer the user groups that there are."""
+    """A filter that offers the user groups that are not deleted."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         return field.get_choices(include_blank=False, ordering=("index", "name"), limit_choices_to={"deleted_at": None})
 
 
 @admin.register(Token)
-class TokenAdmin(ServiceAdmin):
+class TokenAdmin(WithCustomFields, ServiceAdmin):  # type: ignore[misc]
+    """Tokens: their values, limits and user groups."""
+
+    field_values = TokenFieldValue
     comes_from = _("A token is a customer; its value is what the customer's VMs show to get devices.")
     form = TokenForm
     list_display = (
-        "shown_name",
-        "shown_groups",
-        "shown_sdas",
-        "shown_most",
-        "shown_use",
+        "name_column",
+        "groups_column",
+        "sdas_column",
+        "most_column",
+        "use_column",
         "priority",
-        "shown_env",
+        "env_column",
         "copied_value",
     )
     list_filter = (Tombstones, ("groups", ByGroup), "access_level")
@@ -83,8 +98,8 @@ class TokenAdmin(ServiceAdmin):
     wire_names = {"maxDuplicates": "max_duplicates", "maxSdaCount": "max_sda_count"}
     actions = ("delete",)
     actions_detail = ("add_sda", "what_it_may_use", "statements", "reveal", "rotate", "delete")
-    readonly_fields = ("shown_value",)
-    # What the page reads beside the rows, and the value, stay on the page; the import's columns tell the rest.
+    readonly_fields = ("value_column", "env_column")
+    # Figures of other apps and the value are not exported; the columns of the import say the rest.
     export_columns = {
         **dict.fromkeys(("name", "sdas", "most", "use", "env", "copied_value")),
         "masked": "masked",
@@ -93,15 +108,15 @@ class TokenAdmin(ServiceAdmin):
     class Media:
         js = ("console/secret.js",)
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = ("description", "groups") if obj is None else ("description", "shown_value", "groups")
+    def own_fieldsets(self, request: HttpRequest, obj: Any) -> Any:
+        own = ("description", "groups") if obj is None else ("description", "value_column", "groups")
         return (
             (None, {"fields": own}),
             (
                 _("Limits"),
                 {"fields": (("priority", "access_level"), ("max_sda_count", "max_duplicates"), "max_devices")},
             ),
-            (_("Workers"), {"fields": ("env",)}),
+            (_("Workers"), {"fields": ("env" if self.has_change_permission(request, obj) else "env_column",)}),
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Token]:
@@ -111,7 +126,7 @@ class TokenAdmin(ServiceAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row: Any = super().get_object(request, object_id, from_field)
         if row:
-            put_beside([row], may_reveal=self.has_operate_permission(request, row))
+            load_figures([row], may_reveal=self.has_operate_permission(request, row))
         return row
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -120,7 +135,7 @@ class TokenAdmin(ServiceAdmin):
         return super().get_search_results(request, queryset, search_term)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> tuple[Token, Secret]:
-        token = create_token(actor=actor_of(request), **data)
+        token = create_token(actor=actor_of(request), **{"custom_fields": {}, **data})
         return token, Secret(_("Value of the token"), token.value, VALUE_NOTE)
 
     def update_row(self, request: HttpRequest, row: Token, changes: dict[str, Any]) -> None:
@@ -130,25 +145,29 @@ class TokenAdmin(ServiceAdmin):
             update_token(row, actor=actor, **changes)
         if groups is None:
             return
-        wished, present = set(groups), set(row.groups.all())
-        for group in wished - present:
+        wanted, present = set(groups), set(row.groups.all())
+        for group in wanted - present:
             add_token_to_group(row, group, actor=actor)
-        for group in present - wished:
+        for group in present - wanted:
             remove_token_from_group(row, group, actor=actor)
 
-    add_sda = _leads(_("Add SDA"), "admin:sda_sda_add", icon="add", permission="operate")
-    statements = _leads(_("Statements"), "admin:billing_statement_changelist", icon="receipt_long", permission="view")
-    what_it_may_use = _leads(_("What it may use"), "console:access", icon="account_tree", permission="view")
+    add_sda = _link_action(_("Add SDA"), "admin:sda_sda_add", icon="add", permission="operate")
+    statements = _link_action(
+        _("Statements"), "admin:billing_statement_changelist", icon="receipt_long", permission="view"
+    )
+    what_it_may_use = _link_action(_("What it may use"), "console:access", icon="account_tree", permission="view")
 
     @confirmed(
-        _("Show value"), says=_("The secret value is shown, and an event says that you saw it."), icon="visibility"
+        _("Show value"),
+        explanation=_("The secret value is shown, and an event records that you saw it."),
+        icon="visibility",
     )
     def reveal(self, actor: Actor, row: Token, _data: dict[str, Any]) -> Secret:
         return Secret(_("Value of the token"), reveal_token(row, actor=actor), VALUE_NOTE)
 
     @confirmed(
         _("Rotate value"),
-        says=_("The token gets another value. Clients with the old one are refused at once."),
+        explanation=_("The token gets another value. Clients with the old one are refused at once."),
         icon="cycle",
         dangerous=True,
     )
@@ -157,7 +176,7 @@ class TokenAdmin(ServiceAdmin):
 
     @confirmed(
         _("Delete"),
-        says=_("The token stops working; its history and usage stay. It must not own SDAs any more."),
+        explanation=_("The token stops working; its history and usage stay. It must not own SDAs any more."),
         icon="delete",
         dangerous=True,
     )
@@ -165,45 +184,46 @@ class TokenAdmin(ServiceAdmin):
         delete_token(row, actor=actor)
 
     @admin.display(description=_("token"), ordering="description")
-    def shown_name(self, row: Token) -> SafeString | str:
-        marks = [self.shown_level(row)] if row.access_level != "USER" else []
+    def name_column(self, row: Token) -> SafeString | str:
+        marks = [self._level_badge(row)] if row.access_level != "USER" else []
         marks += [badge(_now("stopped"), "danger")] if row.stopped_at else []
         return (
             format_html("{} {}", row, format_html_join(" ", "{}", ((mark,) for mark in marks))) if marks else str(row)
         )
 
     @admin.display(description=_("value"))
-    def shown_value(self, row: Any) -> SafeString | str:
-        return secret_value(row, may_reveal=row.beside.may_reveal)
+    def value_column(self, row: Any) -> SafeString | str:
+        return secret_value(row, may_reveal=row.figures.may_reveal)
 
     @admin.display(description=_("value"))
     def copied_value(self, row: Any) -> SafeString | str:
-        return secret_value(row, may_reveal=row.beside.may_reveal, only_copy=True)
+        return secret_value(row, may_reveal=row.figures.may_reveal, only_copy=True)
 
     @admin.display(description=_("user groups"))
-    def shown_groups(self, row: Token) -> str:
+    def groups_column(self, row: Token) -> str:
         return ", ".join(group.name for group in row.groups.all()) or "–"  # noqa: RUF001
 
     @admin.display(description=_("SDAs"))
-    def shown_sdas(self, row: Any) -> SafeString | str:
-        return sda_lines(row, row.beside.owned)
+    def sdas_column(self, row: Any) -> SafeString | str:
+        return sda_list(row, row.figures.owned)
 
     @admin.display(description=_("SDAs / jobs"), ordering="max_sda_count")
-    def shown_most(self, row: Token) -> str:
+    def most_column(self, row: Token) -> str:
         return f"{row.max_sda_count} / {row.max_duplicates or '∞'}"
 
     @admin.display(description=_("device-hours"))
-    def shown_use(self, row: Any) -> SafeString:
-        return use_lines(row.beside.use[WEEK], row.beside.use[-1])
+    def use_column(self, row: Any) -> SafeString:
+        return usage_list(row.figures.device_ms[WEEK], row.figures.device_ms[-1])
 
     @admin.display(description=_("env"))
-    def shown_env(self, row: Token) -> SafeString | str:
-        return variables(row.env)
+    def env_column(self, row: Token) -> SafeString | str:
+        return variable_count(row.env)
 
-    def shown_level(self, row: Token) -> SafeString:
+    def _level_badge(self, row: Token) -> SafeString:
         return badge(row.get_access_level_display(), "info")
 
     def tables(self, request: HttpRequest, row: Any) -> Iterable[Table]:
+        yield custom_table(self.fields_here(request), row)
         yield from token_tables(row)
-        yield budget_table(row)
+        yield budget_table(row.pk)
         yield event_table(f"token/{row.pk}")

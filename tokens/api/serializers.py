@@ -1,11 +1,12 @@
+"""The parameters and responses of REST."""
+
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from moreh_cloud.lib.api.parameters import (
-    MAX_ID,
+from core.api.parameters import (
     Environment,
     Name,
     Parameters,
@@ -16,7 +17,9 @@ from moreh_cloud.lib.api.parameters import (
     Word,
     missing,
 )
-from moreh_cloud.lib.crypto import digest
+from core.crypto import digest
+from core.numbers import MAX_ID
+from inventory.api.shapes import CustomFields, CustomFieldsParameter
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY, AccessLevel
 from tokens.models import Token
 from tokens.queries import get_token, live_token_groups, live_tokens
@@ -38,7 +41,7 @@ class PlainToken(serializers.Serializer[Any]):
 
 
 class GroupOfToken(serializers.Serializer[Any]):
-    """A user group inside a token; `tokenlist` only where the answer is about one object or asked for."""
+    """A user group inside a token; `tokenlist` only for one object or if the list is requested."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
@@ -57,6 +60,7 @@ class TokenSerializer(PlainToken):
     """A customer's identity."""
 
     grouplist = _Groups()
+    customFields = CustomFields()
 
     class Meta:
         ref_name = "Token"
@@ -75,7 +79,7 @@ class TokenGroupSerializer(serializers.Serializer[Any]):
 
 
 class TokenReference(Text):
-    """The value of a token, which it gives. Raises NotFound."""
+    """The value of a token, validated to the token. Raises NotFound."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         value = super().run_validation(data)
@@ -83,7 +87,7 @@ class TokenReference(Text):
 
 
 class TokenReferences(Several):
-    """Values of tokens, which it gives. Raises NotFound."""
+    """Values of tokens, validated to the tokens. Raises NotFound."""
 
     child = Text()
 
@@ -96,6 +100,8 @@ class TokenReferences(Several):
 
 
 class NewToken(Parameters):
+    """A new token."""
+
     desc = Text(source="description")
     priority = Whole(min_value=MIN_PRIORITY, max_value=MAX_PRIORITY, required=False)
     maxSdaCount = Whole(min_value=1, required=False, source="max_sda_count")
@@ -103,31 +109,40 @@ class NewToken(Parameters):
     maxDevices = Whole(required=False, allow_null=True, source="max_devices")
     accessLevel = Word(AccessLevel.choices, required=False, source="access_level")
     env = Environment(required=False)
+    customFields = CustomFieldsParameter()
 
 
 class TokenChange(NewToken):
+    """A change of a token."""
+
     token = TokenReference()
     desc = Text(source="description", required=False)
     targetSdaId = Whole(required=False, min_value=1, max_value=MAX_ID, source="sda_id")
 
 
 class OneToken(Parameters):
+    """The token to delete."""
+
     token = TokenReference()
 
 
 class TokenGrouping(Parameters):
+    """A token and a user group."""
+
     group = Reference(live_token_groups)
     token = TokenReference(required=False)
     tokenId = Reference(live_tokens, required=False, min_value=1, source="token")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Ask for exactly one of the two names of a token."""
+        """Require either `token` or `tokenId`."""
         if ("token" in self.initial_data) == ("tokenId" in self.initial_data):
             raise serializers.ValidationError({"token": [_("Give either token or tokenId.")]})
         return attrs
 
 
 class NewTokenGroup(Parameters):
+    """A new user group."""
+
     label: Any = Name(source="name")
     description = Text(required=False, allow_blank=True)
     maxDevices = Whole(required=False, allow_null=True, source="max_devices")
@@ -135,6 +150,8 @@ class NewTokenGroup(Parameters):
 
 
 class TokenGroupChange(Parameters):
+    """A change of a user group."""
+
     id = Reference(live_token_groups, source="group")
     label: Any = Name(required=False, source="name")
     description = Text(required=False, allow_blank=True)
@@ -144,5 +161,7 @@ class TokenGroupChange(Parameters):
 
 
 class OneTokenGroup(Parameters):
+    """The user group to delete."""
+
     id = Reference(live_token_groups, source="group")
     force = serializers.BooleanField(default=False)

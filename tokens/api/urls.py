@@ -1,6 +1,8 @@
+"""The addresses of REST."""
+
 from django.urls import path
 
-from moreh_cloud.lib.api.views import COLLECTION, collection
+from core.api.views import COLLECTION, collection
 from tokens.api.views import GroupingView, GroupView, TokenView
 
 urlpatterns = [

@@ -1,3 +1,5 @@
+"""The views of REST."""
+
 from typing import Any
 
 from django.db import transaction
@@ -5,9 +7,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from moreh_cloud.accounts.api.operators import OperatorView
-from moreh_cloud.lib.api.schema import reads, writes
-from moreh_cloud.lib.api.views import success
+from accounts.api.operators import OperatorView
+from core.api.schema import reads, writes
+from core.api.views import success
 from sda.queries import get_sda
 from sda.services.sdas import delete_token, set_current_sda
 from tokens import services
@@ -20,18 +22,21 @@ from tokens.queries import live_token_groups, live_tokens
 
 @extend_schema(tags=["token"])
 class TokenView(OperatorView):
+    """Tokens."""
+
     queryset = live_tokens()
     filterset_class = TokenFilter
 
     @reads(shapes.TokenSerializer)
     def list(self, _request: Request) -> Response:
         """List tokens."""
-        return self.listed(list(cards.token_cards(self.page(live_tokens()), self.showing).values()))
+        return self.listed(list(cards.token_cards(self.page(live_tokens()), self.showing, env=True).values()))
 
     @writes(shapes.NewToken, shapes.TokenSerializer)
     def create(self, _request: Request) -> Response:
-        """Make a token with a new value."""
-        return self._answer(services.create_token(**self.given(shapes.NewToken), actor=self.actor))
+        """Create a token with a new value."""
+        given: dict[str, Any] = {"custom_fields": {}, **self.given(shapes.NewToken)}
+        return self._answer(services.create_token(**given, actor=self.actor))
 
     @writes(shapes.TokenChange, shapes.TokenSerializer)
     def update(self, _request: Request) -> Response:
@@ -52,12 +57,15 @@ class TokenView(OperatorView):
         return success()
 
     def _answer(self, token: Token) -> Response:
-        (card,) = cards.token_cards(live_tokens().filter(pk=token.pk), self.showing).values()
+        mine = live_tokens().filter(pk=token.pk)
+        (card,) = cards.token_cards(mine, self.showing, env=True).values()
         return success(card)
 
 
 @extend_schema(tags=["token"])
 class GroupingView(OperatorView):
+    """Which token is in which user group."""
+
     @writes(shapes.TokenGrouping, shapes.TokenGroupSerializer)
     def create(self, _request: Request) -> Response:
         """Put a token into a user group."""
@@ -76,6 +84,8 @@ class GroupingView(OperatorView):
 
 @extend_schema(tags=["token"])
 class GroupView(OperatorView):
+    """User groups."""
+
     queryset = live_token_groups()
     filterset_class = GroupFilter
 
@@ -86,7 +96,7 @@ class GroupView(OperatorView):
 
     @writes(shapes.NewTokenGroup, shapes.TokenGroupSerializer)
     def create(self, _request: Request) -> Response:
-        """Make a user group."""
+        """Create a user group."""
         group = services.create_token_group(**self.given(shapes.NewTokenGroup), actor=self.actor)
         return success(group_card(group, self))
 
@@ -104,6 +114,6 @@ class GroupView(OperatorView):
 
 
 def group_card(group: TokenGroup, view: OperatorView) -> dict[str, Any]:
-    """Shape one user group as the view's caller may see it."""
+    """Return a user group as the caller of the view may see it."""
     (card,) = cards.group_cards(live_token_groups().filter(pk=group.pk), view.showing)
     return card

@@ -3,7 +3,7 @@
 import django.core.validators
 from django.db import migrations, models
 
-import moreh_cloud.lib.crypto
+import core.crypto
 
 
 class Migration(migrations.Migration):
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deleted")),
-                ("value", moreh_cloud.lib.crypto.EncryptedField(editable=False, verbose_name="value")),
+                ("value", core.crypto.EncryptedField(editable=False, verbose_name="value")),
                 ("value_digest", models.CharField(editable=False, max_length=64, unique=True)),
                 (
                     "description",

@@ -1,6 +1,8 @@
+"""REST paths of usage."""
+
 from django.urls import path
 
-from moreh_cloud.lib.api.views import collection
+from core.api.views import collection
 from usage.api.views import UsageView
 
 urlpatterns = [path("usage", UsageView.as_view(collection("get")))]

@@ -1,1 +1,1 @@
-"""Hours, days and months whose usage is summed once: how they are made, and read instead of the allocations."""
+"""Closed hours, days and months: how their rows are written, and how they are read instead of the allocations."""

@@ -1,4 +1,4 @@
-"""Which closed periods make up a range, the longest first; what none of them covers is measured."""
+"""Which closed periods cover a range, the longest first; for the rest the allocations are read."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -15,7 +15,10 @@ Inside = tuple[datetime, datetime, Sequence[datetime]]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a range: closed periods of a grain that begin at `starts`; without one the allocations must tell."""
+    """A part of a range: the closed periods of a grain that begin at `starts`, or without a grain an open part.
+
+    Only the allocations tell what was held in an open part.
+    """
 
     start: datetime
     end: datetime
@@ -24,12 +27,12 @@ class Piece:
 
 
 def cover(start: datetime, end: datetime) -> list[Piece]:
-    """Cut a range into pieces that follow each other; at most three queries."""
+    """Return a range as pieces that follow each other, in at most three queries."""
     return cover_between([start, end])[0]
 
 
 def cover_between(bounds: Sequence[datetime]) -> list[list[Piece]]:
-    """Cut what lies between each two neighbouring bounds (rising) as `cover` does; at most three queries for all."""
+    """Return the pieces between each two neighbouring bounds (rising), in at most three queries for all."""
     start, end = bounds[0], bounds[-1]
     known = [MONTHS.periods(start, end) if end - start >= SHORTEST_MONTH else []]
     known.append(DAYS.periods(start, end) if end - start >= SHORTEST_DAY else [])
@@ -40,7 +43,7 @@ def cover_between(bounds: Sequence[datetime]) -> list[list[Piece]]:
 
 
 def _fill(start: datetime, end: datetime, known: Sequence[Sequence[Period]], reach: Period) -> list[Piece]:
-    """Put the longest periods inside, and look for shorter ones at both edges."""
+    """Return the longest periods that lie inside, with shorter ones at both ends."""
     if start >= end:
         return []
     grain = (HOURS, DAYS, MONTHS)[len(known)]
@@ -49,8 +52,8 @@ def _fill(start: datetime, end: datetime, known: Sequence[Sequence[Period]], rea
         return _fill(start, end, known[1:], reach) if known else [Piece(start, end)]
     inner = [Piece(first, last, grain, starts)]
     if not known:
-        edges = [[Piece(a, b)] if a < b else [] for a, b in ((start, first), (last, end))]
-        return [*edges[0], *inner, *edges[1]]
+        before, after = ([Piece(a, b)] if a < b else [] for a, b in ((start, first), (last, end)))
+        return [*before, *inner, *after]
     return [*_fill(start, first, known[1:], reach), *inner, *_fill(last, end, known[1:], reach)]
 
 

@@ -1,22 +1,23 @@
-"""Closed hours, made of the allocations."""
+"""Closed hours, written from the allocations."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import starmap
 
-from moreh_cloud.lib.bulk import insert_rows
-from moreh_cloud.lib.clock import to_ms
-from usage.intervals import Kind, intervals, stays
-from usage.metering import HOUR_MS, Held, Interval, Times, held_by_hour, times_by_hour
+from core.bulk import insert_rows
+from core.clock import to_ms
+from core.postgresql import is_postgresql
+from usage.intervals import UsageKind, intervals, stays
+from usage.metering import HOUR_MS, HeldDevices, Interval, Times, held_by_hour, times_by_hour
 from usage.models import DetailHour, UsageHour
-from usage.rollups.measure import COLUMNS, is_set_based, run
+from usage.rollups.measure import COLUMNS, run
 from usage.rollups.statements import HELD, KINDS, LEVELS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KIND = ", ".join(COLUMNS.values())
 HELD_COLUMNS = ("hour", "token_id", "device_ms", "minimum", "maximum")
 TIMES_COLUMNS = ("hour", *COLUMNS.values(), "device_ms", "preparing_ms", "reserved_ms")
-# In the order of their keys, so that the indexes only grow at their end.
+# In the order of their keys, so that indexes grow only at their end.
 WRITE = f"""
 WITH {HELD},
 detail AS (
@@ -35,43 +36,43 @@ SELECT piece, minimum, maximum, device_ms FROM by_all
 """  # noqa: S608 - only our own names are put in
 
 
-def write_hours(start: datetime, end: datetime) -> dict[datetime, Held]:
-    """Write what each token held in each whole UTC hour of a range; give what all held together, where anything.
+def write_hours(start: datetime, end: datetime) -> dict[datetime, HeldDevices]:
+    """Write what each token held in each UTC hour of a range; return what all held together, by hour.
 
-    The caller's transaction, in which no hour of the range has rows.
+    Hours in which nothing was held are absent. No hour of the range may have rows yet.
     """
-    return _write_at_once(start, end) if is_set_based() else _write_portably(start, end)
+    return _write_at_once(start, end) if is_postgresql() else _write_portably(start, end)
 
 
-def _write_at_once(start: datetime, end: datetime) -> dict[datetime, Held]:
+def _write_at_once(start: datetime, end: datetime) -> dict[datetime, HeldDevices]:
     rows = run(WRITE, start, end, width=HOUR_MS)
-    return {start + timedelta(hours=piece): Held(low, high, ms, HOUR_MS) for piece, low, high, ms in rows}
+    return {start + timedelta(hours=piece): HeldDevices(low, high, ms, HOUR_MS) for piece, low, high, ms in rows}
 
 
-def _write_portably(start: datetime, end: datetime) -> dict[datetime, Held]:
+def _write_portably(start: datetime, end: datetime) -> dict[datetime, HeldDevices]:
     tokens, everybody = measured_hours(start, end)
     insert_rows(UsageHour, HELD_COLUMNS, starmap(_held_row, sorted(tokens.items())))
     insert_rows(DetailHour, TIMES_COLUMNS, starmap(_times_row, sorted(measured_details(start, end).items())))
     return {_at(ms): found for ms, found in everybody.items()}
 
 
-def measured_hours(start: datetime, end: datetime) -> tuple[dict[tuple[int, int], Held], dict[int, Held]]:
-    """Measure by the allocations what each (hour in ms, token) of a range held, and each hour in all."""
+def measured_hours(start: datetime, end: datetime) -> tuple[dict[tuple[int, int], HeldDevices], dict[int, HeldDevices]]:
+    """Return by the allocations what each (hour in ms, token) of a range held, and each hour in all."""
     found, span = list(intervals(start, end)), (to_ms(start), to_ms(end))
     everyone = (Interval(0, one.start_ms, one.end_ms, one.devices) for one in found)
     return held_by_hour(found, *span), {ms: total for (ms, _), total in held_by_hour(everyone, *span).items()}
 
 
-def measured_details(start: datetime, end: datetime) -> Mapping[tuple[int, Kind], Times]:
-    """Measure by the allocations the times of each (hour in ms, kind) of a range."""
+def measured_details(start: datetime, end: datetime) -> Mapping[tuple[int, UsageKind], Times]:
+    """Return by the allocations the times of each (hour in ms, kind) of a range."""
     return times_by_hour(stays(start, end), to_ms(start), to_ms(end))
 
 
-def _held_row(key: tuple[int, int], found: Held) -> tuple[object, ...]:
+def _held_row(key: tuple[int, int], found: HeldDevices) -> tuple[object, ...]:
     return (_at(key[0]), key[1], found.device_ms, found.minimum, found.maximum)
 
 
-def _times_row(key: tuple[int, Kind], found: Times) -> tuple[object, ...]:
+def _times_row(key: tuple[int, UsageKind], found: Times) -> tuple[object, ...]:
     return (_at(key[0]), *key[1], found.device_ms, found.preparing_ms, found.reserved_ms)
 
 
@@ -80,6 +81,6 @@ def _at(ms: int) -> datetime:
 
 
 def hours_of(start: datetime, end: datetime) -> Iterator[datetime]:
-    """Give the hours of a range that begins and ends with one."""
+    """Yield the start of each hour of a range that begins and ends at a full hour."""
     for number in range((end - start) // timedelta(hours=1)):
         yield start + timedelta(hours=number)

@@ -1,6 +1,6 @@
-"""What was held in any range, by the allocations: one statement on PostgreSQL, interval arithmetic elsewhere.
+"""What was held in a range by the allocations: one statement on PostgreSQL, interval arithmetic elsewhere.
 
-Both give the same, to the millisecond; the first is many times faster where there are many.
+Both return the same figures to the millisecond; the statement is many times faster for many allocations.
 """
 
 from collections import defaultdict
@@ -10,22 +10,19 @@ from typing import Any
 
 from django.db import connection
 
-from moreh_cloud.lib.clock import to_ms
+from core.clock import to_ms
+from core.postgresql import is_postgresql
 from usage.intervals import intervals, stays
-from usage.metering import Held, Interval, Times, held, times
+from usage.metering import HeldDevices, Interval, Times, held, times
 from usage.rollups.statements import HELD, KINDS, LEVELS
 
-Tokens = Sequence[int] | None  # whose usage: some tokens', or everybody's
+Tokens = Sequence[int] | None  # ids of tokens; None for all
 Key = tuple[Any, ...]
 
 
-def is_set_based() -> bool:
-    return connection.vendor == "postgresql"
-
-
-def held_by_token(start: datetime, end: datetime, tokens: Tokens = None) -> dict[int, Held]:
-    """Measure how many devices each token held at once; one that held nothing is absent."""
-    if is_set_based():
+def held_by_token(start: datetime, end: datetime, tokens: Tokens = None) -> dict[int, HeldDevices]:
+    """Return how many devices each token held at once; a token that held nothing is absent."""
+    if is_postgresql():
         return dict(_levels(start, end, tokens, "token_id"))
     by_token: defaultdict[int, list[Interval[int]]] = defaultdict(list)
     for interval in intervals(start, end, tokens=tokens):
@@ -34,17 +31,17 @@ def held_by_token(start: datetime, end: datetime, tokens: Tokens = None) -> dict
     return {pk: found for pk, found in measured if found.maximum}
 
 
-def held_by_all(start: datetime, end: datetime, tokens: Tokens = None) -> Held:
-    """Measure how many devices all of them held at once."""
-    if is_set_based():
-        nothing = Held(0, 0, 0, to_ms(end) - to_ms(start))
+def held_by_all(start: datetime, end: datetime, tokens: Tokens = None) -> HeldDevices:
+    """Return how many devices all tokens, or some, held at once together."""
+    if is_postgresql():
+        nothing = HeldDevices(0, 0, 0, to_ms(end) - to_ms(start))
         return next((found for _who, found in _levels(start, end, tokens, "0")), nothing)
     return held(intervals(start, end, tokens=tokens), to_ms(start), to_ms(end))
 
 
 def times_by(start: datetime, end: datetime, fields: Sequence[str], tokens: Tokens = None) -> dict[Key, Times]:
-    """Sum the times by some fields of Kind; what held nothing is absent."""
-    if is_set_based():
+    """Return the times by some fields of UsageKind; keys that held nothing are absent."""
+    if is_postgresql():
         statement = f"WITH {HELD} {KINDS}"
         rows = run(statement, start, end, tokens=tokens, columns=", ".join(COLUMNS[name] for name in fields))
         return {tuple(row[1:-3]): Times(*row[-3:]) for row in rows}
@@ -62,21 +59,24 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-def _levels(start: datetime, end: datetime, tokens: Tokens, who: str) -> list[tuple[int, Held]]:
+def _levels(start: datetime, end: datetime, tokens: Tokens, who: str) -> list[tuple[int, HeldDevices]]:
     statement = f"WITH {HELD}, {LEVELS} SELECT who, minimum, maximum, device_ms FROM held_at_once"  # noqa: S608
     rows = run(statement, start, end, tokens=tokens, name="held_at_once", who=who)
     span = to_ms(end) - to_ms(start)
-    return [(who, Held(low, high, ms, span)) for who, low, high, ms in rows]
+    return [(who, HeldDevices(low, high, ms, span)) for who, low, high, ms in rows]
 
 
 def run(
-    statement: str, start: datetime, end: datetime, *, tokens: Tokens = None, width: int = 0, **parts: str
+    statement: str, start: datetime, end: datetime, *, tokens: Tokens = None, width: int = 0, **names: str
 ) -> list[Any]:
-    """Run a statement made of the parts in `statements` on a range, in pieces of `width` ms or in one."""
+    """Run a statement made from the templates in `statements` on a range; return its rows.
+
+    `width`: cut the range into pieces of so many ms. `names`: what to put into the placeholders of the templates.
+    """
     span = to_ms(end) - to_ms(start)
     whose = "" if tokens is None else "AND a.token_id = ANY(%(tokens)s)"
     given: dict[str, Any] = {"start": start, "end": end, "zero": to_ms(start), "span": span, "width": width or span}
     with connection.cursor() as cursor:
-        cursor.execute(statement.format(whose=whose, **parts), {**given, "tokens": list(tokens or ())})
+        cursor.execute(statement.format(whose=whose, **names), {**given, "tokens": list(tokens or ())})
         rows: list[Any] = cursor.fetchall()
         return rows

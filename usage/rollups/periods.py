@@ -1,12 +1,15 @@
-"""Closed days and months, made of closed hours and days; at edges between two hours the allocations tell."""
+"""Closed days and months, written from closed hours and days.
+
+Where a day begins or ends between two UTC hours, the allocations of that part are read.
+"""
 
 from datetime import datetime, tzinfo
 
 from django.db import connection
 
-from moreh_cloud.lib.bulk import insert_rows
+from core.bulk import insert_rows
 from usage.calendar import after, floor
-from usage.metering import Held
+from usage.metering import HeldDevices
 from usage.rollups import reading
 from usage.rollups.cover import Piece, cover
 from usage.rollups.grains import DAYS, HOURS, MONTHS, Grain, Period
@@ -19,7 +22,7 @@ WRITE = "INSERT INTO {table} ({name}, {columns}) SELECT %s, {columns} FROM ({row
 
 
 def next_period(grain: Grain, zone: tzinfo) -> Period | None:
-    """Give the next day or month to close, when all of it is closed in finer periods."""
+    """Return the next day or month to close; None while not all of its finer periods are closed."""
     finer, known = FINER[grain.unit].reach(), grain.reach()
     if not finer:
         return None
@@ -29,7 +32,7 @@ def next_period(grain: Grain, zone: tzinfo) -> Period | None:
 
 
 def earlier_periods(grain: Grain, start: datetime, zone: tzinfo) -> list[Period]:
-    """Give the days or months from a time on that lie before the first closed one."""
+    """Return the days or months between a time and the first closed one."""
     known = grain.reach()
     periods: list[Period] = []
     at = floor(start, grain.unit, zone)
@@ -40,18 +43,18 @@ def earlier_periods(grain: Grain, start: datetime, zone: tzinfo) -> list[Period]
 
 
 def clear(grain: Grain, start: datetime, end: datetime) -> None:
-    """Remove what was written of the periods that begin in a range."""
+    """Delete all rows of the periods that begin in a range."""
     for model in (grain.usage, grain.detail, grain.closed):
         grain.within(model._default_manager.all(), start, end).delete()
 
 
-def write_period(grain: Grain, start: datetime, end: datetime) -> Held:
-    """Write what each token held in a day or month that has no rows, from finer ones; give what all held together."""
+def write_period(grain: Grain, start: datetime, end: datetime) -> HeldDevices:
+    """Write what each token held in a day or month that has no rows yet; return what all held together."""
     pieces = cover(start, end)
     if all(piece.grain for piece in pieces):
         _write_at_once(grain, start, pieces)
     else:
-        _write_edged(grain, start, pieces)
+        _write_row_by_row(grain, start, pieces)
     return reading.held_by_all(pieces)
 
 
@@ -66,7 +69,7 @@ def _write_at_once(grain: Grain, start: datetime, pieces: list[Piece]) -> None:
             cursor.execute(statement, [connection.ops.adapt_datetimefield_value(start), *given])
 
 
-def _write_edged(grain: Grain, start: datetime, pieces: list[Piece]) -> None:
+def _write_row_by_row(grain: Grain, start: datetime, pieces: list[Piece]) -> None:
     held = sorted(reading.held_by_token(pieces).items())
     rows = ((start, pk, found.device_ms, found.minimum, found.maximum) for pk, found in held)
     insert_rows(grain.usage, (grain.name, *HELD_COLUMNS), rows)

@@ -1,11 +1,12 @@
-"""The PostgreSQL form of measuring, as parts of statements: what was held in a range, in whole ms from its start.
+"""Templates of PostgreSQL statements for what was held in a range, in whole ms from its start.
 
-`%(start)s` and `%(end)s` are the range, `%(zero)s` its start in ms since 1970, `%(span)s` its length and `%(width)s`
-that of the pieces it is cut into, in ms. Equal allocations, as a job of many devices has, are counted, not repeated.
+`%(start)s` and `%(end)s` are the range, `%(zero)s` is its start in ms since 1970, `%(span)s` its length, and
+`%(width)s` the length of the pieces into which it is cut, in ms. Equal allocations, as of a job with many devices, are
+counted.
 """
 
 # float8 holds every whole millisecond until the year 287,396, so what is rounded here was exact; numeric takes ten
-# times as long.
+# times as long. `least` and `greatest` leave nulls out, and bring infinite times into the range that we keep.
 HELD = """
 former AS MATERIALIZED (
     SELECT device_id, model, lag(until, 1, '-infinity') OVER (PARTITION BY device_id ORDER BY until) AS since, until
@@ -32,9 +33,10 @@ stay AS (
 ),
 cut AS (
     SELECT token_id, sda_model_id, group_id, device_model, reserved, devices,
-        greatest((date_part('epoch', started_at) * 1000)::bigint - %(zero)s, 0) AS since,
-        coalesce((date_part('epoch', ready_at) * 1000)::bigint - %(zero)s, %(span)s) AS ready,
-        least(coalesce((date_part('epoch', ended_at) * 1000)::bigint - %(zero)s, %(span)s), %(span)s) AS until
+        greatest((date_part('epoch', greatest(started_at, '1970-01-01Z')) * 1000)::bigint - %(zero)s, 0) AS since,
+        (date_part('epoch', greatest(least(ready_at, '9000-01-01Z'), '1970-01-01Z')) * 1000)::bigint
+            - %(zero)s AS ready,
+        least((date_part('epoch', least(ended_at, '9000-01-01Z')) * 1000)::bigint - %(zero)s, %(span)s) AS until
     FROM stay
 ),
 held AS MATERIALIZED (SELECT * FROM cut WHERE since < until)
@@ -42,7 +44,7 @@ held AS MATERIALIZED (SELECT * FROM cut WHERE since < until)
 PIECES = "generate_series({since} / %(width)s, ({until} - 1) / %(width)s) AS piece"
 WITHIN = "least({until}, (piece + 1) * %(width)s) - greatest({since}, piece * %(width)s)"
 
-# By kind: sums only, of which the finest pieces give all others.
+# By kind: only sums, so that the sums of coarser periods follow from those of finer ones.
 KINDS = f"""
 SELECT piece, {{columns}},
     sum(devices * ({WITHIN.format(since="since", until="until")}))::bigint AS device_ms,
@@ -54,7 +56,7 @@ FROM held, {PIECES.format(since="since", until="until")}
 GROUP BY piece, {{columns}} ORDER BY piece, {{columns}}
 """  # noqa: S608 - only our own names are put in
 
-# How many at once: every change of the number held is looked at; from one to the next it stays what it is.
+# How many at once: one step for each change of the number held; between two changes it stays the same.
 LEVELS = f"""
 {{name}}_change AS (
     SELECT who, at, sum(n) AS n FROM (

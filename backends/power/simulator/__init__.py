@@ -1,7 +1,7 @@
-"""Simulated BMCs on the real wire, with witness books: for tests, the demo and newcomers."""
+"""Simulated BMCs that speak the real protocol and record the commands they execute: for tests and the demo."""
 
 from backends.power.simulator.bmc import Faults, OnPower, SimulatedBmc
-from backends.power.simulator.chassis import Executed
+from backends.power.simulator.chassis import ExecutedCommand
 from backends.power.simulator.fleet import start_bmc, start_fleet
 
-__all__ = ["Executed", "Faults", "OnPower", "SimulatedBmc", "start_bmc", "start_fleet"]
+__all__ = ["ExecutedCommand", "Faults", "OnPower", "SimulatedBmc", "start_bmc", "start_fleet"]

@@ -1,4 +1,4 @@
-"""The machine behind a simulated BMC: its power, and a witness book of every chassis control it carried out."""
+"""The machine behind a simulated BMC: its power state, and every chassis control that it executed."""
 
 import asyncio
 import time
@@ -18,8 +18,8 @@ OK, UNKNOWN_CONTROL, NOT_NOW = 0x00, 0xCC, 0xD5
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
-    """One line of the book: the command, the host's clock in seconds, and the power it found."""
+class ExecutedCommand:
+    """A chassis control that was executed, the time by the host's clock in seconds, and the power state before it."""
 
     command: PowerCommand
     at: float
@@ -29,33 +29,36 @@ class Executed:
 class Chassis:
     """A machine that is on or off and takes `delay` seconds to change.
 
-    `on_power` hears when the node loses and regains power; a reset is heard as OFF, then ON, though `state` stays ON.
+    `on_power` is called when the node loses and regains power; for a reset with OFF, then ON, though `state` stays ON.
     """
 
     def __init__(self, state: PowerState, delay: float, on_power: Callable[[PowerState], None]) -> None:
-        self.state = self._told = state
+        self.state = self._notified = state
         self.delay = delay
-        self.book: list[Executed] = []
+        self.executed: list[ExecutedCommand] = []
         self._on_power = on_power
         self._pending: asyncio.TimerHandle | None = None
 
     def count(self, command: PowerCommand) -> int:
-        return sum(line.command == command for line in self.book)
+        """Return how often a command was executed."""
+        return sum(executed.command == command for executed in self.executed)
 
     def control(self, number: int) -> int:
-        """Carry out a chassis control (28.3) and return its completion code."""
+        """Execute a chassis control (28.3) and return its completion code."""
         command = CONTROLS.get(number)
-        if command is None:
-            return UNKNOWN_CONTROL
+        return UNKNOWN_CONTROL if command is None else self.execute(command)
+
+    def execute(self, command: PowerCommand) -> int:
+        """Execute a command, of whatever protocol, and return OK or NOT_NOW."""
         if self.state is PowerState.OFF and command in (PowerCommand.CYCLE, PowerCommand.RESET, PowerCommand.SOFT):
             return NOT_NOW
-        self.book.append(Executed(command, time.time(), self.state))
+        self.executed.append(ExecutedCommand(command, time.time(), self.state))
         self._carry_out(command)
         return OK
 
     def _carry_out(self, command: PowerCommand) -> None:
         if command is PowerCommand.RESET:
-            self._tell(PowerState.OFF)
+            self._notify(PowerState.OFF)
             self._later(lambda: self._become(PowerState.ON))
         elif command is PowerCommand.CYCLE:
             self._later(self._off_then_on)
@@ -69,11 +72,11 @@ class Chassis:
 
     def _become(self, state: PowerState) -> None:
         self.state = state
-        self._tell(state)
+        self._notify(state)
 
-    def _tell(self, state: PowerState) -> None:
-        if self._told is not state:
-            self._told = state
+    def _notify(self, state: PowerState) -> None:
+        if self._notified is not state:
+            self._notified = state
             self._on_power(state)
 
     def _later(self, act: Callable[[], None]) -> None:

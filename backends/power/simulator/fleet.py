@@ -8,7 +8,7 @@ from backends.power.simulator.bmc import OnPower, SimulatedBmc
 
 
 async def start_bmc(bmc: SimulatedBmc, address: BmcAddress) -> SimulatedBmc:
-    """Listen on a UDP address (port 0 = any free one); raises OSError when it is taken."""
+    """Start a BMC on a UDP address (port 0: any free port) and return it; raises OSError if it is taken."""
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: bmc, local_addr=(address.host, address.port))
     return bmc
 

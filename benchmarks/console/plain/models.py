@@ -20,7 +20,7 @@ class Node(models.Model):
 
     @classmethod
     def numbered(cls, number: int) -> "Node":
-        """Give the row of a number."""
+        """Return the row of a number."""
         ip = f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"
         pool = f"pool-{number % 10:02}"
         return cls(name=f"gpu-{number:05}", ip=ip, status="ACTIVE", group=pool, devices=8, used_memory=number)

@@ -3,12 +3,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from moreh_cloud.check.parts import PARTS, Status
-from moreh_cloud.lib.api.parameters import Parameters, Several, Word
+from core.api.parameters import Parameters, Several, Word
+from moreh_cloud.check.finding import Status
+from moreh_cloud.check.probes import PROBES
 
 
 class PartSerializer(serializers.Serializer[Any]):
-    """How a part is; detail and counts only for staff."""
+    """State of a part; detail and counts only for staff."""
 
     status = serializers.ChoiceField([status.value for status in Status])
     latency = serializers.FloatField(help_text="ms")
@@ -16,23 +17,44 @@ class PartSerializer(serializers.Serializer[Any]):
 
 
 class IpmiPartSerializer(PartSerializer):
-    """How the BMCs are: how many are on, off, and do not answer."""
+    """State of the BMCs: how many are on, off and unreachable."""
 
     on = serializers.IntegerField(required=False)
     off = serializers.IntegerField(required=False)
     unreachable = serializers.IntegerField(required=False)
 
 
+class ProcessPartSerializer(PartSerializer):
+    """Whether a kind of process is alive: how long ago one of it gave a sign."""
+
+    age = serializers.FloatField(required=False, help_text="s")
+
+
+class TickPartSerializer(PartSerializer):
+    """Whether periodic work is done: how long ago each kind of it was last done, by whomever."""
+
+    tickAge = serializers.FloatField(required=False, help_text="s")
+    sweepAge = serializers.FloatField(required=False, help_text="s")
+    reconcileAge = serializers.FloatField(required=False, help_text="s")
+    rollUpAge = serializers.FloatField(required=False, help_text="s")
+
+
 @extend_schema_serializer(many=False)
 class CheckSerializer(serializers.Serializer[Any]):
-    """How the parts that were asked for are."""
+    """States of the requested parts."""
 
     api = PartSerializer(required=False)
     db = PartSerializer(required=False)
     grpc = PartSerializer(required=False)
     ipmi = IpmiPartSerializer(required=False)
     broker = PartSerializer(required=False)
+    worker = ProcessPartSerializer(required=False)
+    powerWorker = ProcessPartSerializer(required=False)
+    beat = ProcessPartSerializer(required=False)
+    tick = TickPartSerializer(required=False)
 
 
 class CheckQuery(Parameters):
-    type = Several(child=Word(list(PARTS)), required=False)
+    """Parameters of /api/check."""
+
+    type = Several(child=Word(list(PROBES)), required=False)

@@ -1,7 +1,7 @@
 from django.urls import path
 
+from core.api.views import collection
 from moreh_cloud.check.api.views import CheckView, livez, readyz
-from moreh_cloud.lib.api.views import collection
 
 urlpatterns = [
     path("api/check", CheckView.as_view(collection("get"))),

@@ -6,15 +6,15 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError
+from django.core.management.base import CommandError, CommandParser
 
-from moreh_cloud.accounts.choices import Role
-from moreh_cloud.accounts.models import Operator
-from moreh_cloud.accounts.services import create_operator
-from moreh_cloud.events.actor import SYSTEM
-from moreh_cloud.fleet.seed import seed_fleet
-from moreh_cloud.lib.errors import InvalidParameter
+from accounts.choices import Role
+from accounts.queries import is_operator
+from accounts.services.operators import create_operator
+from core.commands import BaseCommand, read_secret
+from core.errors import DomainError
+from events.actor import SYSTEM
+from fleet.seed import seed_fleet
 
 SETTINGS = {"username": "MOREH_ADMIN_USER", "password": "MOREH_ADMIN_PASSWORD", "email": "MOREH_ADMIN_USER"}
 
@@ -28,50 +28,49 @@ class Command(BaseCommand):
     help = "Migrate, make the first administrator and the simulated fleet. Twice is once."
     requires_system_checks = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--password-stdin", action="store_true", help="read the password from standard input, not the environment"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        password = os.environ.get("MOREH_ADMIN_PASSWORD", "")
+        if options["password_stdin"]:
+            password = read_secret(sys.stdin.read)
         _require_broker()
-        _migrate()
+        call_command("migrate", verbosity=0, stdout=sys.stderr)
         username = os.environ.get("MOREH_ADMIN_USER") or "admin"
-        made = _make_administrator(username)
+        made = _make_administrator(username, password)
         if settings.MOREH_DEMO_NODES:
             seed_fleet(settings.MOREH_DEMO_NODES, settings.MOREH_DATA_DIR)
         self.stdout.write(json.dumps({"username": username, "administrator": "made" if made else "kept"}))
 
 
 def _require_broker() -> None:
-    """Say at once that a broker elsewhere is not there; our own is only being started."""
+    """Fail at once when an external broker is not there; our own is only being started."""
     if not os.environ.get("REDIS_URL"):
         return
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5) as client:
-            client.ping()
-    except redis.RedisError as error:
+            client.set("moreh:check", 1, px=1000)
+    except (redis.RedisError, ValueError) as error:  # a parameter of the URL that redis cannot read
         raise CommandError(f"The broker cannot be used ({error}). Look at REDIS_URL.") from error
 
 
-def _migrate() -> None:
-    try:
-        call_command("migrate", verbosity=0, stdout=sys.stderr)
-    except OperationalError as error:
-        setting = "DATABASE_URL" if os.environ.get("DATABASE_URL") else "MOREH_DATA_DIR"
-        raise CommandError(f"The database cannot be used ({error}). Look at {setting}.") from error
-
-
-def _make_administrator(username: str) -> bool:
-    if Operator.objects.filter(username=username).exists():
+def _make_administrator(username: str, password: str) -> bool:
+    if is_operator(username):
         return False
     email = username if "@" in username else f"{username}@localhost.localdomain"
-    password = os.environ.get("MOREH_ADMIN_PASSWORD", "")
     try:
         create_operator(username=username, email=email, password=password, role=Role.MASTER, actor=SYSTEM)
-    except InvalidParameter as refusal:
+    except DomainError as refusal:
         raise CommandError(_in_words(refusal)) from refusal
     return True
 
 
-def _in_words(refusal: InvalidParameter) -> str:
+def _in_words(refusal: DomainError) -> str:
     for field, setting in SETTINGS.items():
         problems = refusal.details.get(field)
         if isinstance(problems, list):
-            return f"{setting} cannot be used: {' '.join(problems)}"
+            return f"{setting} cannot be used: {' '.join(map(str, problems))}"
     return str(refusal)

@@ -3,9 +3,9 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
-from moreh_cloud.apps import variable_told
+from core.commands import BaseCommand
+from moreh_cloud.apps import unknown_variable
 from moreh_cloud.supervisor.site import Site
 
 
@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         for found in settings.MOREH_UNKNOWN:
-            self.stderr.write(self.style.WARNING(variable_told(*found)))
+            self.stderr.write(self.style.WARNING(unknown_variable(*found)))
         site = Site(
             data_dir=settings.MOREH_DATA_DIR,
             http_host=settings.MOREH_HTTP_HOST.strip("[]"),
@@ -26,8 +26,19 @@ class Command(BaseCommand):
             grpc_port=settings.MOREH_GRPC_PORT,
             demo_nodes=settings.MOREH_DEMO_NODES,
             demo_jobs=settings.MOREH_DEMO_JOBS,
+            demo_faults=settings.MOREH_DEMO_FAULTS,
             own_broker=not os.environ.get("REDIS_URL"),
         )
         os.environ["MOREH_DATA_DIR"] = str(settings.MOREH_DATA_DIR)
         os.chdir(settings.BASE_DIR)
+        _give_on_stdin(os.environ.pop("MOREH_ADMIN_PASSWORD", ""))
         os.execv(sys.executable, [sys.executable, "-m", "moreh_cloud.supervisor", *site.arguments()])  # noqa: S606
+
+
+def _give_on_stdin(secret: str) -> None:
+    """Pass a secret to the supervisor on stdin, so that it does not stay in its environment."""
+    reader, writer = os.pipe()
+    os.write(writer, secret.encode())
+    os.close(writer)
+    os.dup2(reader, 0)
+    os.close(reader)

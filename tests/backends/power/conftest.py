@@ -14,6 +14,13 @@ def fleet() -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="session")
+def redfish() -> Iterator[Fleet]:
+    fleet = Fleet(100, driver="redfish")
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture(scope="session")
 def pool() -> Iterator[DriverPool]:
     pool = DriverPool()
     yield pool

@@ -1,4 +1,4 @@
-"""Power actions as rows, carried out on the real wire: who asked, each attempt, how it ended; and never twice."""
+"""Power actions: their rows, attempts and results, carried out against simulated BMCs, and never twice."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
+from alerts.models import Alert
 from backends import work
 from backends.choices import ActionState, PowerStatus, PowerVerb
 from backends.errors import ActionUnderWay, BackendInUse
 from backends.models import Backend, Bmc, PowerAction
 from backends.queries import due_actions
-from backends.services.power import LeaseLost, claim_action, end_action, record_sent, request_power
-from moreh_cloud.alerts.models import Alert
-from moreh_cloud.events.models import Event
-from moreh_cloud.lib.clock import db_now
-from moreh_cloud.lib.errors import InvalidParameter
+from backends.services.power import end_action, lease_action, record_sent, request_power
+from core.clock import db_now
+from core.errors import InvalidParameter
+from core.lease import LeaseLost
+from events.models import Event
 from tests import make
 from tests.backends.power import bmcs
 from tests.backends.power.bmcs import Fleet
@@ -52,7 +53,15 @@ def test_off_and_on_again(fleet: Fleet) -> None:
     assert list(off.attempts.values_list("number", "code")) == [(1, "SUCCEEDED")]
     assert bmc.state() == "off"
     actions = Event.objects.filter(subject=f"backend/{node.pk}").order_by("pk").values_list("action", flat=True)
-    assert list(actions) == ["CREATE_BACKEND", "POWER", "POWER_ENDED"]
+    assert list(actions) == ["CREATE_BACKEND", "POWER", "BACKEND_LOST", "POWER_ENDED"]
+
+
+def test_a_node_is_out_of_service_as_soon_as_a_cycle_has_read_it_off(fleet: Fleet) -> None:
+    node = _node(fleet.one())
+    cycle = _drive(node, PowerVerb.CYCLE)
+    assert (cycle.state, Bmc.objects.get(backend=node).status) == ("SUCCEEDED", PowerStatus.ON)
+    actions = Event.objects.filter(subject=f"backend/{node.pk}").order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["CREATE_BACKEND", "POWER", "BACKEND_LOST", "POWER_ENDED"]
 
 
 def test_a_second_action_is_refused_while_one_is_under_way(fleet: Fleet) -> None:
@@ -95,9 +104,9 @@ def test_a_reset_that_was_sent_is_never_sent_again(fleet: Fleet) -> None:
     """ADR 1, line 18."""
     bmc = fleet.one()
     action = request_power(_node(bmc), PowerVerb.RESET, actor=make.ACTOR)
-    claim = claim_action(action.pk)
-    assert claim
-    record_sent(claim, PowerVerb.RESET)
+    lease = lease_action(action.pk)
+    assert lease
+    record_sent(lease, PowerVerb.RESET)
     PowerAction.objects.update(lease_until=db_now() - timedelta(seconds=1))
     assert due_actions(db_now()) == [action.pk]
     work.drive(action.pk)
@@ -107,10 +116,26 @@ def test_a_reset_that_was_sent_is_never_sent_again(fleet: Fleet) -> None:
     assert Alert.objects.get().category == "POWER_UNKNOWN"
 
 
+REFUSALS: dict[str, tuple[tuple[str, str], dict[str, int], list[str]]] = {
+    "busy": (("FAILED", "BMC_BUSY"), {}, []),
+    "times_out": (("UNKNOWN", "UNKNOWN"), {"reset": 1}, ["POWER_UNKNOWN"]),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_a_reset_that_was_refused_has_failed_and_one_without_an_answer_is_unknown(fleet: Fleet, fault: str) -> None:
+    end, carried_out, alerts = REFUSALS[fault]
+    bmc = fleet.one().fails(**{fault: True})
+    reset = _drive(_node(bmc), PowerVerb.RESET)
+    assert ((reset.state, reset.code), bmc.executed()) == (end, carried_out)
+    open_alerts = Alert.objects.filter(category="POWER_UNKNOWN", cleared_at=None)
+    assert list(open_alerts.values_list("category", flat=True)) == alerts
+
+
 def test_a_worker_that_lost_its_lease_may_neither_send_nor_write(fleet: Fleet) -> None:
     """ADR 1, lines 16 and 17."""
     action = request_power(_node(fleet.one()), PowerVerb.OFF, actor=make.ACTOR)
-    late = claim_action(action.pk)
+    late = lease_action(action.pk)
     assert late
     PowerAction.objects.update(lease_until=db_now() - timedelta(seconds=1))
     work.drive(action.pk)
@@ -121,7 +146,7 @@ def test_a_worker_that_lost_its_lease_may_neither_send_nor_write(fleet: Fleet) -
     assert (action.state, action.attempt, action.sent) == (ActionState.SUCCEEDED, 2, ["off"])
 
 
-def test_an_action_is_carried_out_once_however_often_its_bell_rings(fleet: Fleet) -> None:
+def test_an_action_is_carried_out_once_however_often_it_is_enqueued(fleet: Fleet) -> None:
     bmc = fleet.one()
     action = request_power(_node(bmc), PowerVerb.RESET, actor=make.ACTOR)
     for _ in range(3):
@@ -130,7 +155,7 @@ def test_an_action_is_carried_out_once_however_often_its_bell_rings(fleet: Fleet
     assert (action.state, action.attempt, bmc.executed()) == (ActionState.SUCCEEDED, 1, {"reset": 1})
 
 
-def test_the_sweep_sees_every_bmc_and_names_what_is_wrong_with_each(fleet: Fleet) -> None:
+def test_the_sweep_stores_the_power_or_the_error_of_every_bmc(fleet: Fleet) -> None:
     healthy, wrong, dead = fleet.take(3)
     dead.fails(black_hole=True)
     nodes = [_node(healthy), _node(wrong, password="wrong"), _node(dead), make.backend(1)]
@@ -147,7 +172,7 @@ def test_the_sweep_sees_every_bmc_and_names_what_is_wrong_with_each(fleet: Fleet
     assert Bmc.objects.get(backend=nodes[0]).checked_at == checked  # still fresh
 
 
-def test_a_bmc_that_lets_strangers_in_is_flagged_until_it_no_longer_does(fleet: Fleet) -> None:
+def test_a_bmc_that_accepts_weak_authentication_is_flagged_until_it_no_longer_does(fleet: Fleet) -> None:
     strong, weak = fleet.one(), fleet.one().fails(weak_auth=True)
     nodes = [_node(strong), _node(weak)]
     work.sweep_power()
@@ -162,7 +187,7 @@ def test_a_bmc_that_lets_strangers_in_is_flagged_until_it_no_longer_does(fleet: 
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "169.254.169.254"])
-def test_a_bmc_outside_the_allowed_networks_is_refused_at_the_door(address: str) -> None:
+def test_a_bmc_outside_the_allowed_networks_cannot_be_created(address: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         make.backend(1, bmc_ip=address)
     assert caught.value.details == {"parameter": "node"}

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backends.power.driver import LoginLocked
+from backends.power.errors import LoginLocked
 from backends.power.logins import recent_wrong, require_login_allowed
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -28,5 +28,5 @@ def test_may_not_try(case: str) -> None:
         require_login_allowed(wrong, NOON)
 
 
-def test_old_ones_need_not_be_kept() -> None:
+def test_old_wrong_logins_do_not_count() -> None:
     assert recent_wrong(ago(5, 900, 299, 300), NOON) == ago(299, 5)

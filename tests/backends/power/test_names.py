@@ -1,4 +1,4 @@
-"""Each failure has a name of its own, and the names that forbid another try come at once."""
+"""Each failure of a BMC has an error of its own, and fatal ones are raised at once."""
 
 import threading
 import time
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from backends.power.driver import BmcAddress, BmcLogin, PowerCommand, PowerError, PowerState
-from backends.power.patience import Patience
+from backends.power.driver import BmcAddress, PowerCommand, PowerState
+from backends.power.errors import PowerError
+from backends.power.login import BmcLogin
+from backends.power.operation import PowerOperation
 from backends.power.pool import DriverPool, PooledBmc
 from tests.backends.power.bmcs import PASSWORD, USER, Fleet
 
@@ -37,7 +39,7 @@ def test_a_fault_has_its_name(fleet: Fleet, pool: DriverPool, fault: str) -> Non
 
 
 @pytest.mark.parametrize("case", LOGINS)
-def test_a_wrong_login_is_refused_at_once_and_told_from_nobody_home(fleet: Fleet, pool: DriverPool, case: str) -> None:
+def test_a_wrong_login_fails_at_once_and_differs_from_a_silent_bmc(fleet: Fleet, pool: DriverPool, case: str) -> None:
     bmc, begun = fleet.one(), time.monotonic()
     with pytest.raises(PowerError) as caught:
         pool.state(BmcLogin(bmc.address, *LOGINS[case]))
@@ -45,7 +47,7 @@ def test_a_wrong_login_is_refused_at_once_and_told_from_nobody_home(fleet: Fleet
     assert time.monotonic() - begun < 1.0
 
 
-def test_nobody_home_is_unreachable_and_may_be_tried_again(pool: DriverPool) -> None:
+def test_a_closed_port_is_unreachable_and_transient(pool: DriverPool) -> None:
     with pytest.raises(PowerError) as caught:
         pool.state(BmcLogin(BmcAddress("127.0.0.1", 9), USER, PASSWORD))
     assert (caught.value.code, caught.value.fatal) == ("BMC_UNREACHABLE", False)
@@ -82,7 +84,7 @@ def test_one_session_serves_many_operations(fleet: Fleet, pool: DriverPool) -> N
     assert bmc.logins() == 1
 
 
-def test_a_flapping_bmc_is_outlasted(fleet: Fleet, pool: DriverPool) -> None:
+def test_a_flapping_bmc_is_retried_until_it_answers(fleet: Fleet, pool: DriverPool) -> None:
     bmc, done = fleet.one(), threading.Event()
 
     def flap() -> None:
@@ -94,8 +96,8 @@ def test_a_flapping_bmc_is_outlasted(fleet: Fleet, pool: DriverPool) -> None:
     line = PooledBmc(pool, bmc.login, timeout=1.5)
     with ThreadPoolExecutor(1) as thread:
         thread.submit(flap)
-        patience = Patience(line, lambda _: None, time.monotonic, time.sleep, gap=0, pauses=(0.3,) * 10)
-        ends = [str(patience.carry_out(PowerCommand(word)).state) for word in ("off", "on")]
+        operation = PowerOperation(line, lambda _: None, time.monotonic, time.sleep, command_gap=0, pauses=(0.3,) * 10)
+        ends = [str(operation.carry_out(PowerCommand(word)).state) for word in ("off", "on")]
         done.set()
     assert (ends, bmc.executed()) == (["off", "on"], {"off": 1, "on": 1})
 
@@ -105,6 +107,6 @@ def test_an_address_outside_the_networks_is_never_called(pool: DriverPool) -> No
     with pytest.raises(PowerError) as caught:
         pool.state(login)
     assert (caught.value.code, caught.value.fatal) == ("ADDRESS_NOT_ALLOWED", True)
-    [(_, seen)] = pool.sweep([("far", login)], deadline=1.0)
+    [[(_, seen)]] = pool.sweep([("far", login)], deadline=1.0)
     assert isinstance(seen, PowerError)
     assert seen.code == "ADDRESS_NOT_ALLOWED"

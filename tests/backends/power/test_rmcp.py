@@ -1,4 +1,4 @@
-"""Packets: what is sealed can be read, what was touched cannot, and no bytes bring a BMC down."""
+"""RMCP+ packets: sealed ones can be read, damaged ones are refused, and no bytes stop a simulated BMC."""
 
 import asyncio
 
@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.power import rmcp
-from backends.power.driver import BmcAddress, BmcLogin, PowerCommand, PowerState
-from backends.power.ipmi_driver import IpmiDriver
-from backends.power.rmcp import SUITE_3, SUITE_17, BadPacket, Keys
+from backends.power.driver import BmcAddress, PowerCommand, PowerState
+from backends.power.errors import BadPacket
+from backends.power.ipmi import rmcp
+from backends.power.ipmi.driver import IpmiDriver
+from backends.power.ipmi.rmcp import SUITE_3, SUITE_17, Keys
+from backends.power.login import BmcLogin
 from backends.power.simulator import SimulatedBmc, start_bmc
 from tests.backends.power.bmcs import PASSWORD, USER
 
@@ -17,13 +19,13 @@ KEYS = {suite.number: Keys.of(suite, PASSWORD, b"challenge") for suite in (SUITE
 
 
 @given(message=st.binary(min_size=1, max_size=80), suite=st.sampled_from([3, 17]))
-def test_what_is_sealed_can_be_read(message: bytes, suite: int) -> None:
+def test_sealed_packets_can_be_read(message: bytes, suite: int) -> None:
     packet = rmcp.parse(rmcp.seal(KEYS[suite], 7, 9, message))
     assert (rmcp.unseal(KEYS[suite], packet), packet.session, packet.sequence) == (message, 7, 9)
 
 
 @given(suite=st.sampled_from([3, 17]), place=st.integers(4, 79), bit=st.integers(0, 7))
-def test_what_was_touched_cannot_be_read(suite: int, place: int, bit: int) -> None:
+def test_damaged_packets_cannot_be_read(suite: int, place: int, bit: int) -> None:
     packet = bytearray(rmcp.seal(KEYS[suite], 7, 9, b"power off, please"))
     packet[min(place, len(packet) - 1)] ^= 1 << bit
     with pytest.raises(BadPacket):
@@ -34,23 +36,23 @@ def test_what_was_touched_cannot_be_read(suite: int, place: int, bit: int) -> No
 @given(
     st.lists(st.binary(max_size=90) | st.binary(max_size=60).map(lambda tail: rmcp.RMCP + b"\x06" + tail), max_size=5)
 )
-def test_no_bytes_bring_a_bmc_down(packets: list[bytes]) -> None:
+def test_no_bytes_stop_a_bmc(packets: list[bytes]) -> None:
     bmc = SimulatedBmc(USER, PASSWORD)
     for packet in packets:
         bmc.datagram_received(packet, ("127.0.0.1", 1))
-    assert bmc.chassis.book == []
+    assert bmc.chassis.executed == []
 
 
-def test_power_changes_are_heard_and_take_their_time() -> None:
-    heard: list[str] = []
+def test_power_changes_are_reported_after_their_delay() -> None:
+    states: list[str] = []
 
     async def run() -> None:
-        bmc = SimulatedBmc(USER, PASSWORD, delay=0.05, on_power=lambda _, state: heard.append(str(state)))
+        bmc = SimulatedBmc(USER, PASSWORD, delay=0.05, on_power=lambda _, state: states.append(str(state)))
         await start_bmc(bmc, BmcAddress("127.0.0.1", 0))
         driver, login = IpmiDriver(), BmcLogin(bmc.address, USER, PASSWORD)
 
         async def go() -> None:
-            heard.append("sent")
+            states.append("sent")
 
         for command in (PowerCommand.OFF, PowerCommand.ON, PowerCommand.RESET):
             before = bmc.chassis.state
@@ -62,7 +64,7 @@ def test_power_changes_are_heard_and_take_their_time() -> None:
         bmc.close()
 
     asyncio.run(run())
-    assert heard == ["sent", "off", "sent", "on", "sent", "off", "on"]
+    assert states == ["sent", "off", "sent", "on", "sent", "off", "on"]
 
 
 def test_a_packet_repeated_by_the_network_is_not_carried_out_twice() -> None:

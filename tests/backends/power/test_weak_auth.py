@@ -1,4 +1,4 @@
-"""Only cipher suites 3 and 17: anything weaker is refused, and a BMC that takes it is found."""
+"""Only cipher suites 3 and 17 are used: weaker ones are refused, and a BMC that accepts them is found."""
 
 import asyncio
 import struct
@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from backends.power.driver import BmcAddress, BmcLogin, PowerError, PowerState
-from backends.power.ipmi_driver import IpmiDriver
+from backends.power.driver import BmcAddress, PowerState
+from backends.power.errors import PowerError
+from backends.power.ipmi.driver import IpmiDriver
+from backends.power.ipmi.rmcp import SUITE_0, SUITE_3, SUITE_17, Suite
+from backends.power.login import BmcLogin
 from backends.power.pool import DriverPool
-from backends.power.rmcp import SUITE_0, SUITE_3, SUITE_17, Suite
 from backends.power.simulator import SimulatedBmc, start_bmc
 from tests.backends.power.bmcs import PASSWORD, USER, Fleet
 
@@ -23,7 +25,7 @@ SUITES = {
 }
 
 
-async def look(bmc: SimulatedBmc) -> str:
+async def read_power(bmc: SimulatedBmc) -> str:
     driver = IpmiDriver()
     try:
         return await driver.state(BmcLogin(bmc.address, USER, PASSWORD))
@@ -34,20 +36,20 @@ async def look(bmc: SimulatedBmc) -> str:
         bmc.close()
 
 
-async def look_at(suites: tuple[Suite, ...]) -> str:
+async def read_power_with(suites: tuple[Suite, ...]) -> str:
     bmc = await start_bmc(SimulatedBmc(USER, PASSWORD), BmcAddress("127.0.0.1", 0))
     bmc.suites = suites
-    return await look(bmc)
+    return await read_power(bmc)
 
 
 @pytest.mark.parametrize("case", SUITES)
 def test_only_suites_3_and_17_are_spoken(case: str) -> None:
     suites, seen = SUITES[case]
-    assert asyncio.run(look_at(suites)) == seen
+    assert asyncio.run(read_power_with(suites)) == seen
 
 
 class Downgrading(SimulatedBmc):
-    """Agrees to every proposal, and then names suite 0."""
+    """Accepts every proposal, and then answers with suite 0."""
 
     def _open(self, payload: bytes) -> bytes | None:
         answer = super()._open(payload)
@@ -55,7 +57,7 @@ class Downgrading(SimulatedBmc):
 
 
 class BadAt17(SimulatedBmc):
-    """Offers suite 17 and answers its login with half a packet, as some firmware does."""
+    """Offers suite 17, but answers its login with half a packet, as some firmware does."""
 
     def _rakp1(self, payload: bytes) -> bytes | None:
         answer = super()._rakp1(payload)
@@ -75,12 +77,12 @@ def test_odd_firmware(case: str) -> None:
     make, seen = ODD[case]
 
     async def run() -> str:
-        return await look(await start_bmc(make(USER, PASSWORD), BmcAddress("127.0.0.1", 0)))
+        return await read_power(await start_bmc(make(USER, PASSWORD), BmcAddress("127.0.0.1", 0)))
 
     assert asyncio.run(run()) == seen
 
 
-def test_a_bmc_that_lets_anyone_in_is_flagged(fleet: Fleet, pool: DriverPool) -> None:
+def test_a_bmc_that_accepts_weak_authentication_is_flagged(fleet: Fleet, pool: DriverPool) -> None:
     strong, weak = fleet.one(), fleet.one().fails(weak_auth=True)
     assert pool.accepts_weak_auth(strong.login) is False
     assert pool.accepts_weak_auth(weak.login) is True

@@ -1,5 +1,6 @@
 """Who may read /metrics, and what everybody else is told."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from django.test import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests import make
-from tests.moreh_cloud.metrics.scrape import KEY, URL, ask
+from tests.moreh_cloud.metrics.scrape import KEY, URL, ask, body
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,7 @@ def test_without_a_key_in_the_settings_there_is_no_such_address(settings: Any, m
 def test_it_is_only_read_and_never_kept() -> None:
     headers = {"authorization": f"bearer {KEY}"}
     answer, head = Client().get(URL, headers=headers), Client().head(URL, headers=headers)
-    assert (answer.status_code, head.status_code, head.content) == (200, 200, b"")
+    assert (answer.status_code, head.status_code, body(head)) == (200, 200, b"")
     assert "no-store" in answer["Cache-Control"]
     for method in ("post", "put", "patch", "delete", "options"):
         assert getattr(Client(), method)(URL, headers=headers).status_code == 405
@@ -61,9 +62,24 @@ def test_who_can_read_openmetrics_gets_it() -> None:
     answer = ask(accept="application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
     assert answer["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     parse: Any = text_string_to_metric_families
-    families = {family.name: family for family in parse(answer.content.decode())}
+    told = body(answer)
+    families = {family.name: family for family in parse(told.decode())}
     assert (families["moreh_device_seconds"].type, families["moreh_device_seconds"].unit) == ("counter", "seconds")
-    assert answer.content.endswith(b"# EOF\n")
+    assert told.endswith(b"# EOF\n")
+    assert told.count(b"# EOF") == 1
+
+
+ENCODINGS = {"": False, "gzip": True, "deflate, gzip;q=0.5": True, "gzip;q=0": False, "gzip;q=0.0, br": False}
+
+
+@pytest.mark.parametrize("accepted", ENCODINGS)
+def test_it_is_compressed_for_who_can_read_that(accepted: str) -> None:
+    answer = ask(**{"accept-encoding": accepted})
+    told = body(answer)
+    assert answer.has_header("Content-Encoding") == ENCODINGS[accepted]
+    text = gzip.decompress(told) if ENCODINGS[accepted] else told
+    assert text.startswith(b"# HELP moreh_nodes Nodes by status.\n")
+    assert {"Accept", "Accept-Encoding"} <= set(answer["Vary"].split(", "))
 
 
 def refuse(*_query: Any) -> None:

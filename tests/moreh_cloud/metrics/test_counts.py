@@ -7,16 +7,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from alerts.choices import Category, Level
+from alerts.services import clear_alert, raise_alert
 from backends.choices import BackendStatus
 from backends.models import Backend, BackendGroup, Device
-from moreh_cloud.alerts.choices import Category, Level
-from moreh_cloud.alerts.services import clear_alert, raise_alert
-from moreh_cloud.console.queries.home import counts
-from moreh_cloud.lib.clock import db_now
+from console.queries.home import counts
+from core.clock import db_now
+from liveness.models import Sign
 from scheduler.models import Job
 from tests import make
-from tests.moreh_cloud.console.jobs_world import CLOCK, group
-from tests.moreh_cloud.console.world import HOUR, NINE, hold
+from tests.console.allocations import HOUR, NINE, hold
+from tests.console.jobs_data import CLOCK, group
 from tests.moreh_cloud.metrics.scrape import KEY, Series, ask, scrape, some
 from usage.services import recount_hours
 
@@ -83,6 +84,19 @@ def test_a_name_that_would_end_its_line_does_not() -> None:
     assert scrape()["moreh_queue_oldest_wait_seconds"] == {('a "b"\\\nc',): 0}
 
 
+def test_the_ages_of_processes_and_of_periodic_work_are_told() -> None:
+    assert (some(scrape()["moreh_tick_fallback"]), "moreh_process_age_seconds" in scrape()) == ({}, False)
+    at = db_now() - timedelta(seconds=40)
+    for name in ("worker", "power worker", "beat", "tick", "sweep"):
+        Sign.objects.create(name=name, begun_at=at, seen_at=at, fallback=name == "tick")
+    Sign.objects.create(name="roll-up", begun_at=at)
+    told = scrape()
+    assert {name for (name,) in told["moreh_process_age_seconds"]} == {"worker", "power worker", "beat"}
+    assert {name for (name,) in told["moreh_periodic_age_seconds"]} == {"tick", "sweep"}
+    assert 40 <= told["moreh_periodic_age_seconds"]["sweep",] < 45
+    assert told["moreh_tick_fallback"] == {(): 1}
+
+
 def test_as_many_queries_for_two_customers_as_for_twenty() -> None:
     _customers(2)
     recount_hours(NINE, NINE + 3 * HOUR, actor=make.ACTOR)
@@ -90,7 +104,7 @@ def test_as_many_queries_for_two_customers_as_for_twenty() -> None:
     _customers(18)
     recount_hours(NINE, NINE + 3 * HOUR, actor=make.ACTOR)
     assert len(scrape()["moreh_token_device_seconds_total"]) == 20
-    assert few == _queries() == 18 + 3 * CLOCK
+    assert few == _queries() == 29 + 4 * CLOCK
 
 
 def _customers(number: int) -> None:
@@ -105,3 +119,15 @@ def _queries() -> int:
     with CaptureQueriesContext(connection) as seen:
         assert ask().status_code == 200
     return len(seen)
+
+
+def test_waiting_jobs_by_reason_and_the_devices_that_tokens_hold() -> None:
+    node = make.ready_backend(4)
+    running = make.running_job(node, 3)
+    waiting, wide = make.job(), make.job(num_devices=2)
+    Job.objects.filter(pk=wide.pk).update(pending_reason="NOT_ENOUGH_DEVICES")
+    told = scrape()
+    assert some(told["moreh_queue_jobs"]) == {(HERE, "NOT_PLANNED"): 1, (HERE, "NOT_ENOUGH_DEVICES"): 1}
+    assert some(told["moreh_queue_devices"]) == {(HERE, "NOT_PLANNED"): 1, (HERE, "NOT_ENOUGH_DEVICES"): 2}
+    assert told["moreh_token_devices"] == {(HERE, str(running.token_id)): 3}
+    assert waiting.token_id != running.token_id

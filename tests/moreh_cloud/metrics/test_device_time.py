@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from backends.models import BackendGroup
-from moreh_cloud.lib.clock import db_now
+from core.clock import db_now
 from scheduler.models import Allocation, Job
 from sda.models import SdaModel
 from sda.services.sdas import create_sda
 from tests import make
-from tests.moreh_cloud.console.jobs_world import group
-from tests.moreh_cloud.console.world import HOUR, MINUTE, NINE, hold
+from tests.console.allocations import HOUR, MINUTE, NINE, hold
+from tests.console.jobs_data import group
 from tests.moreh_cloud.metrics.scrape import KEY, Series, scrape, some
 from tokens.models import Token
 from usage.models import ClosedDay, ClosedHour, ClosedMonth
@@ -31,7 +31,7 @@ def _key(settings: Any) -> None:
 
 
 def told() -> list[Series]:
-    """Give what was used: in all, by group, by model, by token."""
+    """Return what was used: in all, by group, by model, by token."""
     found = scrape()
     return [some(found[name]) for name in FAMILIES]
 

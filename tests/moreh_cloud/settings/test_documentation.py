@@ -8,7 +8,22 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \| (.+?) \| (.+?) \| (.*?) ?\|$", re.MULTILINE)
 NAME = re.compile(r"MOREH_[A-Z_]+|DATABASE_URL|REDIS_URL")
-SERVER = ("moreh_cloud", "backends", "sda", "tokens", "scheduler", "usage")
+SERVER = (
+    *(
+        "accounts",
+        "alerts",
+        "backends",
+        "billing",
+        "bulk",
+        "console",
+        "core",
+        "events",
+        "idempotency",
+        "inventory",
+        "liveness",
+    ),
+    *("moreh_cloud", "scheduler", "sda", "tokens", "usage"),
+)
 
 
 def documented() -> dict[str, tuple[str, ...]]:

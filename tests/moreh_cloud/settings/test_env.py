@@ -19,6 +19,9 @@ READ: dict[str, tuple[str | None, Callable[[], object], object]] = {
     "a number at its lower limit": ("4", lambda: env.number("X", 9, least=4), 4),
     "seconds": ("90", lambda: env.seconds("X", 30), timedelta(seconds=90)),
     "the last port": ("65535", lambda: env.port("X", 80), 65_535),
+    "a host name": ("web_1.example.com", lambda: env.host("X", "h"), "web_1.example.com"),
+    "an IPv6 address": ("::", lambda: env.host("X", "h"), "[::]"),
+    "an IPv6 address in brackets": ("[::1]", lambda: env.host("X", "h"), "[::1]"),
     "words with spaces and an empty one": (" a, b,,c ", lambda: env.words("X"), ["a", "b", "c"]),
     "no words": (None, lambda: env.words("X"), []),
     "an absolute path": ("/srv/moreh", lambda: env.path("X"), Path("/srv/moreh")),
@@ -35,6 +38,24 @@ REFUSED: dict[str, tuple[str, Callable[[], object], str]] = {
     "a number with a unit": ("30s", lambda: env.number("X", 1), "X must be a whole number, not '30s'."),
     "a number that is too small": ("0", lambda: env.number("X", 1, least=1), "X must be at least 1, not '0'."),
     "no time at all": ("0", lambda: env.seconds("X", 30), "X must be at least 1, not '0'."),
+    "a number of 25 digits": (
+        "9" * 25,
+        lambda: env.number("X", 1),
+        f"X must be between 0 and 2147483647, not '{'9' * 25}'.",
+    ),
+    "a time beyond the calendar": (
+        "99999999",
+        lambda: env.hours("X", 1),
+        "X must be between 1 and 87600, not '99999999'.",
+    ),
+    **{
+        f"the host {value!r}": (
+            value,
+            lambda: env.host("X", "h"),
+            f"X must be a host name or an IP address, not {value!r}.",
+        )
+        for value in ("bad name", "h:80", "a..b", "u@h", "h/p")
+    },
     "port 0": ("0", lambda: env.port("X", 80), "X must be between 1 and 65535, not '0'."),
     "port 65536": ("65536", lambda: env.port("X", 80), "X must be between 1 and 65535, not '65536'."),
     "a network with host bits": (

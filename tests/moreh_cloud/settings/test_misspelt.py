@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from moreh_cloud.apps import check_variables, variable_told
+from moreh_cloud.apps import check_variables, unknown_variable
 from moreh_cloud.settings.misspelt import unknown
 from tests.moreh_cloud.settings.test_documentation import documented
 
@@ -37,4 +37,4 @@ def test_the_check_names_both(settings: Any) -> None:
 
 
 def test_where_nothing_is_like_it_nothing_is_guessed() -> None:
-    assert variable_told("MOREH_X", "") == "MOREH_X is no setting of ours and is ignored. See docs/settings.md."
+    assert unknown_variable("MOREH_X", "") == "MOREH_X is no setting of ours and is ignored. See docs/settings.md."

@@ -16,6 +16,8 @@ import json, django.conf
 settings = django.conf.settings
 print(json.dumps({name: getattr(settings, name) for name in %r.split()}, default=str))
 """
+BROKER = "REDIS_URL must be like redis://:password@host:6379/0 (or rediss) or unix:///file."
+MAIL = "MOREH_MAIL_URL must be like smtp+tls://user:password@host:587 (or smtp, smtps)."
 REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "a database of another kind": (
         {"DATABASE_URL": "mysql://moreh:pssst@db/moreh"},
@@ -31,7 +33,33 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a broker of another kind": (
         {"REDIS_URL": "amqp://moreh:pssst@mq"},
-        "REDIS_URL must begin with redis://, rediss:// or unix://.",
+        BROKER,
+    ),
+    "a broker on a port that is none": ({"REDIS_URL": "redis://:pssst@mq:port"}, BROKER),
+    "a broker on a port beyond the last": ({"REDIS_URL": "redis://:pssst@mq:99999"}, BROKER),
+    "a broker at half an address": ({"REDIS_URL": "redis://:pssst@[::1"}, BROKER),
+    "mail to a port that is none": ({"MOREH_MAIL_URL": "smtp://moreh:pssst@h:abc"}, MAIL),
+    "mail to a port beyond the last": ({"MOREH_MAIL_URL": "smtp://moreh:pssst@h:99999"}, MAIL),
+    "mail to half an address": ({"MOREH_MAIL_URL": "smtp://moreh:pssst@[::1"}, MAIL),
+    "links to half an address": (
+        {"MOREH_PUBLIC_URL": "http://[::1"},
+        "MOREH_PUBLIC_URL must be like https://cloud.example.com, not 'http://[::1'.",
+    ),
+    "links to a port beyond the last": (
+        {"MOREH_PUBLIC_URL": "https://h:99999"},
+        "MOREH_PUBLIC_URL must be like https://cloud.example.com, not 'https://h:99999'.",
+    ),
+    "a check of a port beyond the last": (
+        {"MOREH_GRPC_CHECK_TARGET": "h:99999"},
+        "MOREH_GRPC_CHECK_TARGET must be like host:port, not 'h:99999'.",
+    ),
+    "a check of a host without a port": (
+        {"MOREH_GRPC_CHECK_TARGET": "h"},
+        "MOREH_GRPC_CHECK_TARGET must be like host:port, not 'h'.",
+    ),
+    "keys of which there is none": (
+        {"MOREH_ENCRYPTION_KEYS": " , "},
+        "MOREH_ENCRYPTION_KEYS must be a list separated by commas, not ','.",
     ),
     "a key that is none": (
         {"MOREH_ENCRYPTION_KEYS": f"{FERNET_KEY},pssst"},
@@ -48,6 +76,14 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "a metrics key that is easily guessed": (
         {"MOREH_METRICS_KEY": "pssst"},
         "MOREH_METRICS_KEY must be at least 16 letters, digits or signs without spaces.",
+    ),
+    "exporters without ports": (
+        {"MOREH_METRICS_EXPORTERS": "dcgm:9400,node"},
+        "MOREH_METRICS_EXPORTERS must be like name:port,name:port, not 'dcgm:9400,node'.",
+    ),
+    "an exporter on a port that there is not": (
+        {"MOREH_METRICS_EXPORTERS": "dcgm:65536"},
+        "MOREH_METRICS_EXPORTERS must be like name:port,name:port, not 'dcgm:65536'.",
     ),
     "nodes lost before they are silent": (
         {"MOREH_SILENT_AFTER": "90", "MOREH_NODE_LOST_AFTER": "90"},

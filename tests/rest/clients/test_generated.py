@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moreh_cloud.accounts.choices import Role
+from accounts.choices import Role
 from tests import make
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from scheduler.policy.placement import FreeDevices, pick
 from scheduler.policy.snapshot import Node
-from tests.scheduler.policy.worlds import has_run, neighbours, nodes, nodes_by_the_book
+from tests.scheduler.policy.snapshots import has_run, neighbours, nodes, nodes_by_the_book
 
 F = 0xFF
 
@@ -67,11 +67,11 @@ def test_neighbours_whenever_there_are_any(free: int, data: st.DataObject) -> No
 
 
 @given(nodes(), st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.booleans()), max_size=25))
-def test_the_buckets_agree_with_a_full_scan(world: tuple[Node, ...], steps: list[tuple[int, bool, bool]]) -> None:
+def test_the_buckets_agree_with_a_full_scan(drawn_nodes: tuple[Node, ...], steps: list[tuple[int, bool, bool]]) -> None:
     """Take and give back at random on one index; each time the slow rules must choose the same nodes."""
-    index = FreeDevices(world)
+    index = FreeDevices(drawn_nodes)
     held: list[tuple[int, int]] = []
-    free, sizes = {node.id: node.free for node in world}, {node.id: node.size for node in world}
+    free, sizes = {node.id: node.free for node in drawn_nodes}, {node.id: node.size for node in drawn_nodes}
     for count, combine, give_back in steps:
         wanted = nodes_by_the_book(free, sizes, count, combine)
         taken = index.take(count, combine=combine) or ()
@@ -88,7 +88,7 @@ def test_the_buckets_agree_with_a_full_scan(world: tuple[Node, ...], steps: list
         assert index.best_node() == max((mask.bit_count() for mask in free.values()), default=0)
 
 
-def test_an_index_that_is_kept_does_not_grow() -> None:
+def test_a_reused_index_does_not_grow() -> None:
     free = FreeDevices(Node(id_, F, 8) for id_ in range(4))
     for count in range(1_000):
         for id_, mask in free.take(count % 20 + 1, combine=True) or ():

@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 
 from scheduler.policy.placement import FreeDevices
-from scheduler.policy.preemption import victims_of
-from scheduler.policy.snapshot import Node, Request, Rules, Running, Snapshot
+from scheduler.policy.preemption import choose_victims
+from scheduler.policy.snapshot import Node, QueuedRequest, Rules, Running, Snapshot
 
 NOW = 1000
 
 
-def head(devices: int) -> Request:
-    return Request(1, 1, 1, devices, 5, 0)
+def head(devices: int) -> QueuedRequest:
+    return QueuedRequest(1, 1, 1, devices, 5, 0)
 
 
 def runs(id_: int, *devices: tuple[int, int], priority: int = 0, since: int = 0) -> Running:
     return Running(id_, 9, priority, devices, since)
 
 
-def world(*nodes: Node, running: tuple[Running, ...], combine: bool = True, **more: Any) -> Snapshot:
+def state(*nodes: Node, running: tuple[Running, ...], combine: bool = True, **more: Any) -> Snapshot:
     rules = Rules(preempt=True, min_run_ms=100)
     return Snapshot(0, combine, nodes, (), 99, 8, {}, rules=rules, now_ms=NOW, running=running, **more)
 
@@ -28,24 +28,32 @@ def world(*nodes: Node, running: tuple[Running, ...], combine: bool = True, **mo
 FULL = Node(1, 0, 8)
 VICTIMS: dict[str, tuple[Snapshot, int, tuple[int, ...]]] = {
     "the lowest priority first": (
-        world(FULL, running=(runs(7, (1, 0b1), priority=2), runs(8, (1, 0b10), priority=1))),
+        state(FULL, running=(runs(7, (1, 0b1), priority=2), runs(8, (1, 0b10), priority=1))),
         1,
         (8,),
     ),
-    "who has run for the minimum at this moment": (world(FULL, running=(runs(7, (1, 1), since=NOW - 100),)), 1, (7,)),
-    "who lacks a millisecond of it keeps them": (world(FULL, running=(runs(7, (1, 1), since=NOW - 99),)), 1, ()),
+    "who has run for the minimum at this moment": (
+        state(FULL, running=(runs(7, (1, 1), since=NOW - 100),)),
+        1,
+        (7,),
+    ),
+    "who lacks a millisecond of it keeps them": (
+        state(FULL, running=(runs(7, (1, 1), since=NOW - 99),)),
+        1,
+        (),
+    ),
     "whom a larger one makes needless is let go": (
-        world(FULL, running=(runs(7, (1, 0b1)), runs(8, (1, 0b1110), priority=1))),
+        state(FULL, running=(runs(7, (1, 0b1)), runs(8, (1, 0b1110), priority=1))),
         3,
         (8,),
     ),
     "but not whom it leaves short": (
-        world(FULL, running=(runs(7, (1, 0b1)), runs(8, (1, 0b1110), priority=1))),
+        state(FULL, running=(runs(7, (1, 0b1)), runs(8, (1, 0b1110), priority=1))),
         4,
         (7, 8),
     ),
     "of two that are not both needed the higher priority is let go": (
-        world(
+        state(
             FULL,
             running=(
                 runs(7, (1, 0b11)),
@@ -58,7 +66,7 @@ VICTIMS: dict[str, tuple[Snapshot, int, tuple[int, ...]]] = {
         (7, 8),
     ),
     "the last of those that are not needed is let go first": (
-        world(
+        state(
             FULL,
             running=(
                 runs(7, (1, 0b11)),
@@ -69,32 +77,32 @@ VICTIMS: dict[str, tuple[Snapshot, int, tuple[int, ...]]] = {
         4,
         (7, 9),
     ),
-    "what is free counts": (world(Node(1, 0b11, 8), running=(runs(7, (1, 0b100)),)), 3, (7,)),
-    "what is being cleaned counts": (world(Node(1, 0, 8, 0b11), running=(runs(7, (1, 0b100)),)), 3, (7,)),
+    "what is free counts": (state(Node(1, 0b11, 8), running=(runs(7, (1, 0b100)),)), 3, (7,)),
+    "what is being cleaned counts": (state(Node(1, 0, 8, 0b11), running=(runs(7, (1, 0b100)),)), 3, (7,)),
     "who leaves already counts, with all its devices": (
-        world(FULL, running=(replace(runs(7, (1, 0b111)), leaving=True), runs(8, (1, 0b1000)))),
+        state(FULL, running=(replace(runs(7, (1, 0b111)), preempted=True), runs(8, (1, 0b1000)))),
         4,
         (8,),
     ),
     "devices on a node that is not there help nobody": (
-        world(FULL, running=(runs(7, (2, 0b1)), runs(8, (1, 0b1), priority=1))),
+        state(FULL, running=(runs(7, (2, 0b1)), runs(8, (1, 0b1), priority=1))),
         1,
         (8,),
     ),
     "and count nothing beside those that do": (
-        world(FULL, running=(runs(7, (1, 0b1), (2, 0b110)), runs(8, (1, 0b10), priority=1))),
+        state(FULL, running=(runs(7, (1, 0b1), (2, 0b110)), runs(8, (1, 0b10), priority=1))),
         3,
         (),
     ),
     "combine off: what a job has elsewhere does not help": (
-        world(
+        state(
             FULL, Node(2, 0, 8), combine=False, running=(runs(7, (1, 0b1), (2, 0b1)), runs(8, (1, 0b10), priority=1))
         ),
         2,
         (7, 8),
     ),
     "combine off: the lowest priority is lost before the fewest devices": (
-        world(
+        state(
             FULL,
             Node(2, 0, 8),
             combine=False,
@@ -104,12 +112,12 @@ VICTIMS: dict[str, tuple[Snapshot, int, tuple[int, ...]]] = {
         (8,),
     ),
     "combine off: of equal priorities the fewest devices": (
-        world(FULL, Node(2, 0, 8), combine=False, running=(runs(7, (1, 0b111)), runs(8, (2, 0b11), since=-1))),
+        state(FULL, Node(2, 0, 8), combine=False, running=(runs(7, (1, 0b111)), runs(8, (2, 0b11), since=-1))),
         2,
         (8,),
     ),
     "combine off: the highest of those that are lost is what counts": (
-        world(
+        state(
             FULL,
             Node(2, 0, 8),
             combine=False,
@@ -124,12 +132,12 @@ VICTIMS: dict[str, tuple[Snapshot, int, tuple[int, ...]]] = {
         (9, 10),
     ),
     "combine off: nobody, where enough is on its way to one node": (
-        world(Node(1, 0b1, 8, 0b10), Node(2, 0, 8), combine=False, running=(runs(7, (2, 0b11)),)),
+        state(Node(1, 0b1, 8, 0b10), Node(2, 0, 8), combine=False, running=(runs(7, (2, 0b11)),)),
         2,
         (),
     ),
     "combine off: a node that is too small is not asked": (
-        world(Node(1, 0b1, 2, 0b10), Node(2, 0, 8), combine=False, running=(runs(7, (2, 0b111)),)),
+        state(Node(1, 0b1, 2, 0b10), Node(2, 0, 8), combine=False, running=(runs(7, (2, 0b111)),)),
         3,
         (7,),
     ),
@@ -139,9 +147,9 @@ VICTIMS: dict[str, tuple[Snapshot, int, tuple[int, ...]]] = {
 @pytest.mark.parametrize("case", VICTIMS)
 def test_who_has_to_give_devices_back(case: str) -> None:
     snapshot, devices, wanted = VICTIMS[case]
-    assert victims_of(head(devices), snapshot, FreeDevices(snapshot.nodes)) == wanted
+    assert choose_victims(head(devices), snapshot, FreeDevices(snapshot.nodes)) == wanted
 
 
 def test_nobody_where_that_is_not_allowed() -> None:
-    snapshot = world(FULL, running=(runs(7, (1, 1)),))
-    assert victims_of(head(1), replace(snapshot, rules=Rules()), FreeDevices(snapshot.nodes)) == ()
+    snapshot = state(FULL, running=(runs(7, (1, 1)),))
+    assert choose_victims(head(1), replace(snapshot, rules=Rules()), FreeDevices(snapshot.nodes)) == ()

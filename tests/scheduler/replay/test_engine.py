@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.policy.ordering import queue_order
-from scheduler.policy.snapshot import Request
-from scheduler.replay.engine import Replay, Run, replay
+from scheduler.policy.snapshot import QueuedRequest
+from scheduler.replay.engine import Replay, ReplayedRun, replay
 from scheduler.replay.trace import TraceJob, TraceNode, read_jobs, read_nodes
 from tests.scheduler.replay.files import DATA
 from usage.metering import Interval, held
@@ -57,7 +57,7 @@ jobs_of_worlds = st.lists(
 
 
 @given(worlds, jobs_of_worlds)
-def test_every_law_of_a_replay(nodes: list[TraceNode], drawn: list[tuple[int, int, int, int]]) -> None:
+def test_every_invariant_of_a_replay(nodes: list[TraceNode], drawn: list[tuple[int, int, int, int]]) -> None:
     drawn.sort(key=lambda job: job[2])
     jobs = [TraceJob(f"j{i}", "u", *job) for i, job in enumerate(drawn)]
     outcome = replay(nodes, jobs)
@@ -85,7 +85,7 @@ def assert_no_device_twice(outcome: Replay) -> None:
         assert held(intervals, *outcome.span_ms()).maximum <= 1
 
 
-def assert_strict(runs: tuple[Run, ...]) -> None:
+def assert_strict(runs: tuple[ReplayedRun, ...]) -> None:
     """Check that nobody started while one waited who came before it in the queue."""
     for run in runs:
         for other in runs:
@@ -93,9 +93,9 @@ def assert_strict(runs: tuple[Run, ...]) -> None:
                 assert _order(other) > _order(run)
 
 
-def _order(run: Run) -> tuple[int, int, int]:
+def _order(run: ReplayedRun) -> tuple[int, int, int]:
     job = run.job
-    return queue_order(Request(int(job.name[1:]), 0, 0, job.devices, job.priority, job.submitted_ms))
+    return queue_order(QueuedRequest(int(job.name[1:]), 0, 0, job.devices, job.priority, job.submitted_ms))
 
 
 def test_a_crowd_that_never_fits_does_not_slow_the_others() -> None:

@@ -43,6 +43,7 @@ def test_the_small_trace_as_json() -> None:
         "utilization": 0.769231,
         "fragmentation": 0.3,
         "makespan_seconds": 130,
+        "racks_per_job": 0.0,
     }
 
 
@@ -62,6 +63,7 @@ def test_the_small_trace_as_a_table() -> None:
         "Utilization         76.92%",
         "Fragmentation       30.00% of the free devices on partly used nodes",
         "Makespan            130 s",
+        "Racks               0.0 per job over several nodes",
     ]
 
 
@@ -72,13 +74,47 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
 
 def test_a_trace_without_any_job(tmp_path: Path) -> None:
     (tmp_path / "jobs.csv").write_text((DATA / "alibaba.csv").read_text().splitlines()[0])
-    report = json.loads(simulate(SMALL[0], f"--jobs={tmp_path / 'jobs.csv'}", "--json"))
+    drawn = tmp_path / "none.png"
+    report = json.loads(simulate(SMALL[0], f"--jobs={tmp_path / 'jobs.csv'}", "--json", f"--plot={drawn}"))
+    assert drawn.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert report["jobs"] == report["device_seconds"] == report["makespan_seconds"] == 0
     assert report["wait_seconds"] == {"mean": 0, "p50": 0, "p95": 0, "p99": 0, "max": 0}
 
 
+def _head_of_four(folder: Path) -> list[str]:
+    """Write jobs of one node of 4: `long` holds 2, `head` wants 4, `small` could pass it; `more` is long's user's."""
+    (folder / "nodes.csv").write_text("sn,gpu\na,4\n")
+    rows = [("long", "u", 2, 0, 100), ("head", "u", 4, 1, 10), ("small", "v", 2, 2, 50)]
+    lines = [f"{name},{user},{devices},{at},{at},{at + runs}" for name, user, devices, at, runs in rows]
+    (folder / "jobs.csv").write_text("\n".join(["job_id,user,gpu_num,submit_time,start_time,end_time", *lines, ""]))
+    return [f"--nodes={folder / 'nodes.csv'}", f"--jobs={folder / 'jobs.csv'}"]
+
+
+POLICIES = {
+    "strict: the head blocks": (["--policy=strict"], [0, 99, 108]),
+    "backfill: who is behind passes": (["--policy=backfill"], [0, 99, 0]),
+    "backfill with limits: who is over in time passes": (["--policy=backfill", "--limits=1"], [0, 99, 0]),
+    "fair: who used least goes first": (["--policy=fair"], [0, 99, 0]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "waits"), POLICIES.values(), ids=POLICIES)
+def test_every_named_policy_and_the_report_names_it(arguments: list[str], waits: list[int], tmp_path: Path) -> None:
+    trace = _head_of_four(tmp_path)
+    report = json.loads(simulate(*trace, *arguments, "--json"))
+    assert (report["policy"], report["finished"]) == (arguments[0].partition("=")[2], 3)
+    assert report["wait_seconds"]["mean"] == round(sum(waits) / 3, 3)
+    assert simulate(*trace, *arguments).splitlines()[0].split() == ["Policy", report["policy"]]
+
+
 REFUSALS = {
-    "an unknown policy": ([*SMALL, "--policy=lottery"], "argument --policy: invalid choice: 'lottery'"),
+    "an unknown policy": (
+        [*SMALL, "--policy=lottery"],
+        "argument --policy: invalid choice: 'lottery' (choose from 'strict', 'backfill', 'fair')",
+    ),
+    "a guard time that is none": ([*SMALL, "--guard=soon"], "--guard: 'soon' is not a number from 0.001 to 1e9"),
+    "a half-life of nothing": ([*SMALL, "--half-life=0"], "--half-life: '0' is not a number from 0.001 to 1e9"),
+    "limits below the run times": ([*SMALL, "--limits=0.5"], "--limits: '0.5' is not a number from 1 to 1e9"),
     "no such file": ([SMALL[0], "--jobs=/nowhere/jobs.csv"], "No such file or directory: '/nowhere/jobs.csv'"),
     "nodes where jobs should be": (
         [SMALL[0], f"--jobs={DATA / 'nodes.csv'}"],
@@ -96,7 +132,13 @@ def test_refusals(case: str) -> None:
     assert wanted in str(caught.value)
 
 
-def test_no_database_and_no_broker_are_asked() -> None:
+def test_a_plot_without_what_draws_it_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(CommandError, match="deploy/venv"):
+        simulate(*SMALL, f"--plot={tmp_path / 'small.png'}")
+
+
+def test_no_database_and_no_broker_are_used() -> None:
     """Run the real command with addresses where nobody listens."""
     nowhere = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing", "REDIS_URL": "redis://127.0.0.1:1/0"}
     command = [sys.executable, "manage.py", "simulate", *SMALL, "--json"]
@@ -160,19 +202,19 @@ PLACED = {
 
 @pytest.mark.parametrize(("arguments", "waits"), PLACED.values(), ids=PLACED)
 def test_placements_on_a_trace_of_four_jobs(arguments: list[str], waits: int, tmp_path: Path) -> None:
-    told = json.loads(simulate(*_two_nodes_of_four(tmp_path), *arguments, "--no-combine"))
-    assert (told["placement"], told["finished"]) == (arguments[0].partition("=")[2], 4)
-    assert told["wait_seconds"]["max"] == waits
+    report = json.loads(simulate(*_two_nodes_of_four(tmp_path), *arguments, "--no-combine"))
+    assert (report["placement"], report["finished"]) == (arguments[0].partition("=")[2], 4)
+    assert report["wait_seconds"]["max"] == waits
 
 
 def test_a_random_placement_is_that_of_its_seed(tmp_path: Path) -> None:
     trace = _two_nodes_of_four(tmp_path)
-    told = {simulate(*trace, "--no-combine", "--placement=random", f"--seed={seed}") for seed in range(8)}
+    report = {simulate(*trace, "--no-combine", "--placement=random", f"--seed={seed}") for seed in range(8)}
     again = {simulate(*trace, "--no-combine", "--placement=random", f"--seed={seed}") for seed in range(8)}
-    assert told == again
-    assert {json.loads(text)["wait_seconds"]["max"] for text in told} == {0, 89}
+    assert report == again
+    assert {json.loads(text)["wait_seconds"]["max"] for text in report} == {0, 89}
 
 
 def test_whether_jobs_may_span_nodes_decides_who_waits(tmp_path: Path) -> None:
-    told = json.loads(simulate(*_two_nodes_of_four(tmp_path), "--placement=first-fit"))
-    assert told["wait_seconds"]["max"] == 0
+    report = json.loads(simulate(*_two_nodes_of_four(tmp_path), "--placement=first-fit"))
+    assert report["wait_seconds"]["max"] == 0

@@ -98,6 +98,7 @@ WRONG_NODES = {
     "no devices column": ("sn,model\n", "line 1: no column gpu"),
     "a node twice": (NODES + "a,8\nb,8\na,8\n", "line 4, column sn: node 'a' is listed twice"),
     "more devices than any node has": (NODES + "a,65\n", "line 2, column gpu: a node has at most 64 devices, not 65"),
+    "a name with a NUL": (NODES + "a\0b,8\n", r"line 2, column sn: 'a\x00b' holds a control character or a line break"),
     "devices are empty": (NODES + "a,\n", "line 2, column gpu: '' is not a number of devices"),
 }
 

@@ -1,0 +1,91 @@
+"""Power readings: what BMCs report, and what the product learns about their logins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+from alerts.choices import Category, Level
+from alerts.services import clear_alert, raise_alert
+from backends.choices import PowerStatus
+from backends.models import Bmc
+from backends.power.drivers import DRIVERS
+from backends.power.logins import recent_wrong
+from backends.signals import power_reported_off
+from core.bulk import update_rows
+from core.clock import db_now, from_ms, to_ms
+
+FEW = 20  # nodes that are off, in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReading:
+    """What a BMC reported: its power state, or UNKNOWN with `error`, the code of the reason why it did not answer."""
+
+    status: PowerStatus
+    error: str = ""
+
+
+def store_power_readings(readings: Mapping[int, PowerReading], *, at: datetime) -> None:
+    """Store the readings of many BMCs, by backend id; nodes that are off go out of service in the same transaction.
+
+    `at` is the time before the BMCs were asked. A stored reading of a later time stays. Only a few nodes that are off
+    share a transaction, because each may end many jobs.
+    """
+    off = [pk for pk, reading in readings.items() if reading.status == PowerStatus.OFF]
+    rest = {pk: reading for pk, reading in readings.items() if reading.status != PowerStatus.OFF}
+    for ids in (list(rest), *(off[start : start + FEW] for start in range(0, len(off), FEW))):
+        if ids:
+            _store({pk: readings[pk] for pk in ids}, at)
+
+
+@transaction.atomic
+def _store(readings: Mapping[int, PowerReading], at: datetime) -> None:
+    # A time in the future is of no reading: the clock was wrong, or the row is.
+    not_newer = Q(checked_at__lte=at) | Q(checked_at__gt=db_now()) | Q(checked_at=None)
+    rows = Bmc.objects.select_for_update().filter(not_newer, ip__isnull=False).order_by("pk").in_bulk(readings)
+    for pk, bmc in rows.items():
+        _update_alert(bmc, readings[pk])
+    values = ((pk, readings[pk].status.value, readings[pk].error[:255], at) for pk in rows)
+    update_rows(Bmc, ("status", "error", "checked_at"), values)
+    if off := [pk for pk in rows if readings[pk].status == PowerStatus.OFF]:
+        power_reported_off.send(Bmc, backend_ids=off)
+
+
+def _update_alert(bmc: Bmc, reading: PowerReading) -> None:
+    subject = f"backend/{bmc.pk}"
+    if reading.error and not bmc.error:
+        raise_alert(Category.BMC_UNREACHABLE, subject=subject, content=f"BMC {bmc}: {reading.error}")
+    elif bmc.error and not reading.error:
+        clear_alert(Category.BMC_UNREACHABLE, subject=subject)
+
+
+@transaction.atomic
+def record_wrong_login(backend_id: int) -> None:
+    """Store the time of one more wrong login with those of the recent ones, from which the limit is computed."""
+    bmc, now = Bmc.objects.select_for_update().get(pk=backend_id), db_now()
+    recent = recent_wrong(map(from_ms, bmc.wrong_logins), now)
+    Bmc.objects.filter(pk=backend_id).update(wrong_logins=[to_ms(at) for at in (*recent, now)])
+
+
+@transaction.atomic
+def store_weakness(bmc: Bmc, *, weak: bool) -> None:
+    """Store whether a BMC accepts commands without a password, and raise or clear the alert.
+
+    Nothing is stored if the node's BMC has another address or driver by now.
+    """
+    if not Bmc.objects.filter(pk=bmc.pk, ip=bmc.ip, port=bmc.port, driver=bmc.driver).update(weak=weak):
+        return
+    subject = f"backend/{bmc.pk}"
+    if weak:
+        content = f"BMC {bmc} lets strangers in without a password ({DRIVERS[bmc.driver].weakness})."
+        raise_alert(Category.BMC_WEAK, subject=subject, content=content, level=Level.CRITICAL)
+    else:
+        clear_alert(Category.BMC_WEAK, subject=subject)
+
+
+def reset_weakness(bmc: Bmc) -> None:
+    """Mark a BMC as not tested for weak authentication, so that the next probe tests it."""
+    Bmc.objects.filter(pk=bmc.pk).update(weak=None)

@@ -1,0 +1,1 @@
+"""Live pages: a stream tells a page which topics have changed, and the page requests only these parts again."""

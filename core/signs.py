@@ -1,0 +1,1 @@
+NOTHING = "–"  # noqa: RUF001 - the sign for "no value" on every page

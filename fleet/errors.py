@@ -1,0 +1,2 @@
+class BooksDiffer(Exception):
+    """Device-seconds are missing, or too many."""

@@ -1,5 +1,0 @@
-"""Bulk actions in the admin: how they begin, and the page that shows how far they are."""
-
-from moreh_cloud.bulk.admin import begin, pages
-
-__all__ = ["begin", "pages"]

@@ -1,9 +1,0 @@
-from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
-
-
-class EventsConfig(AppConfig):
-    name = "moreh_cloud.events"
-    label = "events"
-    verbose_name = _("Events")
-    default_auto_field = "django.db.models.BigAutoField"

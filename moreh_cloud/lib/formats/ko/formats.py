@@ -1,3 +1,0 @@
-from moreh_cloud.lib.formats.en.formats import DATE_FORMAT, DATETIME_FORMAT
-
-__all__ = ["DATETIME_FORMAT", "DATE_FORMAT"]

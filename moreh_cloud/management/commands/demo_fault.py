@@ -1,0 +1,55 @@
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from core.commands import BaseCommand, number, word
+from fleet.faults import FAULTS, FaultBook
+from fleet.roster import DEVICES, read_roster
+
+Books = dict[str, FaultBook]
+
+
+class Command(BaseCommand):
+    """Change the files in which simulated nodes look for their faults; no database is used."""
+
+    help = "Let a device of the simulated fleet have a fault, or show all faults. docs/health.md lists their names."
+    requires_system_checks = []
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("node", type=word, nargs="?", help="its name, for example node-03")
+        parser.add_argument("device", type=number(0, DEVICES - 1), nargs="?", help="its index on the node")
+        parser.add_argument("fault", nargs="?", choices=list(FAULTS), metavar="fault", help=", ".join(FAULTS))
+        parser.add_argument("--exchange", action="store_true", help="put another card in the device's place")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        books = _books()
+        node, device, fault = options["node"], options["device"], options["fault"]
+        if node is None:
+            self._show(books)
+            return
+        if node not in books:
+            raise CommandError(f"There is no simulated node {node!r}.")
+        if device is None or (fault is None) is not options["exchange"]:
+            raise CommandError("Name a node, a device and a fault; or a node and a device with --exchange.")
+        if options["exchange"]:
+            books[node].exchange(device)
+        elif not books[node].add(device, fault):
+            raise CommandError(f"Device {device} of {node} has this fault already.")
+
+    def _show(self, books: Books) -> None:
+        for name, book in books.items():
+            for one in book.read().faults:
+                minutes = int(time.time() - one.since) // 60
+                mend = FAULTS[one.fault].mend.name.lower().replace("_", " ")
+                self.stdout.write(f"{name}  device {one.device}  {one.fault}  since {minutes} min  repaired by: {mend}")
+
+
+def _books() -> Books:
+    roster = read_roster(settings.MOREH_DATA_DIR)
+    if roster is None:
+        raise CommandError("There is no simulated fleet in MOREH_DATA_DIR.")
+    return {node.name: FaultBook(settings.MOREH_DATA_DIR / "fleet" / node.name) for node in roster.nodes}

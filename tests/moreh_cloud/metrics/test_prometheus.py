@@ -1,0 +1,86 @@
+"""A real Prometheus scrapes a real server of ours, and has data for every panel and every variable."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from tests import services
+from tests.moreh_cloud.metrics.files import RULES, panels, rules, variables
+from tests.moreh_cloud.metrics.scrape import KEY
+from tests.moreh_cloud.metrics.world import count, populate
+
+if TYPE_CHECKING:
+    from pytest_django.live_server_helper import LiveServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.only_sqlite, pytest.mark.django_db(transaction=True)]
+EVERY = "500ms"
+TIMEOUT = 30.0  # seconds
+
+
+def test_it_finds_data_for_every_panel(live_server: "LiveServer", settings: Any, tmp_path: Path) -> None:
+    settings.MOREH_METRICS_KEY, settings.MOREH_METRICS_EXPORTERS = KEY, {"node": 1}
+    populate()
+    with prometheus(tmp_path, live_server.url) as query:
+        await_data(query, "count_over_time(moreh_nodes[1m]) > 1")  # a rate needs two scrapes
+        count()
+        await_data(query, "rate(moreh_tasks_total[1m]) > 0")
+        assert [title for title, expr in (*panels(), *variables()) if not query(expr)] == []
+        for rule in rules():
+            query(rule["expr"])
+        assert await_data(query, 'up{job="exporters"}')[0]["metric"]["exporter"] == "node"
+        assert await_data(query, "moreh:fleet_devices_in_use:ratio")[0]["value"][1] == "0.5"
+
+
+@contextmanager
+def prometheus(folder: Path, server: str) -> Iterator[Any]:
+    """Run Prometheus; yields a function that returns what an expression finds."""
+    address = f"127.0.0.1:{services.free_port()}"
+    host = server.removeprefix("http://")
+    (folder / "key").write_text(KEY)
+    access = {"authorization": {"type": "Bearer", "credentials_file": str(folder / "key")}}
+    config = {
+        "global": {"scrape_interval": EVERY, "evaluation_interval": EVERY, "scrape_timeout": EVERY},
+        "rule_files": [str(RULES)],
+        "scrape_configs": [
+            {"job_name": "moreh-cloud", "static_configs": [{"targets": [host]}]} | access,
+            {"job_name": "exporters", "http_sd_configs": [{"url": f"{server}/metrics/targets"} | access]},
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    command.append(f"--web.listen-address={address}")
+    with (folder / "log").open("wb") as log, httpx.Client(base_url=f"http://{address}") as web:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            yield lambda expr: _query(web, expr)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _query(web: httpx.Client, expr: str) -> list[Any]:
+    answer = web.get("/api/v1/query", params={"query": expr})
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return []  # it is starting
+    found = json.loads(answer.text)
+    assert found["status"] == "success", (expr, found)
+    result: list[Any] = found["data"]["result"]
+    return result
+
+
+def await_data(query: Any, expr: str) -> list[Any]:
+    until = time.monotonic() + TIMEOUT
+    while time.monotonic() < until:
+        with suppress(httpx.TransportError):
+            if found := query(expr):
+                return list(found)
+        time.sleep(0.1)
+    raise TimeoutError(expr, query("up"))
