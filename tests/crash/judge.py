@@ -90,8 +90,8 @@ def _customer(size: int) -> str:
 
 
 def jobs(requests: list[str]) -> dict[str, list[Any]]:
-    """Return id, status and cause of the jobs with these request ids."""
-    rows = Job.objects.filter(request_id__in=requests).values_list("request_id", "pk", "status", "cause")
+    """Return id, status, cause and detail of the jobs with these request ids."""
+    rows = Job.objects.filter(request_id__in=requests).values_list("request_id", "pk", "status", "cause", "detail")
     return {request: rest for request, *rest in rows}
 
 

@@ -124,7 +124,8 @@ class Site:
         """Return status and cause of the last load's jobs; every one of them was accepted."""
         found = self.ask("jobs", requests=self.requests)
         assert sorted(found) == sorted(self.requests)
-        return {(status, cause) for _job, status, cause in found.values()}
+        print(*((job, detail) for job, _status, _cause, detail in found.values() if detail), sep="\n")
+        return {(status, cause) for _job, status, cause, _detail in found.values()}
 
     def wait(self, true: Callable[[], object], within: float = SETTLED_WITHIN) -> None:
         """Wait until something is so. Raises TimeoutError."""

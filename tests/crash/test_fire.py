@@ -130,7 +130,7 @@ def test_every_invariant_holds_after_everything_at_once(site: Site, chance: rand
     assert site.settle(fire.customers[-1]) == []
     found = site.ask("jobs", requests=fire.requests)
     assert sorted(found) == sorted(fire.requests)
-    ends = {job: (status, cause) for job, status, cause in found.values()}
+    ends = {job: (status, cause) for job, status, cause, _detail in found.values()}
     assert set(ends.values()) <= ENDS
     acts: list[dict[str, Any]] = [json.loads(line) for line in received.read_text().splitlines()]
     assert {ends[act["canceled"]] for act in acts if "canceled" in act} <= {("CANCELED", "BY_OPERATOR")}

@@ -36,7 +36,7 @@ def test_line_1_a_client_before_its_job_is_stored(site: Site, chance: random.Ran
     site.kill(customers)
     assert site.settle() == []
     stored = site.ask("jobs", requests=site.requests).values()
-    assert {(status, cause) for _job, status, cause in stored} <= {("FAILED", "CLIENT_LOST")}
+    assert {(status, cause) for _job, status, cause, _detail in stored} <= {("FAILED", "CLIENT_LOST")}
 
 
 def test_line_21_the_web_server(site: Site, chance: random.Random, portal: Portal) -> None:
