@@ -101,6 +101,8 @@ UNFOLD = {
             _part(
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
+                _item(_("Notification rules"), "notifications_rule", "notifications_active"),
+                _item(_("Silences"), "notifications_silence", "notifications_off"),
                 _item(_("Events"), "events_event", "history"),
                 _item(_("Bulk actions"), "bulk_bulkaction", "checklist"),
                 _item(_("Administrators"), "accounts_operator", "admin_panel_settings"),

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "remediation",
     "usage",
     "billing",
+    "notifications",
     "console",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,51 @@
+"""What time brings: the end of a silence, the hours of a rule, a repetition."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from alerts.choices import Change
+from alerts.queries import alerts_with
+from core.clock import db_now
+from notifications.models import Notice
+from notifications.queries import LoadedRule, due_repeats, held_notices, load_rules
+from notifications.services.telling import Pair, mark_told, tell, without_held
+
+PAGE = 500  # notices in one transaction
+
+
+def tell_held() -> int:
+    """Tell what was held back and may be told now; return how many notices."""
+    return sum(_tell_page(page) for page in _pages(lambda _now: held_notices()))
+
+
+def repeat_due() -> int:
+    """Tell again what is open and not acknowledged, as often as its rule says; return how many notices."""
+    return sum(_tell_page(page) for page in _pages(due_repeats))
+
+
+def _pages(rows: Callable[[datetime], QuerySet[Notice]]) -> Iterator[QuerySet[Notice]]:
+    """Yield queries of one page each; what stays held back is passed over."""
+    last = 0
+    while ids := list(rows(db_now()).filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:PAGE]):
+        last = ids[-1]
+        yield rows(db_now()).filter(pk__in=ids)
+
+
+@transaction.atomic
+def _tell_page(page: QuerySet[Notice]) -> int:
+    notices = list(page.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk"))
+    rules = {rule.pk: rule for rule in load_rules({notice.rule_id for notice in notices})} if notices else {}
+    alerts = {known.alert.pk: known for known in alerts_with([notice.alert_id for notice in notices])}
+    pairs = {Pair(rules[one.rule_id], alerts[one.alert_id]): one.pk for one in notices if _is_known(one, rules, alerts)}
+    now = db_now()
+    told = without_held(list(pairs), now)
+    mark_told([pairs[pair] for pair in told], now, rules)
+    tell(told, Change.RAISED, now)
+    return len(told)
+
+
+def _is_known(notice: Notice, rules: dict[int, LoadedRule], alerts: dict[int, object]) -> bool:
+    return notice.rule_id in rules and notice.alert_id in alerts

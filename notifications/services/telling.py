@@ -1,0 +1,155 @@
+"""What rules say of alerts: stored as deliveries, in the transaction that raises or clears them.
+
+An alert that is silenced, or raised outside of a rule's hours, is held back. The sweep tells it later if it is still
+open then; one that is over by then is dropped.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+
+from alerts.choices import Change
+from alerts.models import Alert
+from alerts.queries import KnownAlert, alerts_with
+from alerts.services import AlertChange
+from core.clock import db_now
+from notifications.choices import NOTICE_TRANSITIONS, NoticeState
+from notifications.messages import ALERT, payload_of
+from notifications.models import Notice
+from notifications.queries import LoadedRule, load_rules, load_silences, untold_alerts
+from outbox.services import NewDelivery, enqueue
+
+BATCH = 500
+
+
+class Pair(NamedTuple):
+    """A rule, and an alert that it means."""
+
+    rule: LoadedRule
+    known: KnownAlert
+
+
+def tell_changes(changes: Sequence[AlertChange]) -> None:
+    """Tell of changes of alerts, in the transaction that makes them; the alerts are locked by the caller."""
+    over = [change.alert_id for change in changes if change.change == Change.CLEARED]
+    new = [change.alert_id for change in changes if change.change != Change.CLEARED]
+    rules = load_rules()
+    if over:
+        _tell_over(over, rules)
+    if new and rules:
+        _tell_open(alerts_with(new), rules)
+
+
+@transaction.atomic
+def catch_up(*, since: datetime | None = None, rule_ids: Collection[int] | None = None) -> int:
+    """Tell of open alerts of which a rule has said nothing yet; return how many notices are new.
+
+    A rule is told of what is open when it is created, changed or switched on; of alerts that were raised in the same
+    moment the sweep tells.
+    """
+    rules = load_rules(rule_ids)
+    if not rules:
+        return 0
+    untold = list(untold_alerts(since, [rule.pk for rule in rules]).values_list("pk", flat=True))
+    # Whoever raises or clears one of them comes before or after this transaction.
+    locked = Alert.objects.select_for_update(no_key=True).filter(pk__in=untold, cleared_at__isnull=True)
+    ids = list(locked.order_by("pk").values_list("pk", flat=True))
+    return _tell_open(alerts_with(ids), rules, again=False) if ids else 0
+
+
+def _tell_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *, again: bool = True) -> int:
+    """Tell of open alerts, or hold them back; `again`: also those of which the rule has told. Return the new notices."""
+    pairs = [Pair(rule, known) for known in alerts for rule in rules if rule.match.fits(known)]
+    if not pairs:
+        return 0
+    now = db_now()
+    rows = Notice.objects.select_for_update(no_key=True, of=("self",))
+    rows = rows.filter(alert__in={pair.known.alert.pk for pair in pairs}).order_by("pk")
+    stored = {(row.alert_id, row.rule_id): row for row in rows}
+    tellable = set(without_held(pairs, now))
+    new = [pair for pair in pairs if _key(pair) not in stored]
+    Notice.objects.bulk_create((_notice(pair, now, told=pair in tellable) for pair in new), batch_size=BATCH)
+    known_before = [pair for pair in pairs if _key(pair) in stored and pair in tellable and again]
+    mark_told([stored[_key(pair)].pk for pair in known_before], now, {pair.rule.pk: pair.rule for pair in pairs})
+    tell([pair for pair in new if pair in tellable] + known_before, Change.RAISED, now)
+    return len(new)
+
+
+def _tell_over(alert_ids: Collection[int], rules: Sequence[LoadedRule]) -> None:
+    """Tell that alerts are over, by the rules that have told of them; drop what was held back."""
+    rows = Notice.objects.select_for_update(no_key=True, of=("self",)).filter(alert__in=alert_ids)
+    told: dict[int, list[int]] = {}
+    for alert, rule, state in rows.order_by("pk").values_list("alert_id", "rule_id", "state"):
+        if state == NoticeState.TOLD:
+            told.setdefault(alert, []).append(rule)
+    mine = Notice.objects.filter(alert__in=alert_ids)
+    for state in (NoticeState.DROPPED, NoticeState.RESOLVED):
+        mine.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
+    in_force = {rule.pk: rule for rule in rules if rule.send_resolved}
+    pairs = [
+        Pair(in_force[rule], known)
+        for known in alerts_with(sorted(told))
+        for rule in told[known.alert.pk]
+        if rule in in_force
+    ]
+    tell(pairs, Change.CLEARED, db_now())
+
+
+def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
+    """Return the pairs that are told now: nothing silences the alert, and it is within the rule's hours."""
+    silenced = load_silences(now) if pairs else []
+    return [
+        pair
+        for pair in pairs
+        if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
+    ]
+
+
+def mark_told(notice_ids: Sequence[int], now: datetime, rules: dict[int, LoadedRule]) -> None:
+    """Store that notices were told, and when they are repeated: one update for each rule."""
+    for rule in rules.values():
+        rows = Notice.objects.filter(pk__in=notice_ids, rule=rule.pk)
+        again = now + rule.repeat if rule.repeat else None
+        rows.filter(state=NoticeState.TOLD).update(told_at=now, next_at=again)
+        held = rows.filter(state__in=NOTICE_TRANSITIONS.before(NoticeState.TOLD))
+        held.update(state=NoticeState.TOLD, told_at=now, next_at=again)
+
+
+def tell(pairs: Iterable[Pair], change: Change, now: datetime) -> None:
+    """Put what rules say of alerts into the outbox; a channel of several rules hears of an alert once."""
+    heard: set[tuple[int, int]] = set()
+    deliveries = []
+    for rule, known in pairs:
+        payload = payload_of(known, change, rule.name)
+        for channel in rule.channels:
+            if (channel, known.alert.pk) in heard:
+                continue
+            heard.add((channel, known.alert.pk))
+            deliveries.append(
+                NewDelivery(
+                    channel_id=channel,
+                    kind=ALERT,
+                    payload=payload,
+                    ordering_key=f"alert/{known.alert.pk}",
+                    group_key=f"rule/{rule.pk}",
+                    not_before=now + rule.wait,
+                )
+            )
+    enqueue(deliveries)
+
+
+def _key(pair: Pair) -> tuple[int, int]:
+    return pair.known.alert.pk, pair.rule.pk
+
+
+def _notice(pair: Pair, now: datetime, *, told: bool) -> Notice:
+    rule = pair.rule
+    return Notice(
+        rule_id=rule.pk,
+        alert_id=pair.known.alert.pk,
+        state=NoticeState.TOLD if told else NoticeState.HELD,
+        told_at=now if told else None,
+        next_at=now + rule.repeat if told and rule.repeat else None,
+    )
