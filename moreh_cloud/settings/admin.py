@@ -101,6 +101,8 @@ UNFOLD = {
             _part(
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
+                _item(_("Channels"), "outbox_channel", "campaign"),
+                _item(_("Deliveries"), "outbox_delivery", "outgoing_mail"),
                 _item(_("Events"), "events_event", "history"),
                 _item(_("Bulk actions"), "bulk_bulkaction", "checklist"),
                 _item(_("Administrators"), "accounts_operator", "admin_panel_settings"),
@@ -117,6 +119,7 @@ UNFOLD = {
                 _item(_("Power actions"), "backends_poweraction", "power_settings_new"),
                 _item(_("Sensors"), "backends_sensor", "sensors"),
                 _item(_("Event logs of BMCs"), "backends_bmclogentry", "receipt_long"),
+                _item(_("Delivery log"), "outbox_attempt", "mark_email_read"),
                 _item(_("Orders to agents"), "backends_order", "assignment"),
                 _item(_("Enrolment keys"), "backends_enrolmentkey", "vpn_key"),
                 _item(_("Workers"), "scheduler_worker", "precision_manufacturing"),
