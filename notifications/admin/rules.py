@@ -133,5 +133,3 @@ def _notice_table(row: Rule) -> Table:
     ]
     more = reverse("admin:outbox_delivery_changelist")
     return Table(_("Alerts it has told of"), (_("alert"), _("state"), _("told"), _("again")), rows, more)
-
-

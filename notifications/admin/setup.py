@@ -27,9 +27,8 @@ from notifications.messages import ALERT
 from notifications.models import Rule
 from notifications.services import set_up
 from outbox.choices import ChannelKind, Language
-from outbox.models import Channel
 from outbox.queries import live_channels
-from outbox.services.preview import previews
+from outbox.services.preview import Preview, preview_as
 from outbox.services.testing import send_test
 
 WIRE = {"channels": "channel"}
@@ -69,7 +68,7 @@ class SetupForm(forms.Form):
         help_text=_("Of webhooks: where they are posted to. Stored encrypted and never shown."),
     )
     channel = forms.ModelChoiceField(
-        label=_("Channel"), queryset=Channel.objects.none(), required=False, widget=UnfoldAdminSelectWidget
+        label=_("Channel"), queryset=live_channels().none(), required=False, widget=UnfoldAdminSelectWidget
     )
     language = forms.ChoiceField(label=_("Language"), choices=Language.choices, widget=UnfoldAdminSelectWidget)
 
@@ -147,12 +146,10 @@ def _test(request: HttpRequest, rule: Rule) -> None:
     for channel in rule.channels.all():
         attempt = send_test(channel, actor=actor_of(request))
         told = _("Test message: %(result)s") % {"result": attempt.get_result_display()}
-        (messages.success if attempt.result == "OK" else messages.warning)(
-            request, f"{told} {attempt.detail}".strip()
-        )
+        (messages.success if attempt.result == "OK" else messages.warning)(request, f"{told} {attempt.detail}".strip())
 
 
-def _preview(form: SetupForm) -> Any:
+def _preview(form: SetupForm) -> Preview:
     data = form.cleaned_data
-    channel = data["channel"] if not data["kind"] else Channel(kind=data["kind"], language=data["language"])
-    return next(one for one in previews(channel) if one.kind == ALERT)
+    kind = data["kind"] or data["channel"].kind
+    return preview_as(ALERT, kind, data["language"] if data["kind"] else data["channel"].language)

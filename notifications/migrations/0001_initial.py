@@ -6,111 +6,241 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('alerts', '0007_typed_subjects_only'),
-        ('backends', '0022_outage_noticed'),
-        ('inventory', '0001_initial'),
-        ('outbox', '0001_initial'),
-        ('tokens', '0005_custom_fields'),
+        ("alerts", "0007_typed_subjects_only"),
+        ("backends", "0022_outage_noticed"),
+        ("inventory", "0001_initial"),
+        ("outbox", "0001_initial"),
+        ("tokens", "0005_custom_fields"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Rule',
+            name="Rule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='deleted')),
-                ('categories', models.JSONField(blank=True, default=list, verbose_name='categories')),
-                ('least_level', models.CharField(choices=[('NOTICE', 'notice'), ('WARNING', 'warning'), ('CRITICAL', 'critical')], default='NOTICE', max_length=16, verbose_name='level, at least')),
-                ('name', models.CharField(max_length=128, verbose_name='name')),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('group_wait_s', models.PositiveIntegerField(default=5, help_text='Seconds. Alerts that are raised meanwhile are in one message.', validators=[django.core.validators.MaxValueValidator(3600)], verbose_name='collect for')),
-                ('repeat_min', models.PositiveIntegerField(blank=True, help_text='Minutes, while an alert is open and nobody has acknowledged it. Empty: never.', null=True, validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(44640)], verbose_name='repeat every')),
-                ('send_resolved', models.BooleanField(default=True, help_text='Only of alerts of which the rule has told.', verbose_name='also say when it is over')),
-                ('weekdays', models.JSONField(blank=True, default=list, verbose_name='days')),
-                ('from_time', models.TimeField(blank=True, null=True, verbose_name='from')),
-                ('to_time', models.TimeField(blank=True, null=True, verbose_name='to')),
-                ('time_zone', models.CharField(blank=True, max_length=64, verbose_name='time zone')),
-                ('created_at', models.DateTimeField(editable=False, verbose_name='created')),
-                ('channels', models.ManyToManyField(related_name='+', to='outbox.channel', verbose_name='channels')),
-                ('groups', models.ManyToManyField(blank=True, help_text='Alerts of these groups, and of nodes, devices and jobs in them. Empty: of all.', related_name='+', to='backends.backendgroup', verbose_name='backend groups')),
-                ('tags', models.ManyToManyField(blank=True, help_text='Alerts of nodes with one of these tags. Empty: of all.', related_name='+', to='inventory.tag', verbose_name='tags')),
-                ('tokens', models.ManyToManyField(blank=True, help_text='Alerts of these customers, and of their jobs and budgets. Empty: of all.', related_name='+', to='tokens.token', verbose_name='tokens')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deleted")),
+                ("categories", models.JSONField(blank=True, default=list, verbose_name="categories")),
+                (
+                    "least_level",
+                    models.CharField(
+                        choices=[("NOTICE", "notice"), ("WARNING", "warning"), ("CRITICAL", "critical")],
+                        default="NOTICE",
+                        max_length=16,
+                        verbose_name="level, at least",
+                    ),
+                ),
+                ("name", models.CharField(max_length=128, verbose_name="name")),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                (
+                    "group_wait_s",
+                    models.PositiveIntegerField(
+                        default=5,
+                        help_text="Seconds. Alerts that are raised meanwhile are in one message.",
+                        validators=[django.core.validators.MaxValueValidator(3600)],
+                        verbose_name="collect for",
+                    ),
+                ),
+                (
+                    "repeat_min",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Minutes, while an alert is open and nobody has acknowledged it. Empty: never.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(5),
+                            django.core.validators.MaxValueValidator(44640),
+                        ],
+                        verbose_name="repeat every",
+                    ),
+                ),
+                (
+                    "send_resolved",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Only of alerts of which the rule has told.",
+                        verbose_name="also say when it is over",
+                    ),
+                ),
+                ("weekdays", models.JSONField(blank=True, default=list, verbose_name="days")),
+                ("from_time", models.TimeField(blank=True, null=True, verbose_name="from")),
+                ("to_time", models.TimeField(blank=True, null=True, verbose_name="to")),
+                ("time_zone", models.CharField(blank=True, max_length=64, verbose_name="time zone")),
+                ("created_at", models.DateTimeField(editable=False, verbose_name="created")),
+                ("channels", models.ManyToManyField(related_name="+", to="outbox.channel", verbose_name="channels")),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Alerts of these groups, and of nodes, devices and jobs in them. Empty: of all.",
+                        related_name="+",
+                        to="backends.backendgroup",
+                        verbose_name="backend groups",
+                    ),
+                ),
+                (
+                    "tags",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Alerts of nodes with one of these tags. Empty: of all.",
+                        related_name="+",
+                        to="inventory.tag",
+                        verbose_name="tags",
+                    ),
+                ),
+                (
+                    "tokens",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Alerts of these customers, and of their jobs and budgets. Empty: of all.",
+                        related_name="+",
+                        to="tokens.token",
+                        verbose_name="tokens",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'notification rule',
-                'verbose_name_plural': 'notification rules',
-                'ordering': ('name', 'id'),
+                "verbose_name": "notification rule",
+                "verbose_name_plural": "notification rules",
+                "ordering": ("name", "id"),
             },
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('HELD', 'held back'), ('TOLD', 'told'), ('RESOLVED', 'told that it is over'), ('DROPPED', 'over before it was told')], max_length=16, verbose_name='state')),
-                ('told_at', models.DateTimeField(null=True, verbose_name='told')),
-                ('next_at', models.DateTimeField(null=True, verbose_name='again at')),
-                ('alert', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='alerts.alert', verbose_name='alert')),
-                ('rule', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='notifications.rule', verbose_name='rule')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("HELD", "held back"),
+                            ("TOLD", "told"),
+                            ("RESOLVED", "told that it is over"),
+                            ("DROPPED", "over before it was told"),
+                        ],
+                        max_length=16,
+                        verbose_name="state",
+                    ),
+                ),
+                ("told_at", models.DateTimeField(null=True, verbose_name="told")),
+                ("next_at", models.DateTimeField(null=True, verbose_name="again at")),
+                (
+                    "alert",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="alerts.alert",
+                        verbose_name="alert",
+                    ),
+                ),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="notifications.rule",
+                        verbose_name="rule",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'notice',
-                'verbose_name_plural': 'notices',
-                'ordering': ('-id',),
+                "verbose_name": "notice",
+                "verbose_name_plural": "notices",
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Silence',
+            name="Silence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('categories', models.JSONField(blank=True, default=list, verbose_name='categories')),
-                ('least_level', models.CharField(choices=[('NOTICE', 'notice'), ('WARNING', 'warning'), ('CRITICAL', 'critical')], default='NOTICE', max_length=16, verbose_name='level, at least')),
-                ('subject_kind', models.CharField(blank=True, editable=False, max_length=32)),
-                ('subject_id', models.BigIntegerField(blank=True, editable=False, null=True)),
-                ('starts_at', models.DateTimeField(verbose_name='begins')),
-                ('ends_at', models.DateTimeField(verbose_name='ends')),
-                ('comment', models.CharField(max_length=512, verbose_name='comment')),
-                ('actor', models.CharField(editable=False, max_length=150, verbose_name='created by')),
-                ('created_at', models.DateTimeField(editable=False, verbose_name='created')),
-                ('groups', models.ManyToManyField(blank=True, help_text='Alerts of these groups, and of nodes, devices and jobs in them. Empty: of all.', related_name='+', to='backends.backendgroup', verbose_name='backend groups')),
-                ('tags', models.ManyToManyField(blank=True, help_text='Alerts of nodes with one of these tags. Empty: of all.', related_name='+', to='inventory.tag', verbose_name='tags')),
-                ('tokens', models.ManyToManyField(blank=True, help_text='Alerts of these customers, and of their jobs and budgets. Empty: of all.', related_name='+', to='tokens.token', verbose_name='tokens')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("categories", models.JSONField(blank=True, default=list, verbose_name="categories")),
+                (
+                    "least_level",
+                    models.CharField(
+                        choices=[("NOTICE", "notice"), ("WARNING", "warning"), ("CRITICAL", "critical")],
+                        default="NOTICE",
+                        max_length=16,
+                        verbose_name="level, at least",
+                    ),
+                ),
+                ("subject_kind", models.CharField(blank=True, editable=False, max_length=32)),
+                ("subject_id", models.BigIntegerField(blank=True, editable=False, null=True)),
+                ("starts_at", models.DateTimeField(verbose_name="begins")),
+                ("ends_at", models.DateTimeField(verbose_name="ends")),
+                ("comment", models.CharField(max_length=512, verbose_name="comment")),
+                ("actor", models.CharField(editable=False, max_length=150, verbose_name="created by")),
+                ("created_at", models.DateTimeField(editable=False, verbose_name="created")),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Alerts of these groups, and of nodes, devices and jobs in them. Empty: of all.",
+                        related_name="+",
+                        to="backends.backendgroup",
+                        verbose_name="backend groups",
+                    ),
+                ),
+                (
+                    "tags",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Alerts of nodes with one of these tags. Empty: of all.",
+                        related_name="+",
+                        to="inventory.tag",
+                        verbose_name="tags",
+                    ),
+                ),
+                (
+                    "tokens",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Alerts of these customers, and of their jobs and budgets. Empty: of all.",
+                        related_name="+",
+                        to="tokens.token",
+                        verbose_name="tokens",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'silence',
-                'verbose_name_plural': 'silences',
-                'ordering': ('-id',),
+                "verbose_name": "silence",
+                "verbose_name_plural": "silences",
+                "ordering": ("-id",),
             },
         ),
         migrations.AddConstraint(
-            model_name='rule',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True)), fields=('name',), name='rule_name'),
+            model_name="rule",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at__isnull", True)), fields=("name",), name="rule_name"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('state', 'HELD')), fields=['id'], name='notice_held'),
+            model_name="notice",
+            index=models.Index(condition=models.Q(("state", "HELD")), fields=["id"], name="notice_held"),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('next_at__isnull', False)), fields=['next_at'], name='notice_next'),
+            model_name="notice",
+            index=models.Index(condition=models.Q(("next_at__isnull", False)), fields=["next_at"], name="notice_next"),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(models.F('rule'), models.OrderBy(models.F('id'), descending=True), name='notice_rule'),
+            model_name="notice",
+            index=models.Index(models.F("rule"), models.OrderBy(models.F("id"), descending=True), name="notice_rule"),
         ),
         migrations.AddConstraint(
-            model_name='notice',
-            constraint=models.UniqueConstraint(fields=('alert', 'rule'), name='notice_once'),
+            model_name="notice",
+            constraint=models.UniqueConstraint(fields=("alert", "rule"), name="notice_once"),
         ),
         migrations.AddIndex(
-            model_name='silence',
-            index=models.Index(fields=['ends_at'], name='silence_ends'),
+            model_name="silence",
+            index=models.Index(fields=["ends_at"], name="silence_ends"),
         ),
         migrations.AddConstraint(
-            model_name='silence',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gte', models.F('starts_at'))), name='silence_order'),
+            model_name="silence",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends_at__gte", models.F("starts_at"))), name="silence_order"
+            ),
         ),
     ]

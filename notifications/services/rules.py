@@ -138,5 +138,6 @@ def _hour_problems(rule: Rule) -> dict[str, list[object]]:
 def _details(rule: Rule, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an event says: plain values, and the ids of sets."""
     told = values_of(rule, [name for name in PLAIN if name in fields])
+    told |= {name: f"{told[name]:%H:%M}" for name in ("from_time", "to_time") if told.get(name)}
     sets = {name: sorted(row.pk for row in fields[name]) for name in SETS if name in fields}
     return named({**told, **sets})

@@ -45,7 +45,9 @@ def create_silence(
     if subject:
         silence.subject_kind, silence.subject_id = subject
     if not subject and not any(fields.get(name) for name in ("categories", *SETS)):
-        raise InvalidParameter(_("Say which alerts: a silence without a condition would hide all."), parameter="categories")
+        raise InvalidParameter(
+            _("Say which alerts: a silence without a condition would hide all."), parameter="categories"
+        )
     _require(silence, now)
     silence.save(force_insert=True)
     set_match(silence, fields, SETS)
@@ -57,7 +59,10 @@ def create_silence(
 def update_silence(
     silence: Silence, *, actor: Actor, ends_at: datetime | None = None, comment: str | None = None
 ) -> Silence:
-    """Change until when a silence lasts, or its comment. Raises Conflict when it has ended, InvalidParameter, NotFound."""
+    """Change until when a silence lasts, or its comment.
+
+    Raises Conflict when it has ended, InvalidParameter, NotFound.
+    """
     locked, now = _lasting(silence)
     locked.ends_at = locked.ends_at if ends_at is None else ends_at
     locked.comment = locked.comment if comment is None else comment.strip()

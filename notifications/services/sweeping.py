@@ -10,7 +10,7 @@ from alerts.choices import Change
 from alerts.queries import alerts_with
 from core.clock import db_now
 from notifications.models import Notice
-from notifications.queries import LoadedRule, due_repeats, held_notices, load_rules
+from notifications.queries import due_repeats, held_notices, load_rules
 from notifications.services.telling import Pair, mark_told, tell, without_held
 
 PAGE = 500  # notices in one transaction
@@ -39,13 +39,13 @@ def _tell_page(page: QuerySet[Notice]) -> int:
     notices = list(page.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk"))
     rules = {rule.pk: rule for rule in load_rules({notice.rule_id for notice in notices})} if notices else {}
     alerts = {known.alert.pk: known for known in alerts_with([notice.alert_id for notice in notices])}
-    pairs = {Pair(rules[one.rule_id], alerts[one.alert_id]): one.pk for one in notices if _is_known(one, rules, alerts)}
+    pairs = {
+        (one.alert_id, one.rule_id): (Pair(rules[one.rule_id], alerts[one.alert_id]), one.pk)
+        for one in notices
+        if one.rule_id in rules and one.alert_id in alerts
+    }
     now = db_now()
-    told = without_held(list(pairs), now)
-    mark_told([pairs[pair] for pair in told], now, rules)
+    told = without_held([pair for pair, _notice in pairs.values()], now)
+    mark_told([pairs[pair.key][1] for pair in told], now, rules)
     tell(told, Change.RAISED, now)
     return len(told)
-
-
-def _is_known(notice: Notice, rules: dict[int, LoadedRule], alerts: dict[int, object]) -> bool:
-    return notice.rule_id in rules and notice.alert_id in alerts

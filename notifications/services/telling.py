@@ -30,6 +30,11 @@ class Pair(NamedTuple):
     rule: LoadedRule
     known: KnownAlert
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """Return the ids of alert and rule, of which there is one notice."""
+        return self.known.alert.pk, self.rule.pk
+
 
 def tell_changes(changes: Sequence[AlertChange]) -> None:
     """Tell of changes of alerts, in the transaction that makes them; the alerts are locked by the caller."""
@@ -60,20 +65,23 @@ def catch_up(*, since: datetime | None = None, rule_ids: Collection[int] | None 
 
 
 def _tell_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *, again: bool = True) -> int:
-    """Tell of open alerts, or hold them back; `again`: also those of which the rule has told. Return the new notices."""
+    """Tell of open alerts, or hold them back; return how many notices are new.
+
+    `again`: also alerts of which the rule has told.
+    """
     pairs = [Pair(rule, known) for known in alerts for rule in rules if rule.match.fits(known)]
     if not pairs:
         return 0
     now = db_now()
     rows = Notice.objects.select_for_update(no_key=True, of=("self",))
     rows = rows.filter(alert__in={pair.known.alert.pk for pair in pairs}).order_by("pk")
-    stored = {(row.alert_id, row.rule_id): row for row in rows}
-    tellable = set(without_held(pairs, now))
-    new = [pair for pair in pairs if _key(pair) not in stored]
-    Notice.objects.bulk_create((_notice(pair, now, told=pair in tellable) for pair in new), batch_size=BATCH)
-    known_before = [pair for pair in pairs if _key(pair) in stored and pair in tellable and again]
-    mark_told([stored[_key(pair)].pk for pair in known_before], now, {pair.rule.pk: pair.rule for pair in pairs})
-    tell([pair for pair in new if pair in tellable] + known_before, Change.RAISED, now)
+    stored = {(alert, rule): pk for alert, rule, pk in rows.values_list("alert_id", "rule_id", "pk")}
+    tellable = {pair.key for pair in without_held(pairs, now)}
+    new = [pair for pair in pairs if pair.key not in stored]
+    Notice.objects.bulk_create((_notice(pair, now, told=pair.key in tellable) for pair in new), batch_size=BATCH)
+    known_before = [pair for pair in pairs if pair.key in stored and pair.key in tellable and again]
+    mark_told([stored[pair.key] for pair in known_before], now, {pair.rule.pk: pair.rule for pair in known_before})
+    tell([pair for pair in (*new, *known_before) if pair.key in tellable], Change.RAISED, now)
     return len(new)
 
 
@@ -101,9 +109,7 @@ def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
     """Return the pairs that are told now: nothing silences the alert, and it is within the rule's hours."""
     silenced = load_silences(now) if pairs else []
     return [
-        pair
-        for pair in pairs
-        if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
+        pair for pair in pairs if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
     ]
 
 
@@ -138,10 +144,6 @@ def tell(pairs: Iterable[Pair], change: Change, now: datetime) -> None:
                 )
             )
     enqueue(deliveries)
-
-
-def _key(pair: Pair) -> tuple[int, int]:
-    return pair.known.alert.pk, pair.rule.pk
 
 
 def _notice(pair: Pair, now: datetime, *, told: bool) -> Notice:
