@@ -4,18 +4,12 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from alerts.choices import Category
 from core.admin import RowForm
 from notifications.choices import Weekday
 from notifications.models import Rule, Silence
-
-
-class Checkboxes(forms.CheckboxSelectMultiple):
-    """Checkboxes in columns as wide as their longest label."""
-
-    template_name = "notifications/checkboxes.html"
 
 
 def categories_field() -> forms.MultipleChoiceField:
@@ -24,7 +18,7 @@ def categories_field() -> forms.MultipleChoiceField:
         label=_("Categories"),
         choices=lambda: Category.choices,
         required=False,
-        widget=Checkboxes,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=_("None: alerts of every category."),
     )
 
@@ -34,7 +28,11 @@ class RuleForm(RowForm):
 
     categories = categories_field()
     weekdays = forms.MultipleChoiceField(
-        label=_("Days"), choices=Weekday.choices, required=False, widget=Checkboxes, help_text=_("None: every day.")
+        label=_("Days"),
+        choices=Weekday.choices,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("None: every day."),
     )
     from_time = forms.TimeField(
         label=_("From"), required=False, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "22:00"})
