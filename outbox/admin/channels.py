@@ -42,17 +42,21 @@ class ChannelAdmin(ServiceAdmin):
     search_help_text = _("Name")
     ordering = ("name", "id")
     readonly_fields = ("goes_to", "shown_state", "failing", "next_at")
+    wire_names = {"url": "new_url", "secret": "new_secret"}
     export_columns = {"failing": "failing_since"}
     actions = ("delete",)
     actions_detail = ("test", "renew", "delete")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = ("name", ("kind", "language"), "enabled", "url", "secret", "recipients")
+        own = ("name", ("kind", "language"), "enabled", "new_url", "new_secret", "recipients")
         state = (_("State"), {"fields": (("goes_to", "shown_state"), ("failing", "next_at"))})
         return ((None, {"fields": own}), *([state] if obj else []))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.readonly_fields, *(("kind",) if obj else ()))
+
+    def row_data(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {name.removeprefix("new_"): value for name, value in data.items()}
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Any:
         channel, secret = create_channel(actor=actor_of(request), **data)

@@ -36,14 +36,14 @@ class RecipientsField(forms.CharField):
 class ChannelForm(RowForm):
     """A channel; its kind is asked for only once."""
 
-    url = forms.CharField(
+    new_url = forms.CharField(
         label=_("Address"),
         required=False,
         max_length=LONGEST,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}),
         help_text=_("Of webhooks: where they are posted to. Stored encrypted and never shown."),
     )
-    secret = forms.CharField(
+    new_secret = forms.CharField(
         label=_("Secret"),
         required=False,
         max_length=128,
@@ -65,5 +65,5 @@ class ChannelForm(RowForm):
             return
         damaged = unreadable_secrets(self.instance)
         for name in ("url", "secret"):
-            if name in self.fields:
-                self.fields[name].help_text = UNREADABLE if name in damaged else KEEP
+            if f"new_{name}" in self.fields:  # read-only pages have no fields
+                self.fields[f"new_{name}"].help_text = UNREADABLE if name in damaged else KEEP

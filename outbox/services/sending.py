@@ -26,7 +26,7 @@ from outbox.sending.webhook import slack_content, webhook_content
 from outbox.services.grouping import grouped
 from outbox.services.outcomes import Sent, settle
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)  # a worker prolongs it while it sends; one that is dead is replaced after this
 MOST_TAKEN = 64  # messages at once
 MOST_OPEN = 1000  # messages of one channel that wait for another attempt; no new ones meanwhile
 LOOKED_AT = 1000  # deliveries from which new messages are made at once
