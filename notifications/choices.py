@@ -8,7 +8,7 @@ class NoticeState(models.TextChoices):
     """What a rule has said of an alert."""
 
     HELD = "HELD", _("held back")
-    TOLD = "TOLD", _("told")
+    NOTIFIED = "NOTIFIED", _("told")
     RESOLVED = "RESOLVED", _("told that it is over")
     DROPPED = "DROPPED", _("over before it was told")
 
@@ -16,8 +16,8 @@ class NoticeState(models.TextChoices):
 State = NoticeState
 NOTICE_TRANSITIONS = Transitions(
     {
-        State.HELD: {State.TOLD, State.DROPPED},
-        State.TOLD: {State.RESOLVED},
+        State.HELD: {State.NOTIFIED, State.DROPPED},
+        State.NOTIFIED: {State.RESOLVED},
         State.RESOLVED: set(),
         State.DROPPED: set(),
     }

@@ -105,7 +105,7 @@ class Notice(models.Model):
     rule = models.ForeignKey(Rule, models.PROTECT, related_name="+", db_index=False, verbose_name=_("rule"))
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="notices", db_index=False, verbose_name=_("alert"))
     state = models.CharField(_("state"), max_length=16, choices=NoticeState)
-    told_at = models.DateTimeField(_("told"), null=True)
+    notified_at = models.DateTimeField(_("told"), null=True)
     next_at = models.DateTimeField(_("again at"), null=True)
 
     class Meta:

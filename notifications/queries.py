@@ -97,7 +97,7 @@ def held_notices() -> QuerySet[Notice]:
 
 def due_repeats(now: datetime) -> QuerySet[Notice]:
     """Return the notices that are to be repeated: their alerts are open and not acknowledged."""
-    rows = Notice.objects.filter(next_at__lte=now, state=NoticeState.TOLD, alert__acknowledged_at__isnull=True)
+    rows = Notice.objects.filter(next_at__lte=now, state=NoticeState.NOTIFIED, alert__acknowledged_at__isnull=True)
     return _of_open_alerts(rows)
 
 
@@ -106,7 +106,7 @@ def _of_open_alerts(rows: QuerySet[Notice]) -> QuerySet[Notice]:
     return rows.filter(alert__cleared_at__isnull=True, **in_force)
 
 
-def untold_alerts(since: datetime | None, rule_ids: list[int]) -> QuerySet[Alert]:
+def unnotified_alerts(since: datetime | None, rule_ids: list[int]) -> QuerySet[Alert]:
     """Return the open alerts, raised since then, of which one of some rules has said nothing yet."""
     rows = Alert.objects.filter(OPEN)
     if since is not None:

@@ -9,7 +9,7 @@ from alerts.codes import Code
 from alerts.services import AlertChange, clear_alert, raise_alert
 from alerts.signals import alerts_changed
 from alerts.subjects import Subject, SubjectSource, register
-from notifications.services.telling import tell_changes
+from notifications.services.notifying import notify_of_changes
 from outbox.choices import AttemptResult
 from outbox.models import Channel
 from outbox.signals import channel_failing, channel_recovered
@@ -20,7 +20,7 @@ register({SubjectKind.CHANNEL: SubjectSource(Channel, name="name")})
 @receiver(alerts_changed)
 def on_alerts_changed(*, changes: Sequence[AlertChange], **_signal: object) -> None:
     """Store what rules say of the changes, in their transaction."""
-    tell_changes(changes)
+    notify_of_changes(changes)
 
 
 @receiver(channel_failing)

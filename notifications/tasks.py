@@ -7,5 +7,5 @@ from notifications import work
 
 @shared_task(ignore_result=True)
 def sweep() -> None:
-    """Tell what may be told now."""
+    """Notify of what may be told now."""
     work.sweep()

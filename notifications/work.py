@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from core.clock import db_now
-from notifications.services.sweeping import repeat_due, tell_held
-from notifications.services.telling import catch_up
+from notifications.services.notifying import catch_up
+from notifications.services.sweeping import notify_held, repeat_due
 
 RAISED_WITH_A_RULE = timedelta(minutes=2)  # longer than any transaction that raises an alert or creates a rule
 
 
 def sweep() -> None:
-    """Tell what was held back or is repeated, and what was raised in the moment in which its rule was created."""
+    """Notify of what was held back or is repeated, and what was raised in the moment in which its rule was created."""
     catch_up(since=db_now() - RAISED_WITH_A_RULE)
-    tell_held()
+    notify_held()
     repeat_due()

@@ -24,7 +24,7 @@ from notifications.services import create_rule, delete_rule, update_rule
 from outbox.services.testing import send_test
 
 LATEST = 20  # notices on the page of a rule
-STATE_COLOURS = {NoticeState.HELD: "info", NoticeState.TOLD: "warning", NoticeState.RESOLVED: "success"}
+STATE_COLOURS = {NoticeState.HELD: "info", NoticeState.NOTIFIED: "warning", NoticeState.RESOLVED: "success"}
 
 
 @admin.register(Rule)
@@ -84,8 +84,8 @@ class RuleAdmin(ServiceAdmin):
     def test(self, actor: Actor, row: Rule, _data: dict[str, Any]) -> StoredText:
         live = [channel for channel in row.channels.all() if channel.deleted_at is None]
         answers = [(channel.name, send_test(channel, actor=actor)) for channel in live]
-        told = "; ".join(f"{name}: {attempt.get_result_display()}" for name, attempt in answers)
-        return StoredText(_("Answers: %(answers)s"), {"answers": told or NOTHING})
+        answered = "; ".join(f"{name}: {attempt.get_result_display()}" for name, attempt in answers)
+        return StoredText(_("Answers: %(answers)s"), {"answers": answered or NOTHING})
 
     @confirmed(
         _("Delete"),
@@ -126,7 +126,7 @@ def _notice_table(row: Rule) -> Table:
         (
             link(reverse("admin:alerts_alert_change", args=[one.alert_id]), one.alert.text),
             badge(one.get_state_display(), STATE_COLOURS.get(NoticeState(one.state), "")),
-            time_ago(one.told_at),
+            time_ago(one.notified_at),
             time_ago(one.next_at),
         )
         for one in latest

@@ -145,8 +145,10 @@ def _made(admin: Any, request: HttpRequest, form: SetupForm) -> HttpResponse:
 def _test(request: HttpRequest, rule: Rule) -> None:
     for channel in rule.channels.all():
         attempt = send_test(channel, actor=actor_of(request))
-        told = _("Test message: %(result)s") % {"result": attempt.get_result_display()}
-        (messages.success if attempt.result == "OK" else messages.warning)(request, f"{told} {attempt.detail}".strip())
+        result = _("Test message: %(result)s") % {"result": attempt.get_result_display()}
+        (messages.success if attempt.result == "OK" else messages.warning)(
+            request, f"{result} {attempt.detail}".strip()
+        )
 
 
 def _preview(form: SetupForm) -> Preview:

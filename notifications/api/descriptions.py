@@ -1,26 +1,38 @@
 """The descriptions of notifications in the API schema."""
 
-from core.api.description.words import AT, describe
+from core.api.description.words import AT, Words, describe
+
+RULES = ("Rule", "NewRule", "RuleChange")
+SILENCES = ("Silence", "NewSilence", "SilenceChange")
+MATCH: Words = {
+    "groups": ("Ids of backend groups; empty: all.", [1]),
+    "tokens": ("Ids of tokens; empty: all.", [7]),
+}
+RULE: Words = {
+    **MATCH,
+    "channels": ("The ids of the channels that hear of them.", [3]),
+    "enabled": ("Whether messages are sent.", True),
+}
+SILENCE: Words = {
+    **MATCH,
+    "about": ("The one thing that is meant, like backend/12; empty for no one thing.", "backend/12"),
+    "from": ("When it begins; at once if it is not given.", AT),
+    "to": ("When it ends.", AT),
+}
 
 describe(
     words={
-        "Silence.about": ("The one thing that is meant, like backend/12; empty for no one thing.", "backend/12"),
-        "NewSilence.about": ("The one thing that is meant: a kind and a number.", "backend/12"),
+        **{f"{noun}.{word}": text for noun in RULES for word, text in RULE.items()},
+        **{f"{noun}.{word}": text for noun in SILENCES for word, text in SILENCE.items()},
         "categories": ("Categories of alerts; empty: all.", ["NODE_LOST"]),
-        "channels": ("The ids of the channels that hear of them.", [3]),
         "comment": ("Why it is silent.", "cable is being replaced"),
-        "Rule.enabled": ("Whether the rule tells.", True),
-        "from": ("When it begins.", AT),
-        "fromTime": ("Time of day when the rule begins to tell; null: all day.", "22:00"),
-        "groups": ("Ids of backend groups; empty: all.", [1]),
+        "fromTime": ("Time of day from which messages are sent; null: all day.", "22:00"),
         "groupWait": ("For how many seconds alerts are collected into one message.", 5),
         "leastLevel": ("The lowest level that is meant.", "WARNING"),
         "repeatEvery": ("After how many minutes it is said again; null: never.", 60),
         "sendResolved": ("Whether it is also said when it is over.", True),
         "timeZone": ("The time zone of the hours; empty: that of the installation.", "Asia/Seoul"),
-        "to": ("When it ends.", AT),
-        "toTime": ("Time of day when the rule ends to tell.", "06:00"),
-        "tokens": ("Ids of tokens; empty: all.", [7]),
-        "weekdays": ("Days on which the rule tells; empty: every day.", ["SAT", "SUN"]),
+        "toTime": ("Time of day until which messages are sent.", "06:00"),
+        "weekdays": ("Days on which messages are sent; empty: every day.", ["SAT", "SUN"]),
     },
 )

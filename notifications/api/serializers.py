@@ -73,7 +73,7 @@ class TagNames(Several):
         return list(found.values())
 
 
-class Match(Parameters):
+class MatchFields(Parameters):
     """Which alerts are meant: every condition that is given must hold; of a list, one entry."""
 
     categories = Several(child=Word(Category.choices), required=False)
@@ -83,7 +83,7 @@ class Match(Parameters):
     tokens = References(live_tokens, required=False)
 
 
-class RuleFields(Match):
+class RuleFields(MatchFields):
     """What can be set of a rule."""
 
     enabled = serializers.BooleanField(required=False)
@@ -127,7 +127,7 @@ class About(Text):
         return subject
 
 
-class NewSilence(Match):
+class NewSilence(MatchFields):
     """A new silence."""
 
     about = About(required=False, max_length=64, source="subject")

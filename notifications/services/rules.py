@@ -17,7 +17,7 @@ from events.services import record
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState, Weekday
 from notifications.models import Notice, Rule, is_categories
 from notifications.queries import zone_of
-from notifications.services.telling import catch_up
+from notifications.services.notifying import catch_up
 
 PLAIN = (
     *("name", "enabled", "categories", "least_level", "group_wait_s", "repeat_min", "send_resolved"),
@@ -50,7 +50,7 @@ def create_rule(*, actor: Actor, **fields: Any) -> Rule:
 
 @transaction.atomic
 def update_rule(rule: Rule, *, actor: Actor, **fields: Any) -> Rule:
-    """Change a rule; it tells of what it means now and has not told yet.
+    """Change a rule; it tells of what it means now and has not details yet.
 
     Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile.
     """
@@ -137,7 +137,7 @@ def _hour_problems(rule: Rule) -> dict[str, list[object]]:
 
 def _details(rule: Rule, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an event says: plain values, and the ids of sets."""
-    told = values_of(rule, [name for name in PLAIN if name in fields])
-    told |= {name: f"{told[name]:%H:%M}" for name in ("from_time", "to_time") if told.get(name)}
+    details = values_of(rule, [name for name in PLAIN if name in fields])
+    details |= {name: f"{details[name]:%H:%M}" for name in ("from_time", "to_time") if details.get(name)}
     sets = {name: sorted(row.pk for row in fields[name]) for name in SETS if name in fields}
-    return named({**told, **sets})
+    return named({**details, **sets})

@@ -109,10 +109,10 @@ def _require(silence: Silence, now: datetime) -> None:
 
 
 def _record(action: str, silence: Silence, actor: Actor, fields: Mapping[str, Any]) -> None:
-    told: dict[str, Any] = {"from": silence.starts_at.isoformat(), "to": silence.ends_at.isoformat()}
-    told["comment"] = silence.comment
+    details: dict[str, Any] = {"from": silence.starts_at.isoformat(), "to": silence.ends_at.isoformat()}
+    details["comment"] = silence.comment
     if about := subject_text(silence.subject_kind, silence.subject_id):
-        told["about"] = about
+        details["about"] = about
     sets = {name: sorted(row.pk for row in fields[name]) for name in SETS if fields.get(name)}
     plain = {name: fields[name] for name in PLAIN if name in fields}
-    record(action, actor=actor, subject=subject_of(silence), **told, **named({**plain, **sets}))
+    record(action, actor=actor, subject=subject_of(silence), **details, **named({**plain, **sets}))

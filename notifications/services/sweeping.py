@@ -11,19 +11,19 @@ from alerts.queries import alerts_with
 from core.clock import db_now
 from notifications.models import Notice
 from notifications.queries import due_repeats, held_notices, load_rules
-from notifications.services.telling import Pair, mark_told, tell, without_held
+from notifications.services.notifying import Pair, mark_notified, store_deliveries, without_held
 
 PAGE = 500  # notices in one transaction
 
 
-def tell_held() -> int:
-    """Tell what was held back and may be told now; return how many notices."""
-    return sum(_tell_page(page) for page in _pages(lambda _now: held_notices()))
+def notify_held() -> int:
+    """Notify of what was held back and may be notified now; return how many notices."""
+    return sum(_notify_page(page) for page in _pages(lambda _now: held_notices()))
 
 
 def repeat_due() -> int:
-    """Tell again what is open and not acknowledged, as often as its rule says; return how many notices."""
-    return sum(_tell_page(page) for page in _pages(due_repeats))
+    """Notify again of what is open and not acknowledged, as often as its rule says; return how many notices."""
+    return sum(_notify_page(page) for page in _pages(due_repeats))
 
 
 def _pages(rows: Callable[[datetime], QuerySet[Notice]]) -> Iterator[QuerySet[Notice]]:
@@ -35,7 +35,7 @@ def _pages(rows: Callable[[datetime], QuerySet[Notice]]) -> Iterator[QuerySet[No
 
 
 @transaction.atomic
-def _tell_page(page: QuerySet[Notice]) -> int:
+def _notify_page(page: QuerySet[Notice]) -> int:
     notices = list(page.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk"))
     rules = {rule.pk: rule for rule in load_rules({notice.rule_id for notice in notices})} if notices else {}
     alerts = {known.alert.pk: known for known in alerts_with([notice.alert_id for notice in notices])}
@@ -45,7 +45,7 @@ def _tell_page(page: QuerySet[Notice]) -> int:
         if one.rule_id in rules and one.alert_id in alerts
     }
     now = db_now()
-    told = without_held([pair for pair, _notice in pairs.values()], now)
-    mark_told([pairs[pair.key][1] for pair in told], now, rules)
-    tell(told, Change.RAISED, now)
-    return len(told)
+    notified = without_held([pair for pair, _notice in pairs.values()], now)
+    mark_notified([pairs[pair.key][1] for pair in notified], now, rules)
+    store_deliveries(notified, Change.RAISED, now)
+    return len(notified)

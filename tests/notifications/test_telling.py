@@ -39,7 +39,7 @@ def test_a_lost_node_is_told_once_and_that_it_is_back_once() -> None:
     delivery = Delivery.objects.get()
     assert (delivery.kind, delivery.ordering_key) == ("alert", f"alert/{alert.pk}")
     assert round((delivery.not_before - delivery.created_at).total_seconds()) == 5
-    assert notices() == [("nodes", "TOLD")]
+    assert notices() == [("nodes", "NOTIFIED")]
     find(backend)
     find(backend)
     assert told() == [("on-call", "RAISED", "node-01"), ("on-call", "CLEARED", "node-01")]
@@ -139,7 +139,7 @@ def test_a_silence_holds_back_and_what_is_open_at_its_end_is_told() -> None:
     sweep()
     sweep()
     assert told() == [("on-call", "RAISED", "node-02")]
-    assert notices() == [("nodes", "DROPPED"), ("nodes", "TOLD")]
+    assert notices() == [("nodes", "DROPPED"), ("nodes", "NOTIFIED")]
 
 
 def test_a_silence_of_one_thing_lets_others_be_told() -> None:
@@ -179,8 +179,8 @@ def test_an_open_alert_is_repeated_until_somebody_acknowledges_it() -> None:
     alert = lose(backend)
     notice = Notice.objects.get()
     assert notice.next_at is not None
-    assert notice.told_at is not None
-    assert notice.next_at - notice.told_at == timedelta(minutes=5)
+    assert notice.notified_at is not None
+    assert notice.next_at - notice.notified_at == timedelta(minutes=5)
     sweep()
     assert len(told()) == 1
     Notice.objects.update(next_at=db_now())
