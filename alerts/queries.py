@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, QuerySet
 
-from alerts.choices import SubjectKind
+from alerts.choices import Category, SubjectKind
 from alerts.models import OPEN, Alert
 from alerts.subjects import NOTHING_KNOWN, Subject, SubjectFacts, describe
 
@@ -17,6 +17,11 @@ def count_open(kind: SubjectKind, ids: Iterable[int]) -> Mapping[int, int]:
     """Count the open alerts about some things of one kind, by id; a thing without any is absent."""
     rows = Alert.objects.filter(OPEN, subject_kind=kind, subject_id__in=list(ids)).order_by()
     return dict(rows.values_list("subject_id").annotate(number=Count("pk")))
+
+
+def open_ids(category: Category, kind: SubjectKind) -> set[int]:
+    """Return the ids of the things of one kind about which an alert of a category is open."""
+    return set(Alert.objects.filter(OPEN, category=category, subject_kind=kind).values_list("subject_id", flat=True))
 
 
 @dataclass(frozen=True, slots=True)
