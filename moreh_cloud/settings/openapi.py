@@ -31,6 +31,8 @@ SPECTACULAR_SETTINGS = {
         "CommandEnum": "backends.api.serializers.COMMANDS",
         "RepairCommand": "remediation.api.serializers.COMMANDS",
         "SensorState": "backends.choices.SensorState.choices",
+        "FindingSeverityEnum": "alerts.choices.Level.choices",
+        "AlertCommand": "alerts.api.serializers.COMMANDS",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
