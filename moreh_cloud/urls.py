@@ -10,7 +10,7 @@ from core.api.views import NoSuchAddress, bad_request
 from moreh_cloud.middleware.unavailable import server_error
 
 APPS = (
-    *("accounts", "events", "outbox", "inventory", "tokens", "backends", "sda", "scheduler", "remediation", "usage"),
+    *("accounts", "events", "alerts", "outbox", "inventory", "tokens", "backends", "sda", "scheduler", "remediation", "usage"),
     "notifications",
 )
 handler400 = bad_request

@@ -37,6 +37,8 @@ SPECTACULAR_SETTINGS = {
         "ChannelKind": "outbox.choices.ChannelKind.choices",
         "DeliveryState": "outbox.choices.DeliveryState.choices",
         "AttemptResult": "outbox.choices.AttemptResult.choices",
+        "FindingSeverityEnum": "alerts.choices.Level.choices",
+        "AlertCommand": "alerts.api.serializers.COMMANDS",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
