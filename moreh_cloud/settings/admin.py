@@ -102,6 +102,7 @@ UNFOLD = {
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
                 _item(_("Channels"), "outbox_channel", "campaign"),
+                _item(_("Subscriptions"), "subscriptions_subscription", "rss_feed"),
                 _item(_("Deliveries"), "outbox_delivery", "outgoing_mail"),
                 _item(_("Events"), "events_event", "history"),
                 _item(_("Bulk actions"), "bulk_bulkaction", "checklist"),
