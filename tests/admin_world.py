@@ -33,6 +33,7 @@ from outbox.services.testing import send_test
 from remediation.services.operators import open_repair
 from scheduler.models import Queue
 from sda.services.models import create_membership, create_sda_model_group
+from subscriptions.services import create_subscription
 from tests import make
 from tokens.choices import BudgetKind
 from tokens.models import Token
@@ -110,6 +111,7 @@ def _once() -> None:
     )
     enqueue([NewDelivery(channel.pk, "test", {"channel": channel.name}, f"backend/{number}")])
     send_test(channel, actor=make.ACTOR)  # loopback is not allowed, so nothing leaves
+    create_subscription(name=f"portal {number}", kinds=["JOB"], url="https://localhost/events", actor=make.ACTOR)
     make.operator(Role.GENERAL)
     begin_bulk(BulkRequest("backends.Backend", "activate", [(node.pk, node.name)]), operator=master(), actor=make.ACTOR)
     assert EnrolmentKey.objects.exists()

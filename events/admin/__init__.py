@@ -42,6 +42,7 @@ SUBJECTS = {
     "sdamodel": "sda_sdamodel",
     "sdamodelgroup": "sda_sdamodelgroup",
     "statement": "billing_statement",
+    "subscription": "subscriptions_subscription",
     "tag": "inventory_tag",
     "token": "tokens_token",
     "usergroup": "tokens_tokengroup",

@@ -104,6 +104,7 @@ UNFOLD = {
                 _item(_("Notification rules"), "notifications_rule", "notifications_active"),
                 _item(_("Silences"), "notifications_silence", "notifications_off"),
                 _item(_("Channels"), "outbox_channel", "campaign"),
+                _item(_("Subscriptions"), "subscriptions_subscription", "rss_feed"),
                 _item(_("Deliveries"), "outbox_delivery", "outgoing_mail"),
                 _item(_("Events"), "events_event", "history"),
                 _item(_("Bulk actions"), "bulk_bulkaction", "checklist"),

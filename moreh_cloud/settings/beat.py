@@ -31,6 +31,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "bulk-pick-up": {"task": "moreh_cloud.bulk.tasks.pick_up", "schedule": 5.0, "options": {"expires": 10}},
     "bulk-tidy": {"task": "moreh_cloud.bulk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
+    "event-feed": {"task": "subscriptions.tasks.feed", "schedule": 1.0, "options": {"expires": 10, "queue": "outbox"}},
     "outbox-pick-up": {
         "task": "outbox.tasks.pick_up",
         "schedule": 2.0,

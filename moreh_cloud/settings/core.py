@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "alerts",
     "bulk",
     "inventory",
+    "subscriptions",
     "tokens",
     "backends",
     "sda",

@@ -275,8 +275,8 @@ def deliveries() -> dict[str, int]:
 
 VERBS_OF_JOBS = (seed, job, jobs, restless, broken, calm, preempted, power, drain_power, activate, action, devices)
 OTHER_VERBS = (access, tokens, presence, history, enqueue_roll_up, hours, begin_bulk_deletion, bulk)
-VERBS_OF_OUTBOX = (enqueue_messages, deliveries)
-VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*VERBS_OF_JOBS, *OTHER_VERBS, *VERBS_OF_OUTBOX)}
+OF_OUTBOX = (enqueue_messages, deliveries)
+VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*VERBS_OF_JOBS, *OTHER_VERBS, *OF_OUTBOX)}
 
 
 def main() -> None:

@@ -50,6 +50,7 @@ LISTS = {
     "sda.Sda": 7,
     "sda.SdaModel": 9,
     "sda.SdaModelGroup": 7,
+    "subscriptions.Subscription": 5,
     "tokens.Token": 22 if POSTGRESQL else 20,  # there the clock is a query
     "tokens.TokenGroup": 5,
     "usage.ClosedDay": 4,

@@ -26,6 +26,8 @@ from outbox.models import Channel
 from outbox.services import create_channel
 from sda.models import Sda, SdaModel, SdaModelGroup
 from sda.services.models import create_sda_model_group
+from subscriptions.models import Subscription
+from subscriptions.services import create_subscription
 from tests import make
 from tests.admin_world import address, client_of, nouns
 from tests.moreh_cloud.test_admin_unchanged import Fields
@@ -115,6 +117,11 @@ def _channel() -> tuple[Model, Case]:
     return made, CHANNEL
 
 
+def _subscription() -> tuple[Model, Case]:
+    made, _secret = create_subscription(name="s", kinds=["JOB"], url="https://localhost/", actor=make.ACTOR)
+    return made, {"name": ("theirs", "mine"), "kinds": ()}
+
+
 def _groups(count: int) -> list[BackendGroup]:
     return [create_backend_group(name=f"nodes {number}", actor=make.ACTOR) for number in range(count)]
 
@@ -181,6 +188,7 @@ MADE: dict[type[Model], Callable[[], tuple[Model, Case]]] = {
     SdaModel: lambda: (make.sda_model(), {**NAMED, "open": (False, None)}),
     SdaModelGroup: _sda_model_group,
     Channel: _channel,
+    Subscription: _subscription,
     Tag: lambda: (Tag.objects.create(name="hot", key="hot"), TAG),
     CustomField: lambda: (create_custom_field(noun="backend", name="owner", actor=make.ACTOR), FIELD),
     MaintenanceWindow: _window,
