@@ -14,6 +14,7 @@ from events.actor import SYSTEM
 from scheduler.choices import Cause, JobStatus
 from scheduler.cycle.tick import tick
 from scheduler.estimates.start_estimates import refresh_estimates
+from scheduler.logs import tails
 from scheduler.models import Job
 from scheduler.queries.queue import waited_for
 from scheduler.queries.sweep import (
@@ -77,6 +78,11 @@ def watch_devices() -> None:
     """
     looks = {look.__name__: look for look in (note_frozen, note_silent, note_unusable, note_failing, give_due_checks)}
     each_apart(looks, lambda name: looks[name](), "watch_failed", work="watch_devices")
+
+
+def delete_old_tails() -> None:
+    """Delete last outputs of workers that were kept long enough."""
+    tails.delete_old_tails()
 
 
 def _each(keys: Iterable[int], act: Callable[[int], object]) -> None:

@@ -56,18 +56,18 @@ class LogSender:
         while size and pause:
             running = set(self._runner.workers)
             for worker_id in sorted(running | before):
-                await self._send_tail(worker_id, size)
+                await self._send_tail(worker_id, size, running=worker_id in running)
             self._told = {worker: end for worker, end in self._told.items() if worker in running}
             before = running
             await asyncio.sleep(pause)
 
-    async def _send_tail(self, worker_id: int, size: int) -> None:
+    async def _send_tail(self, worker_id: int, size: int, *, running: bool) -> None:
         output = await asyncio.to_thread(self._runner.outputs.read, worker_id, -size, size)
-        if output is None or not output.data or self._told.get(worker_id) == output.end:
+        if output is None or not output.data or (running and self._told.get(worker_id) == output.end):
             return
         self._told[worker_id] = output.end
         await self._drained()
-        tail = pb.LogTail(worker_id=worker_id, offset=output.offset, data=output.data)
+        tail = pb.LogTail(worker_id=worker_id, offset=output.offset, data=output.data, running=running)
         self._send(pb.AgentMessage(log_tail=tail))
 
     def _piece(self, request: pb.ReadLog) -> pb.LogPiece:
