@@ -13,6 +13,7 @@ from scheduler.logs.text import AROUND, Window, text_of, whole_words_from
 from scheduler.models import Worker, WorkerTail
 
 MOST_BYTES = wire.MAX_LOG_PIECE - 2 * AROUND  # of one piece
+LEAST_BYTES = 64
 MOST_WORKERS = 32  # in one call
 TAIL = 16 * 1024  # bytes, where nobody says how many
 LONGEST_CHARACTER = 4  # bytes; a piece is shorter by less than that, so as not to end within one
