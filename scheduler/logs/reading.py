@@ -83,7 +83,7 @@ def _log(worker: Worker, answer: Answer, position: int | None, limit: int, tail:
         return _log_of_piece(worker, answer, position, limit)
     problem = answer if isinstance(answer, LogProblem) else _PROBLEMS.get(answer.problem, LogProblem.NOT_KEPT)
     if tail is None or (position or 0) >= tail.end:
-        return WorkerLog(worker, problem=problem, next_offset=position or 0)
+        return WorkerLog(worker, problem=problem, next_offset=position or 0, kept_at=tail and tail.at)
     return WorkerLog(worker, tail.text, next_offset=tail.end, problem=problem, kept_at=tail.at)
 
 

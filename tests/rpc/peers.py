@@ -95,7 +95,7 @@ class Agent(StreamClient[agents_pb2.ManagerMessage]):
 
 
 class WritingAgent(Agent):
-    """An agent that answers questions about output by itself, of what stands in `outputs` (the first `gone` bytes not)."""
+    """An agent that answers questions about output by itself, of `outputs` without their first `gone` bytes."""
 
     keeps_logs = True
 

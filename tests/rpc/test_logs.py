@@ -1,12 +1,10 @@
 """Output of workers, from their agents over the broker to whoever asks, and what is kept of it for a lost node."""
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from threading import BoundedSemaphore
 from typing import Any
 
-import grpc
 import pytest
 from rest_framework.test import APIClient
 
@@ -14,49 +12,17 @@ from accounts.choices import Role
 from backends.models import Backend
 from core.clock import db_now
 from protocol.v1 import agents_pb2 as pb
-from scheduler.choices import JobStatus
-from scheduler.cycle.tick import tick
 from scheduler.logs import broker, streams
 from scheduler.logs.tails import Tail, delete_old_tails, store_tails
 from scheduler.models import Job, Worker, WorkerTail
 from scheduler.rpc import log_relay
 from tests import make
 from tests.api import V2, client, refused
+from tests.rpc.log_site import SECRET, Connect, Site
 from tests.rpc.peers import WritingAgent
 from tests.rpc.servers import Server
 
-Connect = Callable[[Server], grpc.Channel]
 LOG = f"{V2}/scheduler/log"
-SECRET = "aB3" + "x7Q_" * 10
-
-
-class Site:
-    """Nodes with an agent each, and one running job on all of them."""
-
-    def __init__(self, manager: Server, connect: Connect, *names: str) -> None:
-        self.agents: dict[str, WritingAgent] = {}
-        group = make.default_group()
-        group.combine = True
-        group.save()
-        for name in names:
-            node, key = make.keyed_backend(1, name=name)
-            self.agents[name] = agent = WritingAgent(connect(manager), key)
-            agent.hello(1)
-            agent.carry_out("clean")
-            make.wait_for(lambda node=node: make.statuses(node) == ["IDLE"])  # type: ignore[misc]
-        self.job = make.job(num_devices=len(names))
-        tick(0)
-        for agent in self.agents.values():
-            agent.carry_out("start", address="10.0.0.1:30000")
-        make.wait_for(lambda: Job.objects.get(pk=self.job.pk).status == JobStatus.RUNNING)
-        workers = Worker.objects.filter(job=self.job).select_related("backend")
-        self.workers = {worker.backend.name: worker for worker in workers}
-
-    def write(self, name: str, output: bytes, *, running: bool = True) -> Worker:
-        agent, worker = self.agents[name], self.workers[name]
-        agent.outputs[worker.pk] = output
-        agent.running = {worker.pk} if running else set()
-        return worker
 
 
 @pytest.fixture
@@ -149,7 +115,7 @@ def test_the_last_output_of_a_lost_node_is_kept(manager: Server, connect: Connec
     agent.send_message(
         log_tail=pb.LogTail(worker_id=worker.pk, offset=100, data=f"it {SECRET}\nout of".encode(), running=True)
     )
-    make.wait_for(lambda: WorkerTail.objects.exists())
+    make.wait_for(WorkerTail.objects.exists)
     agent.drop()
     make.wait_for(lambda: Backend.objects.get(pk=worker.backend_id).agent.session is None)
     [card] = read(reader, site.job)
@@ -203,7 +169,7 @@ def test_an_agent_answers_only_what_it_was_asked_and_of_its_own_workers(
     other.send_message(log_tail=pb.LogTail(worker_id=victim.pk, data=b"forged\n"))
     own = site.workers["gpu-02"]
     other.send_message(log_tail=pb.LogTail(worker_id=own.pk, data=b"own\n"))
-    make.wait_for(lambda: WorkerTail.objects.exists())
+    make.wait_for(WorkerTail.objects.exists)
     assert list(WorkerTail.objects.values_list("worker", "text")) == [(own.pk, "own\n")]
     relay = manager.manager.agents.logs
     relay._open["x"] = log_relay.Asked(victim.backend_id, "moreh:log:test", 0, time.monotonic() + 9)
