@@ -1,8 +1,9 @@
 """Read the output of a job's workers: from their nodes, or what the server has kept of it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from backends.queries import current_sessions
 from protocol import wire
@@ -38,15 +39,38 @@ class WorkerLog:
     kept_at: datetime | None = None
 
 
+class Known(NamedTuple):
+    """What the rows say of some workers: the last output that was kept of each, and which nodes are connected."""
+
+    tails: Mapping[int, WorkerTail]
+    connected: Collection[int]
+
+
+def read_known(workers: Sequence[Worker]) -> Known:
+    """Return what the rows say of some workers, in two queries."""
+    sessions = current_sessions([worker.backend_id for worker in workers])
+    tails = WorkerTail.objects.in_bulk([worker.pk for worker in workers])
+    return Known(tails, {backend for backend, session in sessions.items() if session})
+
+
 def read_logs(workers: Sequence[Worker], positions: Mapping[int, int], limit: int) -> list[WorkerLog]:
     """Return a piece of each worker's output: from its position on, or its last `limit` bytes. Two queries."""
-    tails = WorkerTail.objects.in_bulk([worker.pk for worker in workers])
-    sessions = current_sessions([worker.backend_id for worker in workers])
-    near = [worker for worker in workers if sessions.get(worker.backend_id)]
+    return ask_logs(read_known(workers), workers, positions, limit)
+
+
+def ask_logs(known: Known, workers: Sequence[Worker], positions: Mapping[int, int], limit: int) -> list[WorkerLog]:
+    """Return the same without a query; waits for the agents."""
     limit = min(limit, MOST_BYTES)
+    near = [worker for worker in workers if worker.backend_id in known.connected]
     answers = dict(zip(near, ask([_read(worker, positions.get(worker.pk), limit) for worker in near]), strict=True))
     return [
-        _log(worker, answers.get(worker, LogProblem.NODE_AWAY), positions.get(worker.pk), limit, tails.get(worker.pk))
+        _log(
+            worker,
+            answers.get(worker, LogProblem.NODE_AWAY),
+            positions.get(worker.pk),
+            limit,
+            known.tails.get(worker.pk),
+        )
         for worker in workers
     ]
 
@@ -83,7 +107,7 @@ def _log(worker: Worker, answer: Answer, position: int | None, limit: int, tail:
         return _log_of_piece(worker, answer, position, limit)
     problem = answer if isinstance(answer, LogProblem) else _PROBLEMS.get(answer.problem, LogProblem.NOT_KEPT)
     if tail is None or (position or 0) >= tail.end:
-        return WorkerLog(worker, problem=problem, next_offset=position or 0, kept_at=tail and tail.at)
+        return WorkerLog(worker, problem=problem, next_offset=position or 0, kept_at=tail.at if tail else None)
     return WorkerLog(worker, tail.text, next_offset=tail.end, problem=problem, kept_at=tail.at)
 
 

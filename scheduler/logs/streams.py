@@ -9,8 +9,9 @@ from django.conf import settings
 from django.db import connections
 
 from core.pace import TooManyCalls
+from scheduler.choices import LIVE
 from scheduler.logs.reading import WorkerLog, read_again, whole_log
-from scheduler.models import Worker
+from scheduler.models import Job, Worker
 
 PAUSE_S = 1.0  # between two looks when nothing was new
 LONGEST_S = 600.0
@@ -79,7 +80,9 @@ def followed_text(logs: Sequence[WorkerLog]) -> Iterator[str]:
 
 def _kept_alive(before: WorkerLog, after: WorkerLog) -> WorkerLog:
     """Return a piece, with what is asked again if its node only did not answer this time."""
-    return after if after.problem is None else replace(after, running=before.running, next_offset=before.next_offset)
+    if after.problem is None:
+        return after
+    return replace(after, running=Job.objects.filter(pk=before.worker.job_id, status__in=LIVE).exists())
 
 
 def _title(log: WorkerLog) -> str:

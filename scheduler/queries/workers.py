@@ -31,7 +31,8 @@ def workers_on(backend_id: int) -> QuerySet[Worker]:
 
 def workers_with_output(job: Job, attempt: int | None = None) -> list[Worker]:
     """Return the workers of an attempt of a job, or of its latest one that had workers, in the order of their nodes."""
-    workers = list(Worker.objects.filter(job=job).select_related("backend").order_by("attempt", "backend__name", "pk"))
+    found = Worker.objects.filter(job=job).select_related("backend", "job")
+    workers = list(found.order_by("attempt", "backend__name", "pk"))
     wanted = workers[-1].attempt if workers and attempt is None else attempt
     return [worker for worker in workers if worker.attempt == wanted]
 

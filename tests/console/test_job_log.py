@@ -1,6 +1,5 @@
 """The output of a job on its page."""
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,16 +46,16 @@ def test_the_page_gets_the_end_then_what_follows_then_all(manager: "Server", con
     assert [piece["id"] for piece in client.get(page, {"worker": two.pk}).json()["pieces"]] == [two.pk]
     assert client.get(page, {"list": ""}).json()["pieces"] == []
     answer = client.get(f"{page}.txt", {"worker": two.pk})
-    assert b"".join(answer).decode() == f"==> gpu-02, worker {two.pk} <==\nended\n"  # type: ignore[arg-type]
+    assert b"".join(answer).decode() == f"==> gpu-02, worker {two.pk} <==\nended\n"
 
 
 @pytest.mark.django_db
 def test_the_page_says_why_there_is_no_output(client: Client) -> None:
     client.force_login(make.operator(Role.READ_ONLY))
     assert client.get("/admin/console/jobs/99/log").status_code == 404
+    job = make.running_job(make.ready_backend(1))
     waiting = client.get(f"/admin/console/jobs/{make.job().pk}/log").json()
     assert (waiting["pieces"], waiting["note"]) == ([], "No worker of this job has started yet.")
-    job = make.running_job(make.ready_backend(1))
     worker = Worker.objects.get(job=job)
     worker.backend.agent.__class__.objects.update(session=None)
     WorkerTail.objects.create(worker=worker, text="last\n", end=900, at=db_now())
@@ -90,12 +89,4 @@ def test_an_operator_follows_the_output(
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     assert download.value.path().read_text().endswith("<==\ntwo\n")
-    if shots := os.environ.get("SHOTS"):
-        for lang, scheme, width in (("en", "light", 1366), ("ko", "dark", 390)):
-            page.context.add_cookies([{"name": "django_language", "value": lang, "url": live_server.url}])
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": width, "height": 900})
-            page.reload()
-            page.locator(f"#output-{worker.pk} pre").wait_for()
-            page.screenshot(path=f"{shots}/{lang}.png", full_page=True)
     assert problems == []
