@@ -23,7 +23,7 @@ BURST = 4.0  # seconds: so much more than RATE may come at once
 LEFT_OUT = "\n[moreh-agent: %d bytes are left out here]\n"
 
 
-class Budget:
+class WriteBudget:
     """Bytes that may be written now: they grow by `rate` a second."""
 
     def __init__(self, rate: float) -> None:
@@ -53,7 +53,7 @@ class Budget:
 class Keeper:
     """Decides what of the output is written."""
 
-    def __init__(self, writer: SegmentWriter, budget: Budget) -> None:
+    def __init__(self, writer: SegmentWriter, budget: WriteBudget) -> None:
         self._writer = writer
         self._budget = budget
         self._held = b""
@@ -116,7 +116,7 @@ def main() -> None:
     except BlockingIOError:
         return  # another one keeps it
     os.set_blocking(0, True)
-    keep(0, Keeper(SegmentWriter(folder, limit), Budget(rate)))
+    keep(0, Keeper(SegmentWriter(folder, limit), WriteBudget(rate)))
 
 
 if __name__ == "__main__":

@@ -278,7 +278,7 @@ class WorkerTail(models.Model):
     worker = models.OneToOneField(Worker, models.CASCADE, primary_key=True, related_name="tail")
     text = models.TextField(_("text"))
     end = models.BigIntegerField(_("end"), help_text=_("Bytes of its output, up to the end of this text."))
-    at = models.DateTimeField(_("at"), db_index=True)
+    at = models.DateTimeField(_("received at"), db_index=True)
 
     class Meta:
         verbose_name = _("last output")

@@ -11,7 +11,7 @@ django.setup()
 from protocol.v1 import agents_pb2 as pb  # noqa: E402 - Django first
 from scheduler.logs.broker import Read, ask  # noqa: E402
 from scheduler.logs.reading import MOST_BYTES  # noqa: E402
-from scheduler.logs.text import AROUND, Window, text_of  # noqa: E402
+from scheduler.logs.text import AROUND, OutputWindow, text_of  # noqa: E402
 
 pieces: list[tuple[int, float]] = []  # bytes, and seconds that they took
 begun = time.monotonic()
@@ -28,7 +28,7 @@ def main() -> None:
             continue
         start = max(place, piece.offset)
         place = text_of(
-            Window(piece.offset, piece.data, open_end=piece.end == piece.offset), start, MOST_BYTES
+            OutputWindow(piece.offset, piece.data, open_end=piece.end == piece.offset), start, MOST_BYTES
         ).next_offset
         pieces.append((place - start, time.monotonic() - asked))
 

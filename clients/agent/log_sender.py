@@ -12,6 +12,7 @@ from protocol import wire
 from protocol.v1 import agents_pb2 as pb
 
 MOST_WAITING = 16  # requests; more are answered with BUSY
+PAUSE = 0.02  # seconds between two pieces: so output takes 1.6 MB/s of a node's connection at most
 MOST_TAIL = 16 * 1024  # bytes
 
 Send = Callable[[pb.AgentMessage], None]
@@ -48,6 +49,7 @@ class LogSender:
             piece = await asyncio.to_thread(self._piece, request)
             await self._drained()
             self._send(pb.AgentMessage(log_piece=piece))
+            await asyncio.sleep(PAUSE)
 
     async def send_tails(self, welcome: pb.Welcome) -> None:
         """Send the last output of each worker whose output has grown, again and again; also of those just ended."""

@@ -10,7 +10,7 @@ from protocol import wire
 from protocol.v1 import agents_pb2 as pb
 from scheduler.choices import LogProblem
 from scheduler.logs.broker import Answer, Read, ask
-from scheduler.logs.text import AROUND, Window, text_of, whole_words_from
+from scheduler.logs.text import AROUND, OutputWindow, text_of, whole_words_from
 from scheduler.models import Worker, WorkerTail
 
 MOST_BYTES = wire.MAX_LOG_PIECE - 2 * AROUND  # of one piece
@@ -122,7 +122,7 @@ def _log_of_piece(worker: Worker, piece: pb.LogPiece, position: int | None, limi
             begin += whole_words_from(piece.data[begin - piece.offset :])
     else:
         begin = min(max(position, piece.offset), end)
-    window = Window(piece.offset, piece.data, open_end=piece.running and end >= piece.end)
+    window = OutputWindow(piece.offset, piece.data, open_end=piece.running and end >= piece.end)
     text, following = text_of(window, begin, limit)
     return WorkerLog(
         worker,

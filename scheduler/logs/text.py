@@ -22,7 +22,7 @@ UNSEEN = re.compile(
 SPACE = re.compile(rb"[ \t\r\n][^ \t\r\n]*\Z")
 
 
-class Window(NamedTuple):
+class OutputWindow(NamedTuple):
     """Bytes of an output from `offset` on; `open_end`: the output ends there now, and may go on."""
 
     offset: int
@@ -30,14 +30,14 @@ class Window(NamedTuple):
     open_end: bool
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """Text of an output, and the offset at which the next piece begins."""
 
     text: str
     next_offset: int
 
 
-def text_of(window: Window, begin: int, limit: int) -> Piece:
+def text_of(window: OutputWindow, begin: int, limit: int) -> TextPiece:
     """Return the text of at most `limit` bytes from the offset `begin` on, which lies in the window.
 
     While the output may go on, its last word is left for the next piece: it may be the beginning of a secret.
@@ -46,7 +46,7 @@ def text_of(window: Window, begin: int, limit: int) -> Piece:
     stop = _stop(window, start, min(start + limit, len(window.data)))
     seen, gone = _without(window.data)
     first, last = _moved(gone, start), _moved(gone, stop)
-    return Piece(_masked(seen, first, last).decode(errors="replace").replace("\r", "\n"), window.offset + stop)
+    return TextPiece(_masked(seen, first, last).decode(errors="replace").replace("\r", "\n"), window.offset + stop)
 
 
 def whole_words_from(data: bytes) -> int:
@@ -55,7 +55,7 @@ def whole_words_from(data: bytes) -> int:
     return space.end() if space else 0
 
 
-def _stop(window: Window, start: int, stop: int) -> int:
+def _stop(window: OutputWindow, start: int, stop: int) -> int:
     data = window.data
     if window.open_end and (word := SPACE.search(data, max(start, len(data) - LONGEST_WORD - 1))):
         stop = min(stop, word.start() + 1)

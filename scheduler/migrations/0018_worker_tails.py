@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                         help_text="Bytes of its output, up to the end of this text.", verbose_name="end"
                     ),
                 ),
-                ("at", models.DateTimeField(db_index=True, verbose_name="at")),
+                ("at", models.DateTimeField(db_index=True, verbose_name="received at")),
             ],
             options={
                 "verbose_name": "last output",

@@ -14,7 +14,7 @@ import pytest
 
 from clients.agent.fake_outputs import FakeOutputs
 from clients.agent.outputs import KeptOutputs, OutputLimits
-from clients.keeper import Budget, Keeper
+from clients.keeper import WriteBudget, Keeper
 from clients.segments import Output, SegmentWriter, read_output, segments
 from protocol import wire
 from protocol.v1 import agents_pb2 as pb
@@ -54,7 +54,7 @@ def test_an_output_takes_exactly_its_limit_and_loses_the_oldest_bytes_first(tmp_
 
 def test_what_is_too_fast_is_left_out_but_for_its_end(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, 1 << 24)
-    keeper = Keeper(writer, Budget(1000))
+    keeper = Keeper(writer, WriteBudget(1000))
     keeper.receive(b"a" * 4000)
     keeper.receive(b"b" * 300_000)
     keeper.receive(b"the reason\n")

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from core.crypto import new_secret
-from scheduler.logs.text import AROUND, LONGEST_WORD, Window, text_of, whole_words_from
+from scheduler.logs.text import AROUND, LONGEST_WORD, OutputWindow, text_of, whole_words_from
 
 TOKEN = "aB3" + "x7Q_" * 10
 PIECES = {
@@ -27,7 +27,7 @@ PIECES = {
 @pytest.mark.parametrize("case", PIECES)
 def test_bytes_become_text(case: str) -> None:
     data, text = PIECES[case]
-    assert text_of(Window(0, data, open_end=True), 0, len(data)) == (text, len(data))
+    assert text_of(OutputWindow(0, data, open_end=True), 0, len(data)) == (text, len(data))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -46,12 +46,12 @@ def test_pieces_of_any_size_make_the_same_text_as_the_whole(seed: int) -> None:
         "\x1b[0m",
     ]
     data = " ".join(chance.choice(words) for _ in range(600)).encode()
-    whole = text_of(Window(0, data, open_end=False), 0, len(data))
+    whole = text_of(OutputWindow(0, data, open_end=False), 0, len(data))
     assert (TOKEN in whole.text, whole.next_offset) == (False, len(data))
     at, parts = 0, []
     while at < len(data):
         limit = chance.randint(4, 300)
-        window = Window(max(0, at - AROUND), data[max(0, at - AROUND) : at + limit + AROUND], open_end=False)
+        window = OutputWindow(max(0, at - AROUND), data[max(0, at - AROUND) : at + limit + AROUND], open_end=False)
         text, at = text_of(window, at, limit)
         parts.append(text)
     assert "".join(parts) == whole.text
@@ -59,13 +59,13 @@ def test_pieces_of_any_size_make_the_same_text_as_the_whole(seed: int) -> None:
 
 def test_the_last_word_of_an_output_that_goes_on_is_left_for_later() -> None:
     half = f"first\nsecond {TOKEN[:20]}".encode()
-    assert text_of(Window(0, half, open_end=True), 0, 1000) == ("first\nsecond ", 13)
+    assert text_of(OutputWindow(0, half, open_end=True), 0, 1000) == ("first\nsecond ", 13)
     whole = f"first\nsecond {TOKEN}\n".encode()
-    assert text_of(Window(0, whole, open_end=True), 13, 1000) == ("***\n", len(whole))
-    assert text_of(Window(0, half, open_end=False), 0, 1000).next_offset == len(half)
+    assert text_of(OutputWindow(0, whole, open_end=True), 13, 1000) == ("***\n", len(whole))
+    assert text_of(OutputWindow(0, half, open_end=False), 0, 1000).next_offset == len(half)
     long = b"y" * (LONGEST_WORD + 1)
-    assert text_of(Window(0, long, open_end=True), 0, 1000) == (long.decode(), len(long))
-    assert text_of(Window(0, b"short", open_end=True), 0, 1000) == ("", 0)
+    assert text_of(OutputWindow(0, long, open_end=True), 0, 1000) == (long.decode(), len(long))
+    assert text_of(OutputWindow(0, b"short", open_end=True), 0, 1000) == ("", 0)
 
 
 def test_the_end_of_a_secret_does_not_begin_a_tail() -> None:
