@@ -49,6 +49,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 600},
     },
     "notifications": {"task": "notifications.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    "log-tails": {"task": "scheduler.tasks.delete_old_tails", "schedule": 600.0, "options": {"expires": 600}},
     "repairs": {"task": "remediation.tasks.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},
     "check-budgets": {"task": "billing.tasks.check_budgets", "schedule": 60.0, "options": {"expires": 60}},
