@@ -32,11 +32,12 @@ def read_prometheus(nodes: Collection[ChosenNode], times: Window, columns: Colle
     """Return the means of some columns of the devices of some nodes, in one request. Raises PrometheusFailed."""
     try:
         found = _series(expression(nodes, times.step, columns), times) if nodes else []
+        histories = _histories(nodes, times, found)
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
         _outage.failed(error)
         raise PrometheusFailed(_reason(error)) from error
     _outage.works()
-    return _histories(nodes, times, found)
+    return histories
 
 
 def expression(nodes: Collection[ChosenNode], step: int, columns: Collection[str]) -> str:
@@ -70,9 +71,11 @@ def _series(query: str, times: Window) -> list[Mapping[str, Any]]:
     ) as answer:
         if answer.status_code != requests.codes.ok:
             raise requests.HTTPError(response=answer)
-        body = answer.raw.read(MOST_BYTES + 1, decode_content=True)
-    if len(body) > MOST_BYTES:
-        raise requests.exceptions.ContentDecodingError
+        body = bytearray()
+        for piece in answer.iter_content(64 * 1024):
+            body += piece
+            if len(body) > MOST_BYTES:
+                raise ValueError("too long")
     found: list[Mapping[str, Any]] = json.loads(body)["data"]["result"]
     return found
 
