@@ -157,8 +157,8 @@ describe(
         "Sensor.value": ("The value; null if it was not read, or if the sensor has only states.", 48.0),
         "DeviceHistory.device": ("The index of the device on its backend.", 0),
         "DeviceHistory.source": (
-            "Where the values come from: PROMETHEUS, or the RING of 24 hours in the cache.",
-            "RING",
+            "Where the values come from: PROMETHEUS, or the CACHE of 24 hours.",
+            "CACHE",
         ),
         "DeviceHistory.firstAt": ("The time of the first value of each list; others follow every `step` seconds.", AT),
         "DeviceHistory.step": (
@@ -173,7 +173,7 @@ describe(
         "backend_device_history_list.device": ("The index of a device of the backend: only this one.", 0),
         "backend_device_history_list.job": ("The id of a job: its devices while it ran.", 1),
         "backend_device_history_list.range": (
-            "How far back, for a job from its end. Default: 24h, for a job its whole run. The ring has 24 hours.",
+            "How far back, for a job from its end. Default: 24h, for a job its whole run. The cache has 24 hours.",
             "24h",
         ),
         "waitsFor": (

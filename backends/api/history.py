@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -11,7 +12,7 @@ from accounts.api.operators import OperatorView
 from backends.choices import MAX_DEVICES
 from backends.models import Device
 from backends.queries import live_backends
-from backends.queries.device_history import History, Source
+from backends.queries.device_history import History, HistorySource
 from backends.telemetry_history.shapes import RANGES
 from core.api.parameters import Parameters, Reference, Whole, Word
 from core.api.schema import reads
@@ -24,7 +25,7 @@ from scheduler.queries.jobs import jobs
 DEFAULT = "24h"
 
 
-class HistoryQuery(Parameters):
+class DeviceHistoryQuery(Parameters):
     """Whose values are asked for, and of which time."""
 
     backend = Reference(live_backends, required=False)
@@ -35,9 +36,11 @@ class HistoryQuery(Parameters):
     def validate(self, attrs: Any) -> Any:
         """Require a backend or a job. Raises ValidationError."""
         if ("backend" in attrs) == ("job" in attrs):
-            raise serializers.ValidationError({"backend": ["Name either a backend or a job."]})
+            raise serializers.ValidationError({"backend": [_("Name either a backend or a job.")]})
         if "device" in attrs and "backend" not in attrs:
-            raise serializers.ValidationError({"device": ["A device belongs to a backend, which must be named too."]})
+            raise serializers.ValidationError(
+                {"device": [_("A device belongs to a backend, which must be named too.")]}
+            )
         return attrs
 
 
@@ -47,7 +50,7 @@ class DeviceHistorySerializer(serializers.Serializer[Any]):
     backendId = serializers.CharField()
     device = serializers.IntegerField()
     deviceName = serializers.CharField()
-    source = serializers.ChoiceField([Source.PROMETHEUS.value, Source.RING.value])  # type: ignore[assignment]
+    source = serializers.ChoiceField([HistorySource.PROMETHEUS.value, HistorySource.CACHE.value])  # type: ignore[assignment]
     firstAt = At()
     step = serializers.IntegerField()
     temperature = serializers.ListField(child=serializers.FloatField(allow_null=True))
@@ -57,16 +60,16 @@ class DeviceHistorySerializer(serializers.Serializer[Any]):
 
 
 @extend_schema(tags=["backend"])
-class HistoryView(OperatorView):
+class DeviceHistoryView(OperatorView):
     """Values of devices over hours and days."""
 
     queryset = Device.objects.none()
     only_rows = False
 
-    @reads(DeviceHistorySerializer, HistoryQuery, refuses=(404, 502))
+    @reads(DeviceHistorySerializer, DeviceHistoryQuery, refuses=(404, 502))
     def list(self, _request: Request) -> Response:
         """List the devices of a backend or a job with their values over a time; devices without any are absent."""
-        given = self.given(HistoryQuery)
+        given = self.given(DeviceHistoryQuery)
         if "job" in given:
             found = history_of_job(given["job"], given.get("range"))
         else:
@@ -75,7 +78,7 @@ class HistoryView(OperatorView):
 
 
 def _cards(history: History) -> list[Card]:
-    first = iso(from_ms(history.window.times[0] * 1000))
+    first = iso(from_ms(history.grid.times[0] * 1000))
     return [
         {
             "backendId": str(one.node.pk),
@@ -83,7 +86,7 @@ def _cards(history: History) -> list[Card]:
             "deviceName": f"{one.node.name}/{one.index:02}",
             "source": history.source.value,
             "firstAt": first,
-            "step": history.window.step,
+            "step": history.grid.step,
             "temperature": one.values["temperature"],
             "utilization": one.values["utilization"],
             "usedMemory": one.values["used_memory"],

@@ -1,1 +1,1 @@
-"""Values of devices over hours and days: their shape, the ring in the cache, and Prometheus."""
+"""Values of devices over hours and days: their shape, means in the cache, and Prometheus."""

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from backends.errors import PrometheusFailed
-from backends.telemetry_history.shapes import MEASURED, ChosenNode, DeviceHistory, Values, Window
+from backends.telemetry_history.shapes import MEASURED, ChosenNode, DeviceHistory, TimeGrid, Values
 from core.outage_lines import OutageLine
 
 TIMEOUT = (2.0, 5.0)  # seconds to connect, and between two pieces of the answer
@@ -28,11 +28,11 @@ VALUE = "moreh_value"  # the label that tells which column a series of the answe
 _outage = OutageLine("prometheus_failed", "prometheus_works")
 
 
-def read_prometheus(nodes: Collection[ChosenNode], times: Window, columns: Collection[str]) -> list[DeviceHistory]:
+def read_prometheus(nodes: Collection[ChosenNode], grid: TimeGrid, columns: Collection[str]) -> list[DeviceHistory]:
     """Return the means of some columns of the devices of some nodes, in one request. Raises PrometheusFailed."""
     try:
-        found = _series(expression(nodes, times.step, columns), times) if nodes else []
-        histories = _histories(nodes, times, found)
+        found = _series(expression(nodes, grid.step, columns), grid) if nodes else []
+        histories = _histories(nodes, grid, found)
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
         _outage.failed(error)
         raise PrometheusFailed(_reason(error)) from error
@@ -61,8 +61,8 @@ def _quoted(text: str) -> str:
     return '"' + escaped.replace('"', '\\"') + '"'
 
 
-def _series(query: str, times: Window) -> list[Mapping[str, Any]]:
-    asked = {"query": query, "start": times.start + times.step, "end": times.end, "step": times.step}
+def _series(query: str, grid: TimeGrid) -> list[Mapping[str, Any]]:
+    asked = {"query": query, "start": grid.start + grid.step, "end": grid.end, "step": grid.step}
     asked["timeout"] = ANSWER_WITHIN
     headers = {"Authorization": f"Bearer {settings.MOREH_PROMETHEUS_KEY}"} if settings.MOREH_PROMETHEUS_KEY else {}
     address = settings.MOREH_PROMETHEUS_URL.rstrip("/") + "/api/v1/query_range"
@@ -81,17 +81,17 @@ def _series(query: str, times: Window) -> list[Mapping[str, Any]]:
 
 
 def _histories(
-    nodes: Collection[ChosenNode], times: Window, found: Collection[Mapping[str, Any]]
+    nodes: Collection[ChosenNode], grid: TimeGrid, found: Collection[Mapping[str, Any]]
 ) -> list[DeviceHistory]:
     by_name = {node.name: node for node in nodes}
     values: dict[tuple[int, int], dict[str, Values]] = {}
     chosen: dict[tuple[int, int], ChosenNode] = {}
     for column, node, index, line in _known(by_name, found):
         chosen[node.pk, index] = node
-        blank: Mapping[str, Values] = {name: [None] * len(times.times) for name in MEASURED}
+        blank: Mapping[str, Values] = {name: [None] * len(grid.times) for name in MEASURED}
         unit = SERIES[column][1]
         points = {int(at): round(float(text) * unit, 2) for at, text in line if isfinite(float(text))}
-        values.setdefault((node.pk, index), {**blank})[column] = [points.get(at) for at in times.times]
+        values.setdefault((node.pk, index), {**blank})[column] = [points.get(at) for at in grid.times]
     order = {node.pk: place for place, node in enumerate(nodes)}
     keys = sorted(values, key=lambda key: (order[key[0]], key[1]))
     return [DeviceHistory(chosen[key], key[1], values[key]) for key in keys]

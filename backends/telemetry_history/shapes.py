@@ -17,11 +17,11 @@ RANGES: Mapping[str, timedelta] = {
 STEPS = (60, 300, 900, 1800, 3600, 4 * 3600, 12 * 3600, 86_400)  # seconds between two points
 MOST_POINTS = 360
 Values = Sequence[float | None]
-"""One value for each time of a window; None: not measured, or not known any more."""
+"""One value for each time of a grid; None: not measured, or not known any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeGrid:
     """Times at equal distances. The value at a time is the mean of the `step` seconds that end there.
 
     `start` and `end` are seconds since 1970 and multiples of `step`; the first value is that of `start + step`.
@@ -52,15 +52,15 @@ class ChosenNode:
 
 @dataclass(frozen=True, slots=True)
 class DeviceHistory:
-    """The values of a device by column of telemetry, for each time of a window."""
+    """The values of a device by column of telemetry, for each time of a grid."""
 
     node: ChosenNode
     index: int
     values: Mapping[str, Values]
 
 
-def window(start: datetime, end: datetime, *, step: int | None = None) -> Window:
-    """Return the window from `start` to `end`, with at most MOST_POINTS values unless a step is given.
+def time_grid(start: datetime, end: datetime, *, step: int | None = None) -> TimeGrid:
+    """Return the times from `start` to `end`, with at most MOST_POINTS values unless a step is given.
 
     It ends with the last whole step, and has at least one value.
     """
@@ -68,4 +68,4 @@ def window(start: datetime, end: datetime, *, step: int | None = None) -> Window
     if step is None:
         step = next((one for one in STEPS if (last - first) / one <= MOST_POINTS), STEPS[-1])
     last -= last % step
-    return Window(min(first - first % step, last - step), last, step)
+    return TimeGrid(min(first - first % step, last - step), last, step)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from backends.models import Backend, Device
-from backends.queries.device_history import MOST_NODES, History, Source, ranges_of_history, source_of_history
+from backends.queries.device_history import MOST_NODES, History, HistorySource, ranges_of_history, source_of_history
 from console.queries.telemetry import chart_lines, reason_of_gap
 from core.errors import DomainError, Message
 from scheduler.models import Job
@@ -23,7 +23,7 @@ DEFAULT = "6h"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownValue:
     """A column of telemetry as a chart shows it."""
 
     title: Message
@@ -31,11 +31,11 @@ class Shown:
     factor: float = 1.0
 
 
-SHOWN: Mapping[str, Shown] = {
-    "temperature": Shown(_("Temperature"), "°C"),
-    "utilization": Shown(_("Utilization"), "%"),
-    "used_memory": Shown(_("Memory"), "GiB", 1 / 1024),
-    "power": Shown(_("Power"), "W"),
+SHOWN: Mapping[str, ShownValue] = {
+    "temperature": ShownValue(_("Temperature"), "°C"),
+    "utilization": ShownValue(_("Utilization"), "%"),
+    "used_memory": ShownValue(_("Memory"), "GiB", 1 / 1024),
+    "power": ShownValue(_("Power draw"), "W"),
 }
 TITLES: Mapping[str, Message] = {
     WHOLE: _("Whole run"),
@@ -46,10 +46,10 @@ TITLES: Mapping[str, Message] = {
 }
 
 
-SOURCES: Mapping[Source, Message] = {
-    Source.PROMETHEUS: _("from Prometheus"),
-    Source.RING: _("means of five minutes, kept for 24 hours"),
-    Source.NONE: "",
+SOURCES: Mapping[HistorySource, Message] = {
+    HistorySource.PROMETHEUS: _("from Prometheus"),
+    HistorySource.CACHE: _("means of five minutes, kept for 24 hours"),
+    HistorySource.NONE: "",
 }
 
 
@@ -103,7 +103,7 @@ def _chart(request: HttpRequest, column: str, read: Callable[[str | None], Histo
     return JsonResponse(
         {
             "unit": shown.unit,
-            "times": [at * 1000 for at in history.window.times],
+            "times": [at * 1000 for at in history.grid.times],
             "series": [
                 {"name": line.name, "values": line.values} for line in chart_lines(history, column, shown.factor)
             ],

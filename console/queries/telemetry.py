@@ -6,7 +6,7 @@ from statistics import fmean
 
 from django.utils.translation import gettext as _
 
-from backends.queries.device_history import History, Source
+from backends.queries.device_history import History, HistorySource
 from backends.telemetry_history.shapes import DeviceHistory, Values
 
 MOST_LINES = 6
@@ -32,9 +32,9 @@ def chart_lines(history: History, column: str, factor: float) -> list[ChartLine]
 
 def reason_of_gap(history: History) -> str:
     """Return why a history has no values."""
-    if history.source == Source.NONE:
+    if history.source == HistorySource.NONE:
         return _("No history is kept: neither MOREH_PROMETHEUS_URL nor MOREH_CHARTS_MIB is set.")
-    if history.source == Source.PROMETHEUS:
+    if history.source == HistorySource.PROMETHEUS:
         return _("Prometheus has no values of this time.")
     if history.beyond:
         return _("No history is kept of this node: MOREH_CHARTS_MIB has room for the nodes that were added first.")

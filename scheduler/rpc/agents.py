@@ -12,7 +12,7 @@ from backends.errors import StaleAgent
 from backends.services.agents import agent_session, close_sessions
 from backends.services.enrolment import enrol_backend
 from backends.services.telemetry import store_telemetry
-from backends.services.telemetry_ring import TelemetryRing
+from backends.services.telemetry_means import TelemetryMeans
 from core.errors import InvalidParameter
 from core.pace import Pace
 from core.rpc import Context, bearer, first_of, in_own_thread, in_thread, peer_ip
@@ -56,7 +56,7 @@ class Agents(AgentsServicer):
         self._acks = Batches(_acknowledge, self._write_lock)
         self._cleanings = Batches(_take_cleanings, self._write_lock)
         self._ends = Batches(_close, self._write_lock)
-        self._ring = TelemetryRing()
+        self._means = TelemetryMeans()
 
     async def Connect(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.ManagerMessage]:
         """Serve the stream of an agent, from its Hello to its end."""
@@ -83,7 +83,7 @@ class Agents(AgentsServicer):
         if reports:
             try:
                 async with self._write_lock:
-                    await in_own_thread(_take, reports, self._ring)
+                    await in_own_thread(_take, reports, self._means)
             except Exception:
                 self._reports = {**reports, **self._reports}
                 raise
@@ -91,9 +91,9 @@ class Agents(AgentsServicer):
         if self._health:
             await self._note_health()
 
-    async def write_ring(self, *, all_of_it: bool = False) -> None:
+    async def write_means(self, *, all_of_it: bool = False) -> None:
         """Write the means of each five minutes that are over, or all, for the charts; reports do not wait for it."""
-        await in_own_thread(self._ring.write, all_of_it=all_of_it)
+        await in_own_thread(self._means.write, all_of_it=all_of_it)
 
     async def _note_health(self) -> None:
         """Act on health checks that change a node's status, some in each round; a node that changes too often waits."""
@@ -207,10 +207,10 @@ def _enrol(request: pb.EnrolRequest, ip: str) -> pb.EnrolResponse:
     return pb.EnrolResponse(backend_id=backend.pk, node_key=node_key)
 
 
-def _take(reports: dict[int, tuple[Stream, pb.AgentMessage]], ring: TelemetryRing) -> None:
+def _take(reports: dict[int, tuple[Stream, pb.AgentMessage]], means: TelemetryMeans) -> None:
     parsed = [parse_report(pk, stream.session, message) for pk, (stream, message) in reports.items()]
     at, stored = store_telemetry(parsed)
-    ring.add(stored, at)
+    means.add(stored, at)
 
 
 async def _act_on_health(stream: Stream, health: pb.Health) -> None:

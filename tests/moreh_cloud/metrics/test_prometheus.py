@@ -64,7 +64,7 @@ def check_histories() -> None:
         assert (history.source, tuple(one.index for one in history.devices)) == ("PROMETHEUS", indexes)
         for one in history.devices:
             assert {name: set(values) for name, values in one.values.items()} == every
-            assert len(one.values["power"]) == len(history.window.times)
+            assert len(one.values["power"]) == len(history.grid.times)
     node.name = ".*"
     assert history_of_node(node, "1h").devices == []
 

@@ -16,7 +16,7 @@ from typing import Any
 import redis
 from django.conf import settings
 
-from backends.telemetry_history.shapes import MEASURED, ChosenNode, DeviceHistory, Window
+from backends.telemetry_history.shapes import MEASURED, ChosenNode, DeviceHistory, TimeGrid
 from core.clock import to_ms
 
 SLOT_S, SLOTS = 300, 288
@@ -56,7 +56,7 @@ def bytes_of(devices: int) -> int:
 
 
 def write_slots(number: int, nodes: Mapping[int, NodeMeans], last_node: int) -> None:
-    """Write one slot of many nodes, and up to which id nodes have a ring. Raises RedisError.
+    """Write one slot of many nodes, and up to which id nodes have a string. Raises RedisError.
 
     Where another server has stored means of more reports for the same five minutes, its means stay.
     """
@@ -75,25 +75,25 @@ def write_slots(number: int, nodes: Mapping[int, NodeMeans], last_node: int) -> 
         pipe.execute()
 
 
-def read_slots(nodes: Collection[ChosenNode], times: Window) -> list[DeviceHistory]:
+def read_slots(nodes: Collection[ChosenNode], grid: TimeGrid) -> list[DeviceHistory]:
     """Return what is kept of the devices of some nodes, in one round trip; gaps are None. Raises RedisError.
 
-    Nodes of which nothing is kept are absent. The step of the window is SLOT_S.
+    Nodes of which nothing is kept are absent. The step of the grid is SLOT_S.
     """
     strings: list[Any] = _client().mget([_key(node.pk) for node in nodes]) if nodes else []
-    return [one for node, data in zip(nodes, strings, strict=True) if data for one in _histories(node, data, times)]
+    return [one for node, data in zip(nodes, strings, strict=True) if data for one in _histories(node, data, grid)]
 
 
 def last_node() -> int | None:
-    """Return up to which id nodes have a ring; None if nobody has written lately. Raises RedisError."""
+    """Return up to which id nodes have a string; None if nobody has written lately. Raises RedisError."""
     found = _client().get(LAST_NODE)
     return None if found is None else int(found)
 
 
-def _histories(node: ChosenNode, data: bytes, times: Window) -> Iterator[DeviceHistory]:
+def _histories(node: ChosenNode, data: bytes, grid: TimeGrid) -> Iterator[DeviceHistory]:
     devices = data[0]
     columns: list[list[float | None]] = [[] for _ in range(devices * len(MEASURED))]
-    for at in times.times:
+    for at in grid.times:
         for column, value in zip(columns, _slot(data, at // SLOT_S - 1, devices), strict=True):
             column.append(value)
     for index in range(devices):

@@ -14,12 +14,12 @@ from django.urls import reverse
 from accounts.choices import Role
 from backends.models import Backend
 from backends.queries import device_history
-from backends.queries.telemetry_ring import nodes_with_ring
-from backends.services import telemetry_ring
+from backends.queries.cached_telemetry import nodes_in_cache
+from backends.services import telemetry_means
 from backends.services.telemetry import TelemetryReport, store_telemetry
-from backends.services.telemetry_ring import TelemetryRing
-from backends.telemetry_history import ring as stored
-from backends.telemetry_history.ring import SLOT_S, bytes_of, slot_of
+from backends.services.telemetry_means import TelemetryMeans
+from backends.telemetry_history import cached
+from backends.telemetry_history.cached import SLOT_S, bytes_of, slot_of
 from scheduler.queries import device_history as histories
 from tests import make
 from tests.admin_world import client_of
@@ -46,7 +46,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    for module in (telemetry_ring, device_history, histories):
+    for module in (telemetry_means, device_history, histories):
         monkeypatch.setattr(module, "db_now", made)
     return made
 
@@ -57,13 +57,13 @@ def report(node: Backend, *devices: Report) -> TelemetryReport:
 
 def fill(node: Backend, clock: Clock, slots: Sequence[Sequence[Sequence[Report]]]) -> None:
     """Let a node report, five minutes after five minutes, and write each of them once it is over."""
-    ring = TelemetryRing()
+    means = TelemetryMeans()
     for reports in slots:
-        ring.write()
+        means.write()
         for devices in reports:
-            ring.add([report(node, *devices)], clock.now + timedelta(seconds=1))
+            means.add([report(node, *devices)], clock.now + timedelta(seconds=1))
         clock.now += FIVE
-    ring.write()
+    means.write()
     clock.now += timedelta(seconds=20)
 
 
@@ -85,7 +85,7 @@ def test_each_five_minutes_are_the_means_of_what_was_measured(clock: Clock) -> N
         (0, {"temperature": 60.75, "utilization": 92.5, "used_memory": 32_016.0, "power": 400.5}),
         (1, {"temperature": 50.0, "utilization": None, "used_memory": None, "power": None}),
     ]
-    assert (history.window.end, history.window.step) == (int((NOON + FIVE).timestamp()), SLOT_S)
+    assert (history.grid.end, history.grid.step) == (int((NOON + FIVE).timestamp()), SLOT_S)
 
 
 def test_what_was_not_reported_is_a_gap_also_a_day_later(clock: Clock) -> None:
@@ -111,13 +111,14 @@ def test_a_node_with_another_number_of_devices_begins_anew(clock: Clock) -> None
 
 def test_of_two_servers_the_one_with_more_reports_stays(clock: Clock) -> None:
     node = make.backend(1)
-    one, other = TelemetryRing(), TelemetryRing()
-    for ring, degrees, many in ((one, 40, 3), (other, 80, 2)):
-        ring.write()
+    one, other = TelemetryMeans(), TelemetryMeans()
+    for means, degrees, many in ((one, 40, 3), (other, 80, 2)):
+        means.write()
         for _ in range(many):
-            ring.add([report(node, *temperatures(degrees))], clock.now)
+            means.add([report(node, *temperatures(degrees))], clock.now)
     clock.now += FIVE
-    one.write(), other.write()
+    one.write()
+    other.write()
     clock.now += timedelta(seconds=20)
     assert values(node, "temperature")[0][-1] == 40.0
 
@@ -136,18 +137,18 @@ def test_memory_is_bounded_and_later_nodes_are_told_so(clock: Clock, settings: A
     fitting = (1024 * 1024) // bytes_of(32)
     nodes = [make.backend(32) for _ in range(fitting + 1)]
     with CaptureQueriesContext(connection) as asked:
-        assert nodes_with_ring() == {node.pk: 32 for node in nodes[:-1]}
+        assert nodes_in_cache() == {node.pk: 32 for node in nodes[:-1]}
     assert len(asked) == 1
-    ring = TelemetryRing()
-    ring.write()
-    ring.add([report(node, *temperatures(*[50] * 32)) for node in nodes], clock.now)
+    means = TelemetryMeans()
+    means.write()
+    means.add([report(node, *temperatures(*[50] * 32)) for node in nodes], clock.now)
     clock.now += FIVE * 287
-    ring.add([report(node, *temperatures(*[50] * 32)) for node in nodes], clock.now)
-    ring.write(all_of_it=True)
+    means.add([report(node, *temperatures(*[50] * 32)) for node in nodes], clock.now)
+    means.write(all_of_it=True)
     keys = list(broker.scan_iter("moreh:telemetry:[0-9]*"))
     assert sorted(keys) == sorted(f"moreh:telemetry:{node.pk}".encode() for node in nodes[:-1])
     assert max(broker.memory_usage(key) or 0 for key in keys) <= bytes_of(32)
-    assert 0 < broker.ttl(keys[0]) <= stored.EXPIRES_S
+    assert 0 < broker.ttl(keys[0]) <= cached.EXPIRES_S
     clock.now += FIVE + timedelta(seconds=20)
     assert [one.pk for one in histories.history_of_node(nodes[-1], "1h").beyond] == [nodes[-1].pk]
     answer = client_of(Role.READ_ONLY).get(chart("node", nodes[-1].pk)).json()
@@ -228,7 +229,7 @@ def test_rest_lists_the_same_values(clock: Clock) -> None:
         "temperature": 40.5, "utilization": 10.0, "usedMemory": 1024.0, "power": 300.0,
     }  # fmt: skip
     assert {name: value for name, value in found.items() if not isinstance(value, list)} == {
-        "backendId": str(node.pk), "device": 0, "deviceName": "gpu-2/00", "source": "RING",
+        "backendId": str(node.pk), "device": 0, "deviceName": "gpu-2/00", "source": "CACHE",
         "firstAt": "2026-03-01T11:10:00.000Z", "step": 300,
     }  # fmt: skip
     assert len(found["power"]) == 12

@@ -7,15 +7,15 @@ from threading import Lock
 
 from redis import RedisError
 
-from backends.queries.telemetry_ring import nodes_with_ring
+from backends.queries.cached_telemetry import nodes_in_cache
 from backends.services.telemetry import VALUES, TelemetryReport
-from backends.telemetry_history.ring import NodeMeans, slot_of, write_slots
+from backends.telemetry_history.cached import NodeMeans, slot_of, write_slots
 from backends.telemetry_history.shapes import MEASURED
 from core.clock import db_now
 from core.outage_lines import OutageLine
 
 PLACES = tuple(VALUES.index(name) for name in MEASURED)
-_outage = OutageLine("telemetry_ring_not_written", "telemetry_ring_written")
+_outage = OutageLine("telemetry_means_not_written", "telemetry_means_written")
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Sums:
         return NodeMeans(self.devices, self.reports, [total / many if many else None for total, many in pairs])
 
 
-class TelemetryRing:
+class TelemetryMeans:
     """Adds up what agents report, for the nodes for which the cache has room, and writes each five minutes once."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class TelemetryRing:
         """
         number = slot_of(db_now())
         if self._read_for != number:
-            self._nodes, self._read_for = nodes_with_ring(), number
+            self._nodes, self._read_for = nodes_in_cache(), number
         with self._lock:
             done = {one: self._sums.pop(one) for one in sorted(self._sums) if all_of_it or one < number}
         last = max(self._nodes, default=0)
