@@ -1,15 +1,21 @@
+import json
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.views import ChangeList
 
 from alerts.choices import Level
 from alerts.models import OPEN, Alert
+from alerts.queries import with_facts
 from alerts.services import acknowledge_alert
-from core.admin import ServiceAdmin, badge, confirmed, time_ago
+from alerts.subjects import NOTHING_KNOWN, named, page_of, parse_subject
+from core.admin import ServiceAdmin, badge, confirmed, link, time_ago
+from core.admin.filters import ExactText
 from events.actor import Actor
 
 LEVEL_COLOURS = {Level.NOTICE: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
@@ -35,6 +41,45 @@ class StillOpen(admin.SimpleListFilter):
         return queryset
 
 
+class BySubject(ExactText):
+    """Filter by what the alert is about."""
+
+    title = _("subject, like backend/12")
+    parameter_name = "subject"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not (text := (self.value() or "").strip()):
+            return queryset
+        subject = parse_subject(text)
+        if subject is None:
+            return queryset.none()
+        return queryset.filter(subject_kind=subject.kind, subject_id=subject.id)
+
+
+class AlertList(ChangeList):
+    """A page of alerts with the names of their subjects: one query more for each kind."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read what the rows of the page show."""
+        super().get_results(request)
+        self.result_list = _described(self.result_list)
+
+
+def _described(rows: Any) -> list[Any]:
+    """Return alerts with the facts of their subjects as an attribute."""
+    found = with_facts(rows)
+    for one in found:
+        one.alert.facts = one.facts  # type: ignore[attr-defined]
+    return [one.alert for one in found]
+
+
+def subject_link(row: Alert) -> SafeString | str:
+    """Return the subject of an alert by its name, as a link to its page; a row without facts by its number."""
+    name = named(row.subject, getattr(row, "facts", NOTHING_KNOWN))
+    page = page_of(row.subject)
+    return link(page, name) if page else name
+
+
 @admin.register(Alert)
 class AlertAdmin(ServiceAdmin):
     """The list of alerts."""
@@ -43,27 +88,52 @@ class AlertAdmin(ServiceAdmin):
     list_display = (
         "shown_level",
         "category",
-        "subject",
+        "shown_subject",
         "content",
         "times",
         "raised",
         "shown_state",
         "acknowledged_by",
     )
-    list_filter = (StillOpen, "level", "category")
-    linked = ("subject__exact",)
-    search_fields = ("subject", "content")
+    list_filter = (StillOpen, "level", "category", "subject_kind", BySubject)
+    page_of_rows = AlertList
+    search_fields = ("params",)
+    search_help_text = _("A thing like backend/12, or a part of what an alert names")
     date_hierarchy = "raised_at"
     actions = ("acknowledge",)
     actions_detail = ("acknowledge",)
+    export_columns = {
+        "subject": lambda alert: str(alert.subject),
+        "shown_subject": None,
+        "content": lambda alert: alert.text,
+        "code": "code",
+        "params": "params",
+    }
     fields = (
         ("category", "level"),
-        "subject",
+        "shown_subject",
         "content",
         "times",
         ("raised_at", "cleared_at"),
         ("acknowledged_at", "acknowledged_by"),
     )
+    readonly_fields = ("shown_subject", "content")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Search the parameters; a text like backend/12 is a subject."""
+        if not (text := search_term.strip()):
+            return queryset, False
+        subject = parse_subject(text)
+        about = Q(subject_kind=subject.kind, subject_id=subject.id) if subject else Q()
+        if about or "\0" in text:
+            return queryset.filter(about) if about else queryset.none(), False
+        written = queryset.alias(written=Cast("params", TextField()))
+        escaped = json.dumps(text)[1:-1]  # as SQLite stores what is not ASCII
+        return written.filter(Q(written__icontains=text) | Q(written__icontains=escaped)), False
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row: Any = super().get_object(request, object_id, from_field)
+        return _described([row])[0] if row else row
 
     @confirmed(
         _("Acknowledge"), explanation=_("Everybody sees that you look after it. It stays open until its cause is gone.")
@@ -74,6 +144,14 @@ class AlertAdmin(ServiceAdmin):
     @admin.display(description=_("level"), ordering="level")
     def shown_level(self, row: Alert) -> SafeString:
         return badge(row.get_level_display(), LEVEL_COLOURS[Level(row.level)])
+
+    @admin.display(description=_("subject"), ordering="subject_id")
+    def shown_subject(self, row: Alert) -> SafeString | str:
+        return subject_link(row)
+
+    @admin.display(description=_("content"))
+    def content(self, row: Alert) -> str:
+        return row.text
 
     @admin.display(description=_("raised"), ordering="raised_at")
     def raised(self, row: Alert) -> SafeString | str:

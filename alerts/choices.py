@@ -12,6 +12,7 @@ class Category(models.TextChoices):
     GPU_TEMPERATURE = "GPU_TEMPERATURE", _("GPU temperature")
     DEVICE_HEALTH = "DEVICE_HEALTH", _("device health")
     JOB_ERROR = "JOB_ERROR", _("job error")
+    NODE_SILENT = "NODE_SILENT", _("node silent")
     NODE_LOST = "NODE_LOST", _("node lost")
     NODE_CLAIMED_TWICE = "NODE_CLAIMED_TWICE", _("node claimed twice")
     BMC_UNREACHABLE = "BMC_UNREACHABLE", _("BMC unreachable")
@@ -24,6 +25,7 @@ class Category(models.TextChoices):
     BUDGET_SPENT = "BUDGET_SPENT", _("budget spent")
     STATEMENT_FAILED = "STATEMENT_FAILED", _("statement failed")
     INCONSISTENCY = "INCONSISTENCY", _("inconsistency repaired")
+    DELIVERY_FAILED = "DELIVERY_FAILED", _("delivery failed")
 
 
 def categories() -> list[tuple[str, Any]]:
@@ -37,3 +39,36 @@ class Level(models.TextChoices):
     NOTICE = "NOTICE", _("notice")
     WARNING = "WARNING", _("warning")
     CRITICAL = "CRITICAL", _("critical")
+
+
+SEVERITY = {level: place for place, level in enumerate(Level)}  # higher is more urgent
+
+
+class SubjectKind(models.TextChoices):
+    """Kind of a thing that an alert is about; the values are those of events."""
+
+    NODE = "backend", _("node")
+    NODE_GROUP = "backendgroup", _("backend group")
+    DEVICE = "device", _("device")
+    TOKEN = "token", _("token")
+    TOKEN_GROUP = "usergroup", _("user group")
+    SDA = "sda", _("SDA")
+    JOB = "job", _("job")
+    WORKER = "worker", _("worker")
+    QUEUE = "queue", _("queue")
+    BUDGET = "budget", _("budget")
+    DELIVERY = "delivery", _("delivery")
+    SYSTEM = "system", _("system")
+
+
+def subject_kinds() -> list[tuple[str, Any]]:
+    """Return the choices of a column; a function, so that a new kind needs no migration."""
+    return list(SubjectKind.choices)
+
+
+class Change(models.TextChoices):
+    """What happened to an alert that others are told of; a mere repetition is no change."""
+
+    RAISED = "RAISED", _("raised")
+    ESCALATED = "ESCALATED", _("escalated")
+    CLEARED = "CLEARED", _("cleared")

@@ -1,16 +1,42 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from django.db.models import Count, QuerySet
 
+from alerts.choices import SubjectKind
 from alerts.models import OPEN, Alert
+from alerts.subjects import NOTHING_KNOWN, Subject, SubjectFacts, describe
 
 
-def alerts_about(subject: str) -> QuerySet[Alert]:
+def alerts_about(subject: Subject) -> QuerySet[Alert]:
     """Return the alerts about one thing, open or cleared, the newest first."""
-    return Alert.objects.filter(subject=subject).order_by("-id")
+    return Alert.objects.filter(subject_kind=subject.kind, subject_id=subject.id).order_by("-id")
 
 
-def count_open(subjects: Iterable[str]) -> Mapping[str, int]:
-    """Count the open alerts about some things; a thing without any is absent."""
-    rows = Alert.objects.filter(OPEN, subject__in=list(subjects)).order_by().values_list("subject")
-    return dict(rows.annotate(number=Count("pk")))
+def count_open(kind: SubjectKind, ids: Iterable[int]) -> Mapping[int, int]:
+    """Count the open alerts about some things of one kind, by id; a thing without any is absent."""
+    rows = Alert.objects.filter(OPEN, subject_kind=kind, subject_id__in=list(ids)).order_by()
+    return dict(rows.values_list("subject_id").annotate(number=Count("pk")))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAlert:
+    """An alert with what is known of its subject: all that a message, and a rule that matches it, needs.
+
+    `alert.text` is rendered in the active language; `page_of(alert.subject)` is the page of the subject.
+    """
+
+    alert: Alert
+    facts: SubjectFacts
+
+
+def alerts_with(ids: Collection[int]) -> list[KnownAlert]:
+    """Return alerts with the facts of their subjects, by id; two queries per kind of subject at most, and one."""
+    return with_facts(Alert.objects.filter(pk__in=ids).order_by("pk"))
+
+
+def with_facts(alerts: Iterable[Alert]) -> list[KnownAlert]:
+    """Return alerts with the facts of their subjects, in their order."""
+    rows = list(alerts)
+    facts = describe(alert.subject for alert in rows)
+    return [KnownAlert(alert, facts.get(alert.subject, NOTHING_KNOWN)) for alert in rows]

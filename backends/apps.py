@@ -13,4 +13,4 @@ class BackendsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from backends import receivers  # noqa: F401 - connects them
+        from backends import receivers, subjects  # noqa: F401 - connects and registers them

@@ -14,4 +14,6 @@ class BillingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from billing import subjects  # noqa: F401 - registers them
+
         freeze_after_migrations(self, FROZEN)

@@ -44,7 +44,9 @@ def update_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[
             setting = ", ".join(f"{column} = new.{column}" for column in columns[1:])
             where = f"old.{columns[0]} = new.{columns[0]}"
             sql = f"UPDATE {table} AS old SET {setting} FROM unnest({arrays}) AS new ({new}) WHERE {where}"  # noqa: S608
-            cursor.execute(sql, [list(column) for column in zip(*values, strict=True)])
+            documents = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
+            wrapped = (_wrapped(row, documents) for row in values)
+            cursor.execute(sql, [list(column) for column in zip(*wrapped, strict=True)])
         else:
             setting = ", ".join(f"{column} = %s" for column in columns[1:])
             sql = f"UPDATE {table} SET {setting} WHERE {columns[0]} = %s"  # noqa: S608 - only our own names

@@ -69,7 +69,7 @@ def look_at_once(sender: Any, **_more: object) -> None:
             sender.app.send_task("backends.tasks.sweep_power", queue="power", expires=20, retry=False)
 
 
-QUEUES = {"celery": "worker", "power": "power worker"}  # the queue of each kind of process
+QUEUES = {"celery": "worker", "power": "power worker", "outbox": "outbox worker"}  # the queue of each kind of process
 
 
 @celeryd_after_setup.connect

@@ -13,4 +13,4 @@ class SchedulerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from scheduler import receivers  # noqa: F401 - connects them
+        from scheduler import receivers, subjects  # noqa: F401 - connects and registers them

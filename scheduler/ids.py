@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
+from backends.models import ManagerPresence
 from core.bulk import skip_ids
 from core.clock import db_now
 from scheduler.models import IdClock, Job, SkippedIds, Worker
@@ -40,6 +41,7 @@ def _advance_clock() -> None:
         for model in (Job, Worker):
             first, last = skip_ids(model, count)
             SkippedIds.objects.create(table=model._meta.db_table, first=first, last=last, at=now)
+        ManagerPresence.objects.update(outage_noticed_at=now)
         log.info("ids_skipped", count=count, gap_s=round(gap.total_seconds()))
     IdClock.objects.filter(pk=1).update(at=now)
 

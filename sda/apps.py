@@ -11,3 +11,6 @@ class SdaConfig(AppConfig):
     label = "sda"
     verbose_name = _("SDA")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from sda import subjects  # noqa: F401 - registers them

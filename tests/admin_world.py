@@ -10,8 +10,9 @@ from django.test import Client
 
 from accounts.choices import Role
 from accounts.models import Operator
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import PowerVerb
 from backends.models import EnrolmentKey, Telemetry
 from backends.power.monitoring import LogEntry, LogPortion, SensorReading, SensorState, SensorUnit
@@ -93,7 +94,7 @@ def _once() -> None:
     update_backend(node, actor=make.ACTOR, tags=[f"tag {number}"], custom_fields={field.name: "colo-1"})
     create_enrolment_key(group=make.default_group(), actor=make.ACTOR)
     open_repair(make.ready_backend(1), actor=make.ACTOR)
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{number}", content="A GPU fell off the bus.")
+    raise_alert(Code.CHECK_FAILED, node_subject(number), node="node", error="A GPU fell off the bus.")
     hour = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
     held = {"until": hour + timedelta(hours=1), "device_ms": 3_600_000, "minimum": 1, "maximum": 1, "closed_at": hour}
     ClosedHour.objects.create(hour=hour, starts=1, ends=1, **held)

@@ -15,6 +15,8 @@ from backends.models import Device, MaintenanceWindow, Order, PowerAction
 from bulk.choices import BULK_TRANSITIONS, ITEM_TRANSITIONS
 from bulk.models import BulkAction, BulkItem
 from core.transitions import Transitions
+from outbox.choices import DELIVERY_TRANSITIONS
+from outbox.models import Delivery
 from remediation.choices import REPAIR_TRANSITIONS, STEP_TRANSITIONS
 from remediation.models import Repair, RepairStep
 from scheduler.choices import JOB_TRANSITIONS, WORKER_TRANSITIONS
@@ -31,6 +33,7 @@ TABLES: dict[tuple[type[models.Model], str], Transitions[Any]] = {
     (RepairStep, "state"): STEP_TRANSITIONS,
     (BulkAction, "state"): BULK_TRANSITIONS,
     (BulkItem, "state"): ITEM_TRANSITIONS,
+    (Delivery, "state"): DELIVERY_TRANSITIONS,
 }  # Statements' own triggers refuse what their table does not allow, in production too.
 
 

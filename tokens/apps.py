@@ -11,3 +11,6 @@ class TokensConfig(AppConfig):
     label = "tokens"
     verbose_name = _("Tokens")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from tokens import subjects  # noqa: F401 - registers them

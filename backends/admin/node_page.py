@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from alerts.queries import alerts_about
+from alerts.subjects import node as node_subject
 from backends.admin.health import card_table, finding_table
 from backends.admin.maintenance_tables import node_mark, node_windows
 from backends.admin.node_inventory import place_text
@@ -52,7 +53,7 @@ def node_context(row: Any) -> dict[str, Any]:
     """Return the context of the page, read in a fixed number of queries."""
     devices, rows = cells([row.pk]).get(row.pk, []), devices_of(row)
     old = is_old(row.agent.last_seen, timezone.now(), row.bmc.reported_off_at)
-    alerts = list(alerts_about(f"backend/{row.pk}")[:LATEST])
+    alerts = list(alerts_about(node_subject(row.pk))[:LATEST])
     actions = list(row.power_actions.all()[:LATEST])
     findings, (repairs, repair_table) = list(findings_of(row.pk)), node_repairs(row.pk)
     sick = sick_devices(rows, findings)
@@ -82,7 +83,7 @@ def node_context(row: Any) -> dict[str, Any]:
 def _later(row: Backend, alerts: Iterable[Any], actions: Iterable[PowerAction], *health: Table) -> list[Table]:
     """Return the tables of the history, empty ones left out."""
     tables = (
-        alert_table(alerts, reverse("admin:alerts_alert_changelist") + f"?subject__exact=backend/{row.pk}"),
+        alert_table(alerts, reverse("admin:alerts_alert_changelist") + f"?subject=backend/{row.pk}"),
         node_windows(row.pk),
         *health,
         power_table(actions, reverse("admin:backends_poweraction_changelist") + f"?backend={row.pk}"),

@@ -114,7 +114,7 @@ def alert_table(alerts: Iterable[Any], more: str) -> Table:
         (
             badge(alert.get_level_display(), LEVEL_COLOURS[Level(alert.level)]),
             link_to(alert, alert.get_category_display()),
-            alert.content,
+            alert.text,
             time_ago(alert.raised_at),
             badge(_("cleared")) if alert.cleared_at else badge(_("open"), "warning"),
         )

@@ -98,6 +98,11 @@ class ManagerPresence(models.Model):
 
     since = models.DateTimeField(_("serving since"))
     seen = models.DateTimeField(_("last sign of life"))
+    outage_noticed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="An older database may have been restored before: a node is unknown until its agent reports.",
+    )
 
     class Meta:
         verbose_name = _("manager presence")

@@ -18,17 +18,25 @@ def grace_start(now: datetime, last_sign: datetime | None = None) -> datetime | 
 
     It is the later one of `last_sign` and the time since when a manager has been serving.
     """
-    presence = ManagerPresence.objects.filter(pk=1).first()
+    return _grace_start(ManagerPresence.objects.filter(pk=1).first(), now, last_sign)
+
+
+def _grace_start(presence: ManagerPresence | None, now: datetime, last_sign: datetime | None = None) -> datetime | None:
     if presence is None or now - presence.seen > settings.MOREH_PRESENCE_GAP:
         return None
     return max(presence.since, last_sign) if last_sign else presence.since
 
 
 def silence_cutoff(now: datetime) -> datetime:
-    """Return the time since when an agent must have reported, else it counts as silent."""
-    start = grace_start(now)
+    """Return the time since when an agent must have reported, else it counts as silent.
+
+    After an outage in which an older database may have been restored (ADR 22) it must have reported since then.
+    """
+    presence = ManagerPresence.objects.filter(pk=1).first()
+    start = _grace_start(presence, now)
     cutoff = now - settings.MOREH_SILENT_AFTER
-    return EVER if start is None or start > cutoff else cutoff
+    known_from = presence.outage_noticed_at if presence else None
+    return max(EVER if start is None or start > cutoff else cutoff, known_from or EVER)
 
 
 def is_reporting(now: datetime) -> Q:

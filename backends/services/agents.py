@@ -10,8 +10,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, QuerySet, Value, When
 
-from alerts.choices import Category, Level
+from alerts.choices import Level
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node
 from backends.choices import DEVICE_TRANSITIONS, BackendStatus, DeviceStatus, ShutdownReason
 from backends.errors import DuplicateAgent, StaleAgent
 from backends.models import Agent, Backend, Device, FormerModel, ManagerPresence
@@ -113,12 +115,8 @@ def _differ(before: str, now: str) -> bool:
 
 def alert_duplicate_agent(backend: Backend, *, ip_address: str) -> None:
     """Raise the alert that an agent said hello for a node whose own agent is alive."""
-    raise_alert(
-        Category.NODE_CLAIMED_TWICE,
-        subject=f"backend/{backend.pk}",
-        content=f"An agent at {ip_address} claims node {backend.name}, whose own agent is alive; it was refused.",
-        level=Level.CRITICAL,
-    )
+    about, level = node(backend.pk), Level.CRITICAL
+    raise_alert(Code.NODE_CLAIMED_TWICE, about, level=level, address=ip_address, node=backend.name)
 
 
 @contextmanager
@@ -191,9 +189,5 @@ def quarantine(devices: QuerySet[Device], why: ShutdownReason, *, backend: Backe
     if not indexes:
         return []
     Device.objects.filter(pk__in=indexes).update(status=DeviceStatus.SHUTDOWN, why=why, since=db_now())
-    raise_alert(
-        Category.GPU_ERROR,
-        subject=f"backend/{backend.pk}",
-        content=f"{backend.name}: devices {sorted(indexes.values())} are out of service ({why.label}).",
-    )
+    raise_alert(Code.DEVICES_OUT, node(backend.pk), node=backend.name, devices=sorted(indexes.values()), reason=why)
     return list(indexes)

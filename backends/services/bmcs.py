@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Category
 from alerts.services import clear_alert
+from alerts.subjects import node
 from backends.choices import NOT_OVER
 from backends.errors import ActionUnderWay
 from backends.models import Bmc, PowerAction
@@ -71,7 +72,7 @@ def _remove_bmc(bmc: Bmc) -> None:
     blank = Bmc(backend=bmc.backend, port=bmc.port, driver=bmc.driver)
     blank.save(force_update=True)
     for category in (Category.BMC_UNREACHABLE, Category.BMC_WEAK):
-        clear_alert(category, subject=f"backend/{bmc.pk}")
+        clear_alert(category, node(bmc.pk))
     forget_monitoring(bmc.pk)
 
 

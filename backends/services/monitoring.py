@@ -8,7 +8,9 @@ from django.conf import settings
 from django.db import transaction
 
 from alerts.choices import Category, Level
+from alerts.codes import Code
 from alerts.services import clear_alert, raise_alert
+from alerts.subjects import node
 from backends.choices import SensorState
 from backends.models import Bmc, BmcLogEntry, Sensor
 from backends.power import monitoring
@@ -71,14 +73,13 @@ def _update_alert(backend_id: int, before: Iterable[Sensor], after: Iterable[Sen
     if was.items() == now.items():
         return
     if not now:
-        clear_alert(Category.BMC_SENSOR, subject=f"backend/{backend_id}")
+        clear_alert(Category.BMC_SENSOR, node(backend_id))
         return
     values = {sensor.name: sensor for sensor in after}
     named = [f"{name} {_value(values[name])} ({state})" for name, state in list(now.items())[:NAMED]]
-    more = f" and {len(now) - NAMED} more" if len(now) > NAMED else ""
     level = Level.CRITICAL if SensorState.CRITICAL in now.values() else Level.WARNING
-    content = f"Sensors beyond their limits: {', '.join(named)}{more}"
-    raise_alert(Category.BMC_SENSOR, subject=f"backend/{backend_id}", content=content, level=level)
+    code = Code.BMC_MANY_SENSORS if len(now) > NAMED else Code.BMC_SENSORS
+    raise_alert(code, node(backend_id), level=level, sensors=named, more=max(0, len(now) - NAMED))
 
 
 def _alerting(sensors: Iterable[Sensor]) -> dict[str, str]:
@@ -136,5 +137,5 @@ def forget_monitoring(backend_id: int) -> dict[str, Any]:
     Return the columns of the BMC to reset. The caller's transaction.
     """
     Sensor.objects.filter(backend=backend_id).delete()
-    clear_alert(Category.BMC_SENSOR, subject=f"backend/{backend_id}")
+    clear_alert(Category.BMC_SENSOR, node(backend_id))
     return {"monitored_at": None, "monitor_error": "", "log_record": "", "log_time": None}

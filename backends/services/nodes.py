@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Category
 from alerts.services import clear_alert, clear_alerts_about
+from alerts.subjects import node
 from backends.choices import HELD, MAX_DEVICES, NOT_OVER, BackendStatus, DeviceStatus, ShutdownReason
 from backends.errors import ActionUnderWay, BackendInUse
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, PowerAction
@@ -146,7 +147,7 @@ def set_backend_status(
     if not Backend.objects.live().filter(pk=backend.pk).exclude(status=status, why=why).update(status=status, why=why):
         return False
     if backend.why == ShutdownReason.UNHEALTHY:
-        clear_alert(Category.GPU_ERROR, subject=f"backend/{backend.pk}")
+        clear_alert(Category.GPU_ERROR, node(backend.pk))
     record("SET_BACKEND_STATUS", actor=actor, subject=f"backend/{backend.pk}", status=status, why=why)
     devices_freed.send(Backend, group_ids=[backend.group_id])
     return True
@@ -178,7 +179,7 @@ def delete_backend(backend: Backend, *, actor: Actor, force: bool = False) -> No
     if not Backend.objects.live().filter(pk=backend.pk).update(deleted_at=db_now(), status=BackendStatus.SHUTDOWN):
         raise NotFound(id=backend.pk)
     forget_monitoring(backend.pk)
-    clear_alerts_about(f"backend/{backend.pk}")
+    clear_alerts_about(node(backend.pk))
     record("DELETE_BACKEND", actor=actor, subject=f"backend/{backend.pk}", force=force)
 
 

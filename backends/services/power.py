@@ -9,8 +9,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from alerts.choices import Category, Level
+from alerts.choices import Level
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node
 from backends.choices import (
     ACTION_TRANSITIONS,
     DISRUPTIVE,
@@ -168,8 +170,8 @@ def end_action(lease: PowerLease, state: ActionState, *, code: str = "", message
         "POWER_ENDED", actor=SYSTEM, subject=subject, command=action.command, number=action.pk, state=state, code=code
     )
     if state == ActionState.UNKNOWN:
-        content = f"Power action {action.pk} ({action.command}): {message}"
-        raise_alert(Category.POWER_UNKNOWN, subject=subject, content=content, level=Level.CRITICAL)
+        said = {"action": action.pk, "command": str(action.command), "message": message}
+        raise_alert(Code.POWER_UNKNOWN, node(action.backend_id), level=Level.CRITICAL, **said)
     return True
 
 

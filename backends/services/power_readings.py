@@ -8,7 +8,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from alerts.choices import Category, Level
-from alerts.services import clear_alert, raise_alert
+from alerts.codes import Code
+from alerts.services import NewAlert, clear_alert, clear_alerts, raise_alert, raise_alerts
+from alerts.subjects import node
 from backends.choices import PowerStatus
 from backends.models import Bmc
 from backends.power.drivers import DRIVERS
@@ -46,20 +48,21 @@ def _store(readings: Mapping[int, PowerReading], at: datetime) -> None:
     # A time in the future is of no reading: the clock was wrong, or the row is.
     not_newer = Q(checked_at__lte=at) | Q(checked_at__gt=db_now()) | Q(checked_at=None)
     rows = Bmc.objects.select_for_update().filter(not_newer, ip__isnull=False).order_by("pk").in_bulk(readings)
-    for pk, bmc in rows.items():
-        _update_alert(bmc, readings[pk])
+    _update_alerts(rows, readings)
     values = ((pk, readings[pk].status.value, readings[pk].error[:255], at) for pk in rows)
     update_rows(Bmc, ("status", "error", "checked_at"), values)
     if off := [pk for pk in rows if readings[pk].status == PowerStatus.OFF]:
         power_reported_off.send(Bmc, backend_ids=off)
 
 
-def _update_alert(bmc: Bmc, reading: PowerReading) -> None:
-    subject = f"backend/{bmc.pk}"
-    if reading.error and not bmc.error:
-        raise_alert(Category.BMC_UNREACHABLE, subject=subject, content=f"BMC {bmc}: {reading.error}")
-    elif bmc.error and not reading.error:
-        clear_alert(Category.BMC_UNREACHABLE, subject=subject)
+def _update_alerts(bmcs: Mapping[int, Bmc], readings: Mapping[int, PowerReading]) -> None:
+    errors = {pk: readings[pk].error for pk in bmcs}
+    raise_alerts(
+        NewAlert(Code.BMC_UNREACHABLE, node(pk), {"bmc": str(bmc), "error": errors[pk]})
+        for pk, bmc in bmcs.items()
+        if errors[pk] and not bmc.error
+    )
+    clear_alerts(Category.BMC_UNREACHABLE, (node(pk) for pk, bmc in bmcs.items() if bmc.error and not errors[pk]))
 
 
 @transaction.atomic
@@ -78,12 +81,11 @@ def store_weakness(bmc: Bmc, *, weak: bool) -> None:
     """
     if not Bmc.objects.filter(pk=bmc.pk, ip=bmc.ip, port=bmc.port, driver=bmc.driver).update(weak=weak):
         return
-    subject = f"backend/{bmc.pk}"
     if weak:
-        content = f"BMC {bmc} lets strangers in without a password ({DRIVERS[bmc.driver].weakness})."
-        raise_alert(Category.BMC_WEAK, subject=subject, content=content, level=Level.CRITICAL)
+        weakness = DRIVERS[bmc.driver].weakness
+        raise_alert(Code.BMC_WEAK, node(bmc.pk), level=Level.CRITICAL, bmc=str(bmc), weakness=weakness)
     else:
-        clear_alert(Category.BMC_WEAK, subject=subject)
+        clear_alert(Category.BMC_WEAK, node(bmc.pk))
 
 
 def reset_weakness(bmc: Bmc) -> None:

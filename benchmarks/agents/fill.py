@@ -2,8 +2,9 @@
 
 from django.db import connection
 
-from alerts.choices import Category
-from alerts.services import raise_alerts
+from alerts.codes import Code
+from alerts.services import NewAlert, raise_alerts
+from alerts.subjects import node
 from backends.choices import BackendStatus, DeviceStatus, ShutdownReason
 from backends.models import Agent, Backend, Bmc, Device, Telemetry
 from benchmarks.agents.nodes import DEVICES, MEMORY, MODEL, key_of
@@ -31,7 +32,8 @@ def lose_nodes() -> None:
     """Shut all down, as the sweep does when agents were silent too long."""
     Backend.objects.update(status=BackendStatus.SHUTDOWN, why=ShutdownReason.NODE_LOST)
     Device.objects.update(status=DeviceStatus.SHUTDOWN, why=ShutdownReason.NODE_LOST, cleaner=None)
-    raise_alerts(Category.NODE_LOST, {f"backend/{pk}": "lost" for pk in Backend.objects.values_list("pk", flat=True)})
+    nodes = Backend.objects.values_list("pk", "name")
+    raise_alerts(NewAlert(Code.NODE_LOST, node(pk), {"node": name}) for pk, name in nodes)
     Telemetry.objects.all().delete()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -14,7 +14,7 @@ from operator import itemgetter
 from django.db import connection
 from django.db.models import Count, Max, Min
 
-from alerts.choices import Category, Level
+from alerts.choices import Category, Level, SubjectKind
 from alerts.models import Alert
 from backends.models import Agent, Backend, BackendGroup, Bmc, Device, Telemetry
 from core.bulk import insert_rows, reserve_ids
@@ -76,7 +76,12 @@ def fill_nodes(count: int) -> None:
     _devices(nodes, now)
     Alert.objects.bulk_create(
         Alert(
-            category=Category.GPU_ERROR, level=Level.WARNING, subject=f"backend/{node.pk}", content="ECC", raised_at=now
+            category=Category.GPU_ERROR,
+            level=Level.WARNING,
+            subject_kind=SubjectKind.NODE,
+            subject_id=node.pk,
+            params={"content": "ECC"},
+            raised_at=now,
         )
         for node in nodes[::200]
     )

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from alerts.choices import Category, Level
-from alerts.services import clear_alerts, raise_alerts
+from alerts.codes import Code
+from alerts.services import NewAlert, clear_alerts, raise_alerts
+from alerts.subjects import budget as budget_subject
 from billing.models import Budget
 from billing.queries.budgets import BudgetUse, Month, Standing, live_budgets, this_month, use_of
 from events.actor import SYSTEM
@@ -131,14 +133,19 @@ def _report(action: str, found: Sequence[Standing], month: Month, category: Cate
         for one in found
     )
     record_all(events, actor=SYSTEM)
-    raise_alerts(category, {subject(one.budget.pk): _content(one, named) for one in found}, level=level)
-
-
-def _content(one: Standing, month: str) -> str:
-    figures = {**one.figures(), "month": month, "token": one.budget.token.description}
-    return "{token}: {spent} of {limit} {unit} of {month} are used.".format(**figures) + (
-        " It starts no new job." if one.is_spent and one.budget.stops else ""
+    raise_alerts(
+        NewAlert(_code(one, category), budget_subject(one.budget.pk), _params(one, named), level) for one in found
     )
+
+
+def _code(one: Standing, category: Category) -> Code:
+    if category == Category.BUDGET_NEAR:
+        return Code.BUDGET_NEAR
+    return Code.BUDGET_STOPS if one.is_spent and one.budget.stops else Code.BUDGET_SPENT
+
+
+def _params(one: Standing, month: str) -> dict[str, object]:
+    return {**one.figures(), "month": month, "customer": one.budget.token.description}
 
 
 def _stops(found: Iterable[Standing]) -> dict[int, dict[str, str]]:
@@ -167,7 +174,7 @@ def _limit(limit: Any) -> tuple[str, ...]:
 def clear(categories: Iterable[Category], ids: Collection[int]) -> None:
     """Close the open alerts of these categories of some budgets."""
     for category in categories:
-        clear_alerts(category, subjects=[subject(pk) for pk in ids])
+        clear_alerts(category, map(budget_subject, ids))
 
 
 def subject(pk: int) -> str:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from django.utils import translation
 
 from alerts.choices import Category, Level
-from alerts.services import clear_alerts, raise_alert
+from alerts.codes import Code
+from alerts.services import NewAlert, clear_alerts, raise_alerts
+from alerts.subjects import customer
 from billing.errors import AmountTooLarge
 from billing.models.statements import MOST
 from billing.services.writing import NewStatement, StatementRun, WrittenStatement
@@ -51,19 +53,35 @@ def report_failed(
 ) -> None:
     """Record an event and raise an alert for each failure; close the alerts of those that were written this time."""
     month = f"{run.month:%Y-%m}"
-    clear_alerts(Category.STATEMENT_FAILED, subjects=[_subject(one.new.token) for one in written])
+    clear_alerts(Category.STATEMENT_FAILED, (customer(one.new.token) for one in written))
     with translation.override(SOURCE):
         sentences_by_token = {one.token: sentence for one, sentence in zip(failed, sentences(failed), strict=True)}
-    for token, sentence in sentences_by_token.items():
-        content = f"{month}: {sentence}"
-        raise_alert(Category.STATEMENT_FAILED, subject=_subject(token), content=content, level=Level.CRITICAL)
+    names = _names(failed)
+    raise_alerts(
+        NewAlert(
+            Code.STATEMENT_FAILED,
+            customer(one.token),
+            {
+                "month": month,
+                "customer": names[one.token],
+                "subject": _subject(one.token),
+                "reason": one.error.message,
+            },
+            Level.CRITICAL,
+        )
+        for one in failed
+    )
     about = ((token, {"month": month, "reason": sentence}) for token, sentence in sentences_by_token.items())
     record_all((NewEvent("FAIL_STATEMENT", _subject(token), token, what) for token, what in about), actor=actor)
 
 
+def _names(failed: Sequence[FailedStatement]) -> dict[int, str]:
+    return dict(Token.objects.filter(pk__in=[one.token for one in failed]).values_list("pk", "description"))
+
+
 def sentences(failed: Sequence[FailedStatement]) -> list[str]:
     """Return for each failure whose it is, and why."""
-    names = dict(Token.objects.filter(pk__in=[one.token for one in failed]).values_list("pk", "description"))
+    names = _names(failed)
     return [f"{names[one.token]} ({_subject(one.token)}): {one.error}" for one in failed]
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.db.models import Count, Min, QuerySet
 
-from alerts.choices import Category, Level
+from alerts.choices import SEVERITY, Category, Level, SubjectKind
 from alerts.models import OPEN, Alert
+from alerts.params import render
 from backends.choices import BackendStatus
 from backends.models import Backend, BackendGroup, Device
 from backends.queries.device_states import MEANINGS
@@ -46,14 +47,14 @@ def device_states(nodes: QuerySet[Backend]) -> dict[int, tuple[int, ...]]:
 
 
 def alerts(pks: set[int]) -> list[tuple[int, str, str, str]]:
-    """Return node, level, category and content of the open alerts of nodes, the most urgent first."""
-    rows = Alert.objects.filter(OPEN, subject__startswith="backend/").order_by("pk")
-    order = {level: place for place, level in enumerate(reversed(Level))}
+    """Return node, level, category and text of the open alerts of nodes, the most urgent first."""
+    rows = Alert.objects.filter(OPEN, subject_kind=SubjectKind.NODE).order_by("pk")
     found = [
-        (int(subject.removeprefix("backend/")), level, str(Category(category).label), content[:200])
-        for subject, level, category, content in rows.values_list("subject", "level", "category", "content")
+        (pk, level, str(Category(category).label), render(code, params)[:200])
+        for pk, level, category, code, params in rows.values_list("subject_id", "level", "category", "code", "params")
+        if pk in pks
     ]
-    return sorted((row for row in found if row[0] in pks), key=lambda row: order[Level(row[1])])
+    return sorted(found, key=lambda row: -SEVERITY[Level(row[1])])
 
 
 def heat_holders(nodes: QuerySet[Backend]) -> dict[str, Any]:

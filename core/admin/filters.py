@@ -7,7 +7,9 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import TextFilter
 
 from core.errors import Message
 from core.numbers import whole
@@ -54,3 +56,16 @@ class ByNumber(admin.SimpleListFilter):
 def by_number(title: Message, parameter: str) -> type[ByNumber]:
     """Return the filter by the number of a row of another table; `parameter` is its field."""
     return type("ByNumber", (ByNumber,), {"title": title, "parameter_name": parameter})
+
+
+class ExactText(TextFilter):
+    """Filter rows whose field is exactly the text that is entered."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        name = str(self.parameter_name)
+        label = capfirst(str(self.title))
+        yield {"form": self.form_class(name=name, label=str(label), data={name: self.value()})}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = (self.value() or "").strip()
+        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset

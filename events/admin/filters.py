@@ -1,34 +1,20 @@
 """Filters of the audit log."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, TextFilter
+from unfold.contrib.filters.admin import DropdownFilter
 
 from core.admin import by_number
+from core.admin.filters import ExactText
 from events.models import Event
 from events.queries import known_actions
 from tokens.queries import tokens_like
 
 ByToken = by_number(_("token"), "token_id")
 PROTOCOLS = ("admin", "rest", "grpc", "shell", "mail", "login", "oidc", "internal")
-
-
-class ExactText(TextFilter):
-    """Filter rows whose field is exactly the text that is entered."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        name = str(self.parameter_name)
-        label = capfirst(str(self.title))
-        yield {"form": self.form_class(name=name, label=str(label), data={name: self.value()})}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        value = (self.value() or "").strip()
-        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
 
 
 class ByActor(ExactText):

@@ -18,6 +18,7 @@ from .grpc import *
 from .scheduler import *
 from .power import *
 from .remediation import *
+from .outbox import *
 from .billing import *
 from .up import *
 from .misspelt import MOREH_UNKNOWN as MOREH_UNKNOWN

@@ -31,6 +31,16 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "bulk-pick-up": {"task": "moreh_cloud.bulk.tasks.pick_up", "schedule": 5.0, "options": {"expires": 10}},
     "bulk-tidy": {"task": "moreh_cloud.bulk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
+    "outbox-pick-up": {
+        "task": "outbox.tasks.pick_up",
+        "schedule": 2.0,
+        "options": {"expires": 10, "queue": "outbox"},
+    },
+    "outbox-tidy": {
+        "task": "outbox.tasks.tidy",
+        "schedule": 600.0,
+        "options": {"expires": 600, "queue": "outbox"},
+    },
     "mail": {"task": "moreh_cloud.accounts.tasks.send_mails", "schedule": 60.0, "options": {"expires": 60}},
     "clear-sessions": {
         "task": "moreh_cloud.accounts.tasks.clear_sessions",

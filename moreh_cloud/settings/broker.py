@@ -93,11 +93,11 @@ CELERY_WORKER_CONSUMER = "moreh_cloud.consumer:PatientConsumer"
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_QUEUES = (Queue("celery"), Queue("power"))
+CELERY_TASK_QUEUES = (Queue("celery"), Queue("power"), Queue("outbox"))
 CELERY_TASK_ROUTES = {
     f"backends.tasks.{task}": {"queue": "power"}
     for task in ("drive_power", "pick_up_power", "sweep_power", "probe_bmcs", "monitor_bmcs")
-}
+} | {f"outbox.tasks.{task}": {"queue": "outbox"} for task in ("send_channel", "pick_up", "tidy")}
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "moreh_cloud.beat:SteadyScheduler"

@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "events",
     "idempotency",
     "liveness",
+    "outbox",
     "alerts",
     "bulk",
     "inventory",

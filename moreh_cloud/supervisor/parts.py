@@ -15,6 +15,7 @@ BACKGROUND = {
     "grpc": [*MANAGE, "grpc"],
     "worker": [*WORKER, "--queues", "celery", "--concurrency", "4", "--hostname", "worker@%h"],
     "power": [*WORKER, "--queues", "power", "--concurrency", "8", "--hostname", "power@%h"],
+    "outbox": [*WORKER, "--queues", "outbox", "--concurrency", "8", "--hostname", "outbox@%h"],
     "beat": [*CELERY, "beat", "--loglevel", "WARNING", "--pidfile="],
 }
 WEB = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.choices import Category, Level
+from alerts.codes import Code
 from alerts.services import clear_alert, raise_alert
+from alerts.subjects import node
 from core.clock import db_now
 from core.lease import LeaseLost
 from events.actor import SYSTEM, Actor
@@ -19,7 +21,6 @@ PAUSES = {  # seconds to the next look at what waits; the ends of most orders wa
     WaitReason.AGENT: 15,
     WaitReason.JOBS: 15,
 }
-LONGEST_ALERT = 512
 LONGEST_EVIDENCE = 4000
 
 
@@ -61,7 +62,7 @@ def set_state(
         details = {"waits_for": waits_for} if waits_for else {"reason": hands} if hands else {}
         record_about(repair, "SET_REPAIR_STATE", actor=actor, state=state, **details)
     if moved and left == RepairState.NEEDS_HANDS:
-        clear_alert(Category.REPAIR_EXHAUSTED, subject=subject_of(repair))
+        clear_alert(Category.REPAIR_EXHAUSTED, node(repair.backend_id))
 
 
 def wait_on(repair: Repair) -> None:
@@ -80,12 +81,13 @@ def call_hands(repair: Repair, reason: HandsReason, evidence: str, *, actor: Act
     set_state(
         repair, RepairState.NEEDS_HANDS, actor=actor, hands=reason, evidence=evidence[:LONGEST_EVIDENCE], operator=""
     )
-    content = f"{repair.backend.name}: {reason.label}. {evidence}"
     raise_alert(
-        Category.REPAIR_EXHAUSTED,
-        subject=subject_of(repair),
-        content=content[:LONGEST_ALERT],
+        Code.REPAIR_EXHAUSTED,
+        node(repair.backend_id),
         level=Level.CRITICAL,
+        node=repair.backend.name,
+        reason=reason,
+        evidence=evidence,
     )
 
 

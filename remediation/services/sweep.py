@@ -7,7 +7,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from alerts.choices import Category
-from alerts.services import clear_alerts, raise_alerts
+from alerts.codes import Code
+from alerts.services import NewAlert, clear_alerts, raise_alerts
+from alerts.subjects import node_group
 from backends.choices import ShutdownReason
 from backends.models import BackendGroup, Device
 from core.clock import db_now
@@ -74,12 +76,11 @@ def refresh_breakers() -> None:
     if opened := waiting - known:
         Breaker.objects.filter(pk__in=opened).update(opened_at=db_now())
         groups = dict(BackendGroup.objects.filter(pk__in=opened).values_list("pk", "name"))
-        texts = {f"backendgroup/{pk}": f"{name}: repairs wait for others to end." for pk, name in groups.items()}
-        raise_alerts(Category.REPAIR_BREAKER, texts)
+        raise_alerts(NewAlert(Code.REPAIR_BREAKER, node_group(pk), {"group": name}) for pk, name in groups.items())
         _record("OPEN_REPAIR_BREAKER", opened)
     if closed := known - waiting:
         Breaker.objects.filter(pk__in=closed).update(opened_at=None)
-        clear_alerts(Category.REPAIR_BREAKER, subjects=[f"backendgroup/{pk}" for pk in closed])
+        clear_alerts(Category.REPAIR_BREAKER, map(node_group, closed))
         _record("CLOSE_REPAIR_BREAKER", closed)
 
 

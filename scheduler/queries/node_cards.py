@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from alerts.choices import SubjectKind
 from alerts.queries import count_open
 from backends.choices import BackendStatus, PowerStatus, ShutdownReason, Verdict
 from backends.models import Backend, Device
@@ -184,8 +185,7 @@ def holders(pks: Sequence[int]) -> dict[int, Holder]:
 
 def open_alerts(pks: Iterable[int]) -> dict[int, int]:
     """Return the number of open alerts of each of some nodes."""
-    subjects = {f"backend/{pk}": pk for pk in pks}
-    return {subjects[subject]: number for subject, number in count_open(subjects).items()}
+    return dict(count_open(SubjectKind.NODE, pks))
 
 
 def rows_of(devices: Sequence[Cell]) -> list[list[Run]]:

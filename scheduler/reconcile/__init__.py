@@ -15,5 +15,5 @@ def reconcile() -> list[Inconsistency]:
     Acknowledged alerts of inconsistencies that are gone are cleared.
     """
     found = [inconsistency for check in ALL for inconsistency in run_check(check)]
-    clear_seen_alerts(Category.INCONSISTENCY, but={inconsistency.subject for inconsistency in found})
+    clear_seen_alerts(Category.INCONSISTENCY, but={inconsistency.about for inconsistency in found})
     return found

@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import QuerySet
 
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import Subject
+from alerts.subjects import node as node_subject
+from backends.models import Order
 from core.apart import each_apart
 from core.measures import Counter
 from events.actor import SYSTEM
@@ -17,11 +20,20 @@ FOUND = Counter("moreh_inconsistencies_total", "Inconsistent rows that the recon
 
 
 class Inconsistency(NamedTuple):
-    """What was wrong with which subject, and whether it was repaired."""
+    """What was wrong with which subject, and whether it was repaired; `node`: of an order, which has no page itself."""
 
     subject: str
     wrong: str
     repaired: bool = True
+    node: int | None = None
+
+    @property
+    def about(self) -> Subject:
+        """Return what the alert is about: the row, or its node."""
+        if self.node is not None:
+            return node_subject(self.node)
+        kind, _slash, number = self.subject.partition("/")
+        return Subject(kind, int(number))
 
 
 class NotRepaired(Exception):
@@ -65,11 +77,16 @@ def _repair(check: Check, pk: object) -> Inconsistency | None:
     if row is None:
         return None
     subject = f"{row._meta.model_name}/{row.pk}"
+    node = row.backend_id if isinstance(row, Order) else None
     try:
         wrong = check.repair(row)
     except NotRepaired as problem:
-        raise_alert(Category.INCONSISTENCY, subject=subject, content=f"{subject}: {problem}; not repaired.")
-        return Inconsistency(subject, str(problem), repaired=False)
+        return _alerted(Inconsistency(subject, str(problem), repaired=False, node=node))
     record("REPAIR", actor=SYSTEM, subject=subject, wrong=wrong)
-    raise_alert(Category.INCONSISTENCY, subject=subject, content=f"{subject}: {wrong}; repaired.")
-    return Inconsistency(subject, wrong)
+    return _alerted(Inconsistency(subject, wrong, node=node))
+
+
+def _alerted(found: Inconsistency) -> Inconsistency:
+    code = Code.REPAIRED if found.repaired else Code.NOT_REPAIRED
+    raise_alert(code, found.about, subject=found.subject, problem=found.wrong)
+    return found

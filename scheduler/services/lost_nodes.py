@@ -5,8 +5,10 @@ from collections.abc import Collection, Sequence
 import structlog
 from django.db import DatabaseError, transaction
 
-from alerts.choices import Category, Level
+from alerts.choices import Level
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node
 from backends.choices import (
     DEVICE_TRANSITIONS,
     BackendStatus,
@@ -37,12 +39,7 @@ def lose_backend(backend_id: int) -> None:
     if backend is None:
         return
     _abandon(backend, ShutdownReason.NODE_LOST, Cause.NODE_LOST)
-    raise_alert(
-        Category.NODE_LOST,
-        subject=f"backend/{backend.pk}",
-        content=f"{backend.name} has been silent too long; its jobs were failed.",
-        level=Level.CRITICAL,
-    )
+    raise_alert(Code.NODE_LOST, node(backend.pk), level=Level.CRITICAL, node=backend.name)
 
 
 def power_down_backends(backend_ids: Collection[int]) -> bool:

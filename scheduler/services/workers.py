@@ -8,7 +8,9 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import clear_alerts, raise_alert
+from alerts.subjects import node
 from backends.choices import (
     MAX_DEVICES,
     BackendStatus,
@@ -117,7 +119,7 @@ def bring_back(newcomers: Sequence[Newcomer], devices: QuerySet[Device]) -> None
     gone.update(state=WorkerState.GONE)
     clean_chosen(devices)
     recover_backends(actors)
-    clear_alerts(Category.NODE_LOST, subjects=[f"backend/{pk}" for pk in actors])
+    clear_alerts(Category.NODE_LOST, map(node, actors))
     for group_id in {newcomer.backend.group_id for newcomer in newcomers}:
         queue_changed.send(Job, group_id=group_id)
 
@@ -234,10 +236,9 @@ def lose_worker(backend: Backend, worker_id: int, *, error: str) -> None:
 @transaction.atomic
 def note_health(backend: Backend, *, ok: bool, error: str = "") -> None:
     """Take a node out of service when its health check fails, and put it back when it succeeds again."""
-    subject = f"backend/{backend.pk}"
     sick = Backend.objects.filter(pk=backend.pk, status=BackendStatus.SHUTDOWN, why=ShutdownReason.UNHEALTHY).exists()
     if ok and sick:
         set_backend_status(backend, BackendStatus.ACTIVE, actor=SYSTEM)
     elif not ok and Backend.objects.filter(pk=backend.pk, status=BackendStatus.ACTIVE).exists():
         set_backend_status(backend, BackendStatus.SHUTDOWN, actor=SYSTEM, why=ShutdownReason.UNHEALTHY)
-        raise_alert(Category.GPU_ERROR, subject=subject, content=f"{backend.name}: health check failed: {error[:512]}")
+        raise_alert(Code.CHECK_FAILED, node(backend.pk), node=backend.name, error=error)

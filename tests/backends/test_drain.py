@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 
 from accounts.choices import Role
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.models import Alert
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.admin.status_colours import device_badge
 from backends.choices import BackendStatus, DeviceStatus, ShutdownReason
 from backends.models import Backend, Device
@@ -149,7 +150,7 @@ def _sda() -> Sda:
 
 
 def _alert() -> Alert:
-    raise_alert(Category.NODE_LOST, subject="backend/1", content="gone")
+    raise_alert(Code.NODE_LOST, node_subject(1), node="gone")
     return Alert.objects.get()
 
 

@@ -19,7 +19,8 @@ def test_the_alert_tells_every_reason_for_a_verdict() -> None:
     told = []
     for facts in ([XID_79], [XID_79, ReportedFact("LOST")], [ReportedFact("LOST"), HOT], []):
         health.store_findings({device.pk: facts}, codes=REPORTED)
-        told.append(Alert.objects.values_list("content", "times").get(cleared_at=None))
+        alert = Alert.objects.get(cleared_at=None)
+        told.append((alert.text, alert.times))
     assert told == [
         (f"gpu-1: device 00 is failed. {dead}", 1),
         (f"gpu-1: device 00 is failed. {dead} {lost}", 2),

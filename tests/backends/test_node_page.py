@@ -8,7 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import Role
 from alerts.choices import Category
+from alerts.codes import Code, category_of
 from alerts.services import clear_alert, raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import ActionState, PowerVerb
 from backends.models import Agent, Backend, Bmc, Telemetry
 from backends.services.power import end_action, lease_action, record_sent, request_power
@@ -44,9 +46,9 @@ def test_the_page_shows_host_devices_jobs_and_alerts() -> None:
     for device, degrees in zip(node.devices.all(), (60, 70), strict=True):
         Telemetry.objects.create(device=device, temperature=degrees, utilization=50, memory_utilization=20, at=db_now())
     job = make.running_job(node)
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="ECC")
-    raise_alert(Category.NODE_LOST, subject=f"backend/{node.pk}", content="silent")
-    clear_alert(Category.NODE_LOST, subject=f"backend/{node.pk}")
+    raise_alert(Code.CHECK_FAILED, node_subject(node.pk), node="gpu-1", error="ECC")
+    raise_alert(Code.NODE_LOST, node_subject(node.pk), node="gpu-1")
+    clear_alert(Category.NODE_LOST, node_subject(node.pk))
     answer = page(node)
     text = text_of(answer)
     for words in (
@@ -61,7 +63,7 @@ def test_the_page_shows_host_devices_jobs_and_alerts() -> None:
     assert {name: values[name] for name in ("cpu", "gpu", "memory", "hottest", "mean_heat")} == {
         "cpu": 12, "gpu": 50, "memory": 20, "hottest": 70, "mean_heat": 65,
     }  # fmt: skip
-    assert [alert.content for alert in answer.context["open_alerts"]] == ["ECC"]
+    assert [alert.text for alert in answer.context["open_alerts"]] == ["gpu-1: health check failed: ECC"]
     assert titles(answer) == ["Each device", "Running jobs", "Alerts", "Events"]
     jobs = answer.context["now"][1].rows
     assert [f"#{job.pk}" in str(row[0]) and row[3:5] == ("00", 1) for row in jobs] == [True]
@@ -69,11 +71,11 @@ def test_the_page_shows_host_devices_jobs_and_alerts() -> None:
 
 def test_all_alerts_of_a_node_are_those_of_no_other() -> None:
     node = make.backend(0)
-    for subject in (f"backend/{node.pk}", f"backend/{node.pk}0", f"backend/1{node.pk}"):
-        raise_alert(Category.GPU_ERROR, subject=subject, content=f"backend/{node.pk}")
+    for number in (f"{node.pk}", f"{node.pk}0", f"1{node.pk}"):
+        raise_alert(Code.CHECK_FAILED, node_subject(int(number)), node=node.name, error=f"backend/{node.pk}")
     (alerts,) = [table for table in page(node).context["later"] if table.title == "Alerts"]
     shown = client_of(Role.READ_ONLY).get(alerts.more).context["cl"].result_list
-    assert [alert.subject for alert in shown] == [f"backend/{node.pk}"]
+    assert [str(alert.subject) for alert in shown] == [f"backend/{node.pk}"]
 
 
 def test_a_new_node_has_no_empty_tables() -> None:
@@ -155,8 +157,8 @@ def test_no_more_queries_for_more_devices_jobs_and_alerts() -> None:
     large = make.ready_backend(16)
     for _ in range(8):
         make.running_job(large)
-    for category in Category:
-        raise_alert(category, subject=f"backend/{large.pk}", content="…")
+    for code in {category_of(code): code for code in Code if code != Code.LEGACY}.values():
+        raise_alert(code, node_subject(large.pk))
     assert queries(large) == few == 23
 
 

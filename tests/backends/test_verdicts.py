@@ -63,7 +63,7 @@ def state(device: Device) -> tuple[str, str, str, str]:
 
 
 def alerts() -> list[tuple[str, str]]:
-    return list(Alert.objects.filter(OPEN).order_by("pk").values_list("subject", "level"))
+    return [(str(alert.subject), alert.level) for alert in Alert.objects.filter(OPEN).order_by("pk")]
 
 
 def first(node: Backend) -> Device:
@@ -79,7 +79,7 @@ def test_an_idle_device_that_fails_leaves_at_once() -> None:
     report(device, XID_31, XID_79)
     assert state(device) == ("FAILED", "SHUTDOWN", "DEVICE_FAILED", "")
     assert alerts() == [(f"backend/{node.pk}", "CRITICAL")]
-    assert Alert.objects.get().content == (
+    assert Alert.objects.get().text == (
         f"{node.name}: device 00 is failed. The GPU has fallen off the bus. Check its seat, power and cooling. (XID 79)"
     )
     event = Event.objects.filter(action="SET_DEVICE_VERDICT").get()
@@ -155,7 +155,7 @@ def test_suspect_becomes_failed_with_one_open_alert() -> None:
     report(device, HOT)
     report(node.devices.get(index=1), HOT)
     report(device, HOT, ReportedFact("LOST", text="GPU is lost"))
-    assert Alert.objects.get().content == (
+    assert Alert.objects.get().text == (
         f"{node.name}: device 00 is failed. The driver no longer reaches the device. (LOST); "
         "device 01 is suspect. The hardware slows itself down because it is too hot. (THERMAL_SLOWDOWN)"
     )

@@ -32,7 +32,8 @@ def told(*actions: str) -> list[tuple[str, str, Any]]:
 
 
 def alerts() -> list[tuple[str, str, int]]:
-    return list(Alert.objects.filter(OPEN).order_by("pk").values_list("category", "subject", "times"))
+    rows = Alert.objects.filter(OPEN).order_by("pk")
+    return [(alert.category, str(alert.subject), alert.times) for alert in rows]
 
 
 def a_month_later() -> None:

@@ -86,7 +86,7 @@ def test_a_warning_names_the_figures_in_event_and_alert(sda: Sda, month: Month) 
     ((_action, _subject, request),) = told()
     assert request == {"kind": "MONEY", "limit": "20000", "spent": "18000", "unit": "KRW", "month": named}
     wanted = f"{sda.token.description}: 18000 of 20000 KRW of {named} are used."
-    assert Alert.objects.get().content == wanted
+    assert Alert.objects.get().text == wanted
 
 
 def test_first_nearly_spent_then_spent_then_a_new_month(sda: Sda, month: Month) -> None:

@@ -47,7 +47,7 @@ def rich() -> Sda:
 
 def _open_alerts() -> list[tuple[str, str, str]]:
     rows = Alert.objects.filter(cleared_at__isnull=True, category="STATEMENT_FAILED")
-    return list(rows.values_list("subject", "level", "content"))
+    return [(str(alert.subject), alert.level, alert.text) for alert in rows]
 
 
 def test_who_cannot_be_billed_is_named_and_all_others_are_issued(rich: Sda) -> None:

@@ -11,7 +11,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import Role
 from alerts.choices import Category, Level
+from alerts.codes import Code
 from alerts.services import clear_alert, raise_alert
+from alerts.subjects import job as job_subject
+from alerts.subjects import node as node_subject
 from backends.choices import BackendStatus, DeviceStatus
 from backends.models import Device
 from backends.services.groups import create_backend_group
@@ -37,11 +40,11 @@ def test_nodes_come_as_columns_in_the_order_of_their_groups() -> None:
     with unchecked():
         Device.objects.filter(backend=two, index=0).update(status="CLEANING")
     set_backend_status(two, BackendStatus.SHUTDOWN, actor=make.ACTOR)
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{two.pk}", content="ECC", level=Level.NOTICE)
-    raise_alert(Category.NODE_LOST, subject=f"backend/{two.pk}", content="silent", level=Level.CRITICAL)
-    raise_alert(Category.NODE_LOST, subject=f"backend/{one.pk}", content="over")
-    clear_alert(Category.NODE_LOST, subject=f"backend/{one.pk}")
-    raise_alert(Category.JOB_ERROR, subject=f"job/{job.pk}", content="of a job")
+    raise_alert(Code.CHECK_FAILED, node_subject(two.pk), level=Level.NOTICE, node="two", error="ECC")
+    raise_alert(Code.NODE_LOST, node_subject(two.pk), level=Level.CRITICAL, node="two")
+    raise_alert(Code.NODE_LOST, node_subject(one.pk), node="one")
+    clear_alert(Category.NODE_LOST, node_subject(one.pk))
+    raise_alert(Code.REPAIRED, job_subject(job.pk), subject="job", problem="of a job")
     assert client_of(Role.READ_ONLY).get(NODES).json() == {
         "id": [two.pk, one.pk],
         "name": ["two", "one"],
@@ -49,7 +52,10 @@ def test_nodes_come_as_columns_in_the_order_of_their_groups() -> None:
         "off": [1, 0],
         "states": [0, 1, 1, 0, 0, 1, 1, 0, 1, 0],  # in use, idle, moving, kept out, shut down
         "groups": {str(far.pk): "far", "0": "default_backend_group"},
-        "alerts": [[two.pk, "CRITICAL", "node lost", "silent"], [two.pk, "NOTICE", "GPU error", "ECC"]],
+        "alerts": [
+            [two.pk, "CRITICAL", "node lost", "two has been silent too long; its jobs were failed."],
+            [two.pk, "NOTICE", "GPU error", "two: health check failed: ECC"],
+        ],
     }
 
 

@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from accounts.choices import Role
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import PowerStatus
 from backends.models import Agent, Backend, Bmc, Telemetry
 from console.device_cells import device_text
@@ -29,12 +30,12 @@ def test_a_card_shows_the_node_and_its_host() -> None:
     node = make.ready_backend(1, name="gpu-1", description="rack 7")
     Agent.objects.filter(pk=node.pk).update(cpu=34.4, used_memory=215_040, total_memory=524_288)
     Bmc.objects.filter(pk=node.pk).update(status="on", target="off")
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="ECC")
+    raise_alert(Code.CHECK_FAILED, node_subject(node.pk), node=node.name, error="ECC")
     text = " ".join(client_of(Role.READ_ONLY).get(GRID).content.decode().split())
     assert "CPU 34 %</span><span>210 / 512 GiB</span>" in text
     assert "<span>Power on → off</span>" in text
     assert "default_backend_group · rack 7" in text
-    assert f'href="/admin/alerts/alert/?state=open&amp;subject__exact=backend/{node.pk}">Alerts: 1</a>' in text
+    assert f'href="/admin/alerts/alert/?state=open&amp;subject=backend/{node.pk}">Alerts: 1</a>' in text
 
 
 def test_figures_of_a_silent_node_are_marked_with_their_time() -> None:

@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from accounts.choices import Role
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import BackendStatus
 from backends.models import Backend
 from backends.services.nodes import set_backend_status, update_backend
@@ -83,7 +84,7 @@ def test_the_heat_map_by_keyboard_and_live(chromium: Browser, live_server: "Live
     busy = make.ready_backend(2, name="gpu-1")
     job = make.running_job(busy)
     idle = make.ready_backend(1, name="gpu-2")
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{busy.pk}", content="ECC")
+    raise_alert(Code.CHECK_FAILED, node_subject(busy.pk), node=busy.name, error="ECC")
     page, problems = opened(chromium, live_server, "/admin/console/heat/")
     page.wait_for_function("performance.getEntriesByName('heat:drawn').length")
     announced = page.locator("#heat-announced")

@@ -224,8 +224,8 @@ def test_a_sweep_names_the_node_and_asks_the_others() -> None:
     assert [(rows[pk].status, rows[pk].error) for pk in (bad.pk, other.pk)] == [
         ("unknown", "UNREADABLE_LOGIN"), ("unknown", "WEAK_AUTH"),
     ]  # fmt: skip
-    alert = Alert.objects.get(category="BMC_UNREACHABLE", subject=f"backend/{bad.pk}")
-    assert alert.content.endswith(": UNREADABLE_LOGIN")
+    alert = Alert.objects.get(category="BMC_UNREACHABLE", subject_id=bad.pk)
+    assert alert.text.endswith(": UNREADABLE_LOGIN")
     work.probe_bmcs()
 
 

@@ -13,8 +13,9 @@ from django.db.models import F
 from rest_framework.test import APIClient
 
 from accounts.choices import Role
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import PowerStatus
 from backends.models import Backend, BackendGroupFieldValue, Card, NodeFieldValue, Telemetry
 from backends.services.power_readings import PowerReading, store_power_readings
@@ -232,7 +233,7 @@ def test_every_watched_table_is_stamped() -> None:
     begin_bulk(
         BulkRequest("backends.Backend", "drain", [(node.pk, node.name)]), operator=make.operator(), actor=make.ACTOR
     )
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="A GPU fell off the bus.")
+    raise_alert(Code.CHECK_FAILED, node_subject(node.pk), node=node.name, error="A GPU fell off the bus.")
     watched = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
     for table in settings.MOREH_WATCHED_TABLES:
         rows = watched[table]._base_manager.all()

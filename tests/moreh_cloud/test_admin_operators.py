@@ -12,9 +12,10 @@ from accounts.choices import Role
 from accounts.errors import LastMaster
 from accounts.models import Operator
 from accounts.services.operators import create_operator, delete_operator, update_operator
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.models import Alert
 from alerts.services import raise_alert
+from alerts.subjects import node
 from core.errors import DomainError, Duplicate, InvalidParameter
 from events.models import Event
 from tests import make
@@ -154,7 +155,7 @@ def test_the_command_reads_standard_input_and_names_what_is_wrong(monkeypatch: p
 
 
 def test_an_alert_is_acknowledged_in_the_operators_name() -> None:
-    raise_alert(Category.NODE_LOST, subject="backend/1", content="node-1 is silent")
+    raise_alert(Code.NODE_LOST, node(1), node="node-1")
     alert = Alert.objects.get()
     client_of(Role.GENERAL).post(reverse("admin:alerts_alert_acknowledge", args=[alert.pk]), {"agreed": "1"})
     alert.refresh_from_db()

@@ -92,7 +92,7 @@ __all__ = ["sweep"]
 
 def alerts() -> list[tuple[str, str]]:
     found = Alert.objects.filter(OPEN, category__startswith="REPAIR").order_by("pk")
-    return list(found.values_list("category", "subject"))
+    return [(alert.category, str(alert.subject)) for alert in found]
 
 
 def described(repair: Repair) -> tuple[str, str, str]:

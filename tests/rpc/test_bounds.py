@@ -168,7 +168,7 @@ def test_long_texts_of_an_agent_are_cut_in_events_and_alerts(manager: Server, co
     assert AgentRow.objects.values_list("version", "host_name").get() == ("v" * 64, "h" * 255)
     agent.send_message(report=Report(health=Health(ok=False, text="t" * 900_000)))
     make.wait_for(Alert.objects.exists)
-    assert Alert.objects.get().content == f"{node.name}: health check failed: {'t' * 512}"
+    assert Alert.objects.get().text == f"{node.name}: health check failed: {'t' * 512}"
 
 
 def test_health_that_flaps_is_noted_a_few_times_and_its_last_state_wins(

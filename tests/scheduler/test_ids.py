@@ -10,7 +10,7 @@ from django.db.models import F, Max
 from django.utils.crypto import salted_hmac
 from pytest_django import DjangoAssertNumQueries
 
-from backends.models import Backend, Device
+from backends.models import Agent, Backend, Device
 from core.clock import db_now
 from core.errors import NotFound
 from scheduler.ids import keep_ids_new
@@ -54,11 +54,28 @@ def test_no_id_of_a_job_or_a_worker_is_given_out_twice() -> None:
     restore(HOUR, first.pk, worker.pk)
     with unchecked():
         Device.objects.filter(backend=node).exclude(index=0).update(status="IDLE")
+    keep_ids_new(db_now())
+    Agent.objects.update(last_seen=db_now())
     new = [started(node) for _time in range(3)]
     assert min(job.pk for job, _worker in new) > max(job.pk for job, _worker in lost) + 3_590_000
     assert min(worker.pk for _job, worker in new) > max(worker.pk for _job, worker in lost) + 3_590_000
     ids = [job.pk for job, _worker in new]
     assert ids == list(range(ids[0], ids[0] + 3))  # they were skipped once
+
+
+def test_after_a_restore_nothing_starts_on_a_node_before_its_agent_has_said_what_runs_there() -> None:
+    node, worker = lost_worker()
+    job = make.job(request_id="new")
+    tick_all()
+    job.refresh_from_db()
+    assert (job.status, job.num_devices) == ("WAITING", 1)
+    make.hello(node, 2, running={worker: [0]})
+    make.answer(node, "CLEAN")
+    tick_all()
+    job.refresh_from_db()
+    assert job.status == "SUBMITTED"
+    assert list(Allocation.objects.filter(job=job).values_list("device__index", flat=True)) == [1]
+    assert make.statuses(node) == ["SHUTDOWN", "PREPARING"]
 
 
 def test_skipping_millions_of_ids_costs_no_more_than_skipping_one() -> None:

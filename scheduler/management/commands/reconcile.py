@@ -13,6 +13,6 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         inconsistencies = reconcile()
-        for subject, wrong, repaired in inconsistencies:
+        for subject, wrong, repaired, _node in inconsistencies:
             self.stdout.write(f"{subject}: {wrong}; {'repaired' if repaired else 'not repaired'}")
         self.stdout.write(f"{sum(one.repaired for one in inconsistencies)} inconsistencies repaired.")

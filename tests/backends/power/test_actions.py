@@ -178,7 +178,7 @@ def test_a_bmc_that_accepts_weak_authentication_is_flagged_until_it_no_longer_do
     work.sweep_power()
     work.probe_bmcs()
     assert [Bmc.objects.get(backend=node).weak for node in nodes] == [False, True]
-    assert Alert.objects.get(category="BMC_WEAK").subject == f"backend/{nodes[1].pk}"
+    assert Alert.objects.get(category="BMC_WEAK").subject_id == nodes[1].pk
     weak.fails(weak_auth=False)
     assert _drive(nodes[1], PowerVerb.RECONNECT).state == ActionState.SUCCEEDED
     work.probe_bmcs()

@@ -54,8 +54,8 @@ def _log(bmc: bmcs.Bmc, count: int) -> None:
 
 
 def _alerts(node: Backend) -> list[tuple[str, str]]:
-    found = Alert.objects.filter(category="BMC_SENSOR", subject=f"backend/{node.pk}", cleared_at=None)
-    return list(found.values_list("level", "content"))
+    found = Alert.objects.filter(category="BMC_SENSOR", subject_id=node.pk, cleared_at=None)
+    return [(alert.level, alert.text) for alert in found]
 
 
 def test_sensors_and_log_are_stored_when_an_operator_reads_them(fleet: Fleet) -> None:
@@ -119,7 +119,7 @@ def test_the_alert_of_a_sensor_comes_at_once_and_goes_after_two_good_readings(fl
         seen.append([level for level, _ in _alerts(node)])
     assert seen == [[], ["WARNING"], ["CRITICAL"], ["CRITICAL"], ["CRITICAL"], ["CRITICAL"], [], []]
     alert = Alert.objects.get(category="BMC_SENSOR")
-    assert (alert.times, alert.content) == (2, "Sensors beyond their limits: CPU Temp 97 celsius (critical)")
+    assert (alert.times, alert.text) == (2, "Sensors beyond their limits: CPU Temp 97 celsius (critical)")
 
 
 @pytest.mark.parametrize("end", ["the BMC is removed", "the BMC has another address", "the node is deleted"])

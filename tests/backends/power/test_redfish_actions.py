@@ -80,4 +80,4 @@ def test_bmcs_without_a_certificate_are_verified_by_the_setting(redfish: Fleet, 
     _drive(weak, PowerVerb.STATUS)
     work.probe_bmcs()
     assert dict(Bmc.objects.values_list("backend", "weak")) == {node.pk: False, weak.pk: True}
-    assert Alert.objects.get(category="BMC_WEAK").content.endswith("without a password (systems without login).")
+    assert Alert.objects.get(category="BMC_WEAK").text.endswith("without a password (systems without login).")

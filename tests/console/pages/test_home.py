@@ -11,8 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import Role
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import BackendStatus
 from backends.services.maintenance import create_window, end_window
 from backends.services.nodes import set_backend_status
@@ -51,7 +52,7 @@ def cluster() -> None:
     cancel_job(old, cause=Cause.BY_OPERATOR, actor=make.ACTOR)
     day = timedelta(hours=25)
     Job.objects.filter(pk=old.pk).update(ended_at=db_now() - day, requested_at=db_now() - 2 * day)
-    raise_alert(Category.GPU_ERROR, subject=f"backend/{node.pk}", content="A GPU fell off the bus.")
+    raise_alert(Code.CHECK_FAILED, node_subject(node.pk), node=node.name, error="A GPU fell off the bus.")
 
 
 def test_every_part_of_a_card_leads_to_exactly_the_rows_that_it_counts() -> None:

@@ -8,7 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from alerts.choices import Category, Level
+from alerts.codes import Code
 from alerts.services import clear_alert, raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import BackendStatus
 from backends.models import Backend, BackendGroup, Device
 from console.queries.home import counts
@@ -72,8 +74,8 @@ def test_live_jobs_and_the_longest_wait() -> None:
 
 def test_open_alerts_by_level() -> None:
     for number, level in enumerate((Level.WARNING, Level.WARNING, Level.CRITICAL, Level.NOTICE)):
-        raise_alert(Category.GPU_ERROR, subject=f"backend/{number}", content="-", level=level)
-    clear_alert(Category.GPU_ERROR, subject="backend/3")
+        raise_alert(Code.CHECK_FAILED, node_subject(number), node="-", error="-", level=level)
+    clear_alert(Category.GPU_ERROR, node_subject(3))
     told = scrape()["moreh_alerts_open"]
     assert told == {("NOTICE",): 0, ("WARNING",): 2, ("CRITICAL",): 1}
     assert _plain(told) == counts(db_now()).alerts
@@ -112,7 +114,7 @@ def _customers(number: int) -> None:
     for _ in range(number):
         node = make.backend(1, group=group(f"group {BackendGroup.objects.count()}"))
         hold(make.token(), node, NINE, NINE + HOUR)
-        raise_alert(Category.NODE_LOST, subject=f"backend/{node.pk}", content="-")
+        raise_alert(Code.NODE_LOST, node_subject(node.pk), node="-")
 
 
 def _queries() -> int:

@@ -8,7 +8,6 @@ from alerts.models import Alert
 from backends.models import Order
 from scheduler.models import Allocation, Job, Queue, Worker
 from scheduler.reconcile import reconcile
-from scheduler.reconcile.checks import Inconsistency
 from tests import make
 from tests.scheduler.reconcile.world import World, make_world, numbers_of, on, repairs
 
@@ -255,11 +254,14 @@ def test_it_is_found_repaired_and_reported(world: World, planted: Planted) -> No
         assert on(world, sql) >= 1
     numbers = numbers_of(world)
     expected = [(subject.format(**numbers), wrong.format(**numbers)) for subject, wrong in planted.findings]
-    assert reconcile() == [Inconsistency(*finding) for finding in expected]
+    found = reconcile()
+    assert [one[:3] for one in found] == [(*finding, True) for finding in expected]
     assert repairs() == expected
     last = dict(expected)
-    assert dict(Alert.objects.filter(category="INCONSISTENCY", cleared_at=None).values_list("subject", "content")) == {
-        subject: f"{subject}: {wrong}; repaired." for subject, wrong in last.items()
+    alerts = Alert.objects.filter(category="INCONSISTENCY", cleared_at=None)
+    about = {one.subject: one.about for one in found}
+    assert {alert.subject: alert.text for alert in alerts} == {
+        about[subject]: f"{subject}: {wrong}; repaired." for subject, wrong in last.items()
     }
     assert (_job(world), " ".join(make.statuses(world.node))) == (planted.job, planted.devices)
     assert reconcile() == []

@@ -74,7 +74,7 @@ def test_what_cannot_be_repaired_now_is_reported_each_time_and_repaired_later(
     call_command("reconcile")
     assert capsys.readouterr().out == f"{wrong[0]}: {wrong[1]}; not repaired\n0 inconsistencies repaired.\n"
     alert = Alert.objects.get(category="INCONSISTENCY")
-    assert (alert.content, alert.times) == (f"{wrong[0]}: {wrong[1]}; not repaired.", 2)
+    assert (alert.text, alert.times) == (f"{wrong[0]}: {wrong[1]}; not repaired.", 2)
     assert repairs() == []
     on(world, "UPDATE backends_device SET status = 'IDLE' WHERE backend_id = {rest}")
     assert reconcile() == [Inconsistency(wrong[0], "held 0 of 2 reserved devices")]

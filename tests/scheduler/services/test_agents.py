@@ -212,7 +212,7 @@ def test_a_device_that_cannot_be_cleaned_is_quarantined_and_never_idle() -> None
     make.answer(node, "STOP")
     make.answer(node, "CLEAN", ok=False, error="stuck")
     assert (make.statuses(node), _whys(node)) == (["SHUTDOWN"], ["NOT_CLEANED"])
-    assert "not clean" in Alert.objects.get().content
+    assert "not clean" in Alert.objects.get().text
 
 
 def test_a_device_that_cannot_be_cleaned_does_not_keep_its_neighbours() -> None:

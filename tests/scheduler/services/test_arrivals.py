@@ -8,9 +8,10 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from alerts.choices import Category
+from alerts.codes import Code
 from alerts.models import Alert
 from alerts.services import raise_alert
+from alerts.subjects import node as node_subject
 from backends.choices import BackendStatus, DeviceStatus, OrderState, ShutdownReason
 from backends.errors import DuplicateAgent, StaleAgent
 from backends.models import Agent, Backend, Device, Order
@@ -41,7 +42,7 @@ def _lost() -> tuple[Backend, Running]:
     node = make.ready_backend(2)
     Device.objects.filter(backend=node).update(status=DeviceStatus.SHUTDOWN, why=ShutdownReason.NODE_LOST)
     Backend.objects.filter(pk=node.pk).update(status=BackendStatus.SHUTDOWN, why=ShutdownReason.NODE_LOST)
-    raise_alert(Category.NODE_LOST, subject=f"backend/{node.pk}", content="lost")
+    raise_alert(Code.NODE_LOST, node_subject(node.pk), node=node.name)
     return node, {}
 
 
@@ -105,7 +106,10 @@ def _rows(node: Backend, since: int) -> list[Any]:
         list(Order.objects.filter(backend=node).order_by("created_at", "verb").values_list("verb", "devices", "state")),
         list(Worker.objects.filter(backend=node).order_by("pk").values_list("state", "error")),
         list(events.values_list("action", "request", "actor", "referer_protocol", "referer_ip")),
-        [cleared is not None for cleared in Alert.objects.filter(subject=about).values_list("cleared_at", flat=True)],
+        [
+            cleared is not None
+            for cleared in Alert.objects.filter(subject_id=node.pk).values_list("cleared_at", flat=True)
+        ],
         Agent.objects.values_list("instance_id", "boot", "version", "host_name").get(pk=node.pk),
     ]
 

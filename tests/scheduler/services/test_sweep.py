@@ -179,7 +179,7 @@ def test_a_node_that_cannot_be_given_up_stops_nobody_else(monkeypatch: Patch, er
     waiting = make.job()
     _age(client=LONG)
     work.sweep()
-    assert list(Alert.objects.filter(category="NODE_LOST").values_list("subject", flat=True)) == [f"backend/{lost.pk}"]
+    assert list(Alert.objects.filter(category="NODE_LOST").values_list("subject_id", flat=True)) == [lost.pk]
     assert _status(waiting) == (JobStatus.FAILED, Cause.CLIENT_LOST)
 
 

@@ -95,7 +95,7 @@ def test_a_device_that_stopped_reporting_on_a_node_that_reports_is_suspect_until
     note_silent()
     assert verdicts(node) == ["SUSPECT", "SUSPECT"]
     assert findings() == [("SILENT", 0, True), ("SILENT", 1, True)]
-    alert = Alert.objects.get(subject=f"backend/{node.pk}", cleared_at=None)
+    alert = Alert.objects.get(subject_id=node.pk, cleared_at=None)
     assert (alert.category, alert.level) == ("DEVICE_HEALTH", "WARNING")
     report(node, (0, BUSY))
     note_silent()

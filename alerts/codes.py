@@ -1,0 +1,90 @@
+"""The codes of alerts: each says of which category it is and how its parameters read. docs/alerts.md explains them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from django.utils.translation import gettext_lazy as _
+
+from alerts.choices import Category
+from core.errors import Message
+
+
+class Code(StrEnum):
+    """What exactly an alert says; a stored code keeps its name and its parameters."""
+
+    LEGACY = "LEGACY"  # stored before there were codes: its category is in the row
+    CHECK_FAILED = "CHECK_FAILED"
+    DEVICES_OUT = "DEVICES_OUT"
+    DEVICES_UNHEALTHY = "DEVICES_UNHEALTHY"
+    NODE_LOST = "NODE_LOST"
+    NODE_CLAIMED_TWICE = "NODE_CLAIMED_TWICE"
+    BMC_UNREACHABLE = "BMC_UNREACHABLE"
+    BMC_WEAK = "BMC_WEAK"
+    BMC_SENSORS = "BMC_SENSORS"
+    BMC_MANY_SENSORS = "BMC_MANY_SENSORS"
+    POWER_UNKNOWN = "POWER_UNKNOWN"
+    REPAIR_EXHAUSTED = "REPAIR_EXHAUSTED"
+    REPAIR_BREAKER = "REPAIR_BREAKER"
+    BUDGET_NEAR = "BUDGET_NEAR"
+    BUDGET_SPENT = "BUDGET_SPENT"
+    BUDGET_STOPS = "BUDGET_STOPS"
+    STATEMENT_FAILED = "STATEMENT_FAILED"
+    REPAIRED = "REPAIRED"
+    NOT_REPAIRED = "NOT_REPAIRED"
+    DELIVERY_FAILED = "DELIVERY_FAILED"
+
+
+class Template(NamedTuple):
+    """The category of a code, and its sentence with the names of its parameters; None: that of the row."""
+
+    category: Category | None
+    text: Message
+
+
+TEMPLATES: Mapping[Code, Template] = {
+    Code.LEGACY: Template(None, "%(content)s"),
+    Code.CHECK_FAILED: Template(Category.GPU_ERROR, _("%(node)s: health check failed: %(error)s")),
+    Code.DEVICES_OUT: Template(
+        Category.GPU_ERROR, _("%(node)s: devices [%(devices)s] are out of service (%(reason)s).")
+    ),
+    Code.DEVICES_UNHEALTHY: Template(Category.DEVICE_HEALTH, "%(node)s: %(devices)s"),
+    Code.NODE_LOST: Template(Category.NODE_LOST, _("%(node)s has been silent too long; its jobs were failed.")),
+    Code.NODE_CLAIMED_TWICE: Template(
+        Category.NODE_CLAIMED_TWICE,
+        _("An agent at %(address)s claims node %(node)s, whose own agent is alive; it was refused."),
+    ),
+    Code.BMC_UNREACHABLE: Template(Category.BMC_UNREACHABLE, "BMC %(bmc)s: %(error)s"),
+    Code.BMC_WEAK: Template(Category.BMC_WEAK, _("BMC %(bmc)s lets strangers in without a password (%(weakness)s).")),
+    Code.BMC_SENSORS: Template(Category.BMC_SENSOR, _("Sensors beyond their limits: %(sensors)s")),
+    Code.BMC_MANY_SENSORS: Template(
+        Category.BMC_SENSOR, _("Sensors beyond their limits: %(sensors)s and %(more)s more")
+    ),
+    Code.POWER_UNKNOWN: Template(Category.POWER_UNKNOWN, _("Power action %(action)s (%(command)s): %(message)s")),
+    Code.REPAIR_EXHAUSTED: Template(Category.REPAIR_EXHAUSTED, "%(node)s: %(reason)s. %(evidence)s"),
+    Code.REPAIR_BREAKER: Template(Category.REPAIR_BREAKER, _("%(group)s: repairs wait for others to end.")),
+    Code.BUDGET_NEAR: Template(
+        Category.BUDGET_NEAR, _("%(customer)s: %(spent)s of %(limit)s %(unit)s of %(month)s are used.")
+    ),
+    Code.BUDGET_SPENT: Template(
+        Category.BUDGET_SPENT, _("%(customer)s: %(spent)s of %(limit)s %(unit)s of %(month)s are used.")
+    ),
+    Code.BUDGET_STOPS: Template(
+        Category.BUDGET_SPENT,
+        _("%(customer)s: %(spent)s of %(limit)s %(unit)s of %(month)s are used. It starts no new job."),
+    ),
+    Code.STATEMENT_FAILED: Template(Category.STATEMENT_FAILED, "%(month)s: %(customer)s (%(subject)s): %(reason)s"),
+    Code.REPAIRED: Template(Category.INCONSISTENCY, _("%(subject)s: %(problem)s; repaired.")),
+    Code.NOT_REPAIRED: Template(Category.INCONSISTENCY, _("%(subject)s: %(problem)s; not repaired.")),
+    Code.DELIVERY_FAILED: Template(
+        Category.DELIVERY_FAILED, _("Messages to %(channel)s could not be delivered: %(error)s")
+    ),
+}
+
+
+def category_of(code: Code) -> Category:
+    """Return the category of a code. Raises ValueError for one that no alert is raised with any more."""
+    category = TEMPLATES[code].category
+    if category is None:
+        raise ValueError(f"{code} is of no category")
+    return category

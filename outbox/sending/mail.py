@@ -1,0 +1,87 @@
+"""Mail by Django's backend, as the settings say."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import parseaddr
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from socket import gaierror
+from ssl import SSLCertVerificationError
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.smtp import EmailBackend
+
+from outbox.choices import AttemptResult
+from outbox.sending.outcome import Outcome, Outgoing
+
+Refusal = tuple[int, bytes]
+OK = AttemptResult.OK
+RESULTS: Mapping[type[Exception], AttemptResult] = {
+    TimeoutError: AttemptResult.TIMEOUT,
+    SSLCertVerificationError: AttemptResult.UNTRUSTED,
+    gaierror: AttemptResult.UNKNOWN_HOST,
+    SMTPException: AttemptResult.BROKEN,
+}
+
+
+def mail_content(subject: str, text: str, html: str) -> str:
+    """Return a mail as it is stored."""
+    return json.dumps({"subject": subject, "text": text, "html": html}, ensure_ascii=False)
+
+
+def send_mail(outgoing: Outgoing, wait: float) -> Outcome:
+    """Send a mail to all recipients at once; every socket operation may take `wait` seconds."""
+    message = _message(outgoing)
+    size = len(message.message().as_bytes())
+    try:
+        refused = _handed_over(message, wait)
+    except (SMTPException, OSError) as error:
+        return replace(_failure(error), size=size, common=True)
+    return Outcome(AttemptResult.OK, 250, _listed(refused), size) if refused is not None else Outcome(OK, size=size)
+
+
+def _handed_over(message: EmailMultiAlternatives, wait: float) -> Mapping[str, Refusal] | None:
+    """Hand a mail over; return whom the server refused, of several, None where no SMTP server takes mail."""
+    with get_connection(timeout=wait) as connection:
+        if not isinstance(connection, EmailBackend):
+            connection.send_messages([message])
+            return None
+        sender = parseaddr(message.from_email)[1]
+        server: Any = connection.connection
+        as_sent: Any = message.message()
+        told: Mapping[str, Refusal] = server.sendmail(sender, message.to, as_sent.as_bytes(linesep="\r\n"))
+        return told
+
+
+def _failure(error: SMTPException | OSError) -> Outcome:
+    if isinstance(error, SMTPRecipientsRefused):
+        code, said = next(iter(error.recipients.values()), (550, b""))
+        return Outcome(AttemptResult.REFUSED, code, _text(said))
+    if isinstance(error, SMTPResponseException):
+        return Outcome(AttemptResult.REFUSED, error.smtp_code, _text(error.smtp_error))
+    late = error.__context__ if isinstance(error.__context__, TimeoutError) else error  # smtplib wraps time-outs
+    result = next((result for kind, result in RESULTS.items() if isinstance(late, kind)), AttemptResult.UNREACHABLE)
+    return Outcome(result, detail=getattr(error, "strerror", None) or type(error).__name__)
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode(errors="replace") if isinstance(said, bytes) else said
+
+
+def _listed(refused: Mapping[str, Refusal]) -> str:
+    told = ", ".join(f"{address} ({code})" for address, (code, _said) in refused.items())
+    return f"refused: {told}" if told else ""
+
+
+def _message(outgoing: Outgoing) -> EmailMultiAlternatives:
+    said: Mapping[str, str] = json.loads(outgoing.content)
+    host = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    headers = {"Message-ID": f"<{outgoing.uid.hex}@{host}>", "Auto-Submitted": "auto-generated"}
+    message = EmailMultiAlternatives(
+        subject=" ".join(said["subject"].split()), body=said["text"], to=list(outgoing.recipients), headers=headers
+    )
+    if said["html"]:
+        message.attach_alternative(said["html"], "text/html")
+    return message

@@ -1,0 +1,59 @@
+"""What is sent, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from outbox.choices import AttemptResult
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message with all that is needed to send it. Its `repr` shows no address, secret or content."""
+
+    kind: str
+    uid: UUID
+    content: str = field(repr=False)
+    created_at: datetime
+    url: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    recipients: Sequence[str] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of one attempt. `common`: a refusal that is not about this message alone."""
+
+    result: AttemptResult
+    code: int | None = None
+    detail: str = ""
+    size: int = 0
+    latency_ms: int = 0
+    retry_after: float | None = None
+    common: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the message was accepted."""
+        return self.result == AttemptResult.OK
+
+    @property
+    def of_channel(self) -> bool:
+        """Whether other messages would fare the same now: everything but a refusal of this message (4xx)."""
+        if self.accepted or self.result == AttemptResult.NOT_RENDERED:
+            return False
+        if self.result != AttemptResult.REFUSED or self.code is None:
+            return True
+        return self.common or self.code in BUSY or self.code >= 500
+
+
+BUSY = (408, 421, 425, 429)
+
+
+class SendError(Exception):
+    """A message was not accepted."""
+
+    def __init__(self, result: AttemptResult, detail: str = "") -> None:
+        self.result, self.detail = result, detail
+        super().__init__(detail or result)

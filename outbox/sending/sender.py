@@ -1,0 +1,71 @@
+"""Sends messages of one channel from several threads; each keeps its connection for the next message."""
+
+import time
+from dataclasses import replace
+from threading import local
+
+from django.conf import settings
+
+from core.texts import cleaned
+from outbox.choices import AttemptResult, ChannelKind
+from outbox.sending.http import Deadline, HttpConnection, Stale
+from outbox.sending.mail import send_mail
+from outbox.sending.outcome import Outcome, Outgoing, SendError
+from outbox.sending.targets import Target, parse_target
+from outbox.sending.webhook import headers_of, outcome_of
+
+
+class Sender:
+    """Sends messages, each once. Close it when all threads have ended."""
+
+    def __init__(self, wait: float | None = None) -> None:
+        self._wait = settings.MOREH_OUTBOX_TIMEOUT.total_seconds() if wait is None else wait
+        self._own = local()
+        self._open: list[HttpConnection] = []
+
+    def send(self, outgoing: Outgoing) -> Outcome:
+        """Send a message and return what came of it; every failure is an outcome."""
+        begin = time.perf_counter()
+        try:
+            outcome = self._send(outgoing)
+        except TimeoutError:
+            outcome = Outcome(AttemptResult.TIMEOUT)
+        except SendError as error:
+            outcome = Outcome(error.result, detail=error.detail)
+        took = round((time.perf_counter() - begin) * 1000)
+        return replace(outcome, latency_ms=took, detail=cleaned(outcome.detail))
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._open:
+            connection.close()
+
+    def _send(self, outgoing: Outgoing) -> Outcome:
+        if outgoing.kind == ChannelKind.MAIL:
+            return send_mail(outgoing, self._wait)
+        deadline = Deadline.after(self._wait)
+        body = outgoing.content.encode()
+        headers = headers_of(outgoing, body)
+        target = parse_target(outgoing.url)
+        if headers is None or target is None:
+            return Outcome(AttemptResult.NO_SECRET)
+        if not target.tls and not settings.MOREH_OUTBOX_HTTP:
+            raise SendError(AttemptResult.NOT_ALLOWED, "http, not https")
+        try:
+            answer = self._connection(target, deadline).post(headers, body, deadline)
+        except Stale:
+            answer = self._connection(target, deadline).post(headers, body, deadline)
+        return outcome_of(answer, len(body))
+
+    def _connection(self, target: Target, deadline: Deadline) -> HttpConnection:
+        """Return the connection of this thread, a new one if there is none that can be used."""
+        kept: HttpConnection | None = getattr(self._own, "connection", None)
+        if kept and kept.usable and kept.target == target:
+            return kept
+        if kept:
+            kept.close()
+        ca_file = str(settings.MOREH_OUTBOX_CA or "")
+        made = HttpConnection.open(target, settings.MOREH_OUTBOX_NETWORKS, ca_file, deadline)
+        self._own.connection = made
+        self._open.append(made)
+        return made

@@ -1,0 +1,69 @@
+"""Signed webhooks and Slack-compatible webhooks: what is sent, and what an answer means."""
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from core.version import VERSION
+from outbox.choices import AttemptResult, ChannelKind
+from outbox.sending.http import Answer
+from outbox.sending.outcome import Outcome, Outgoing
+from outbox.sending.signature import key_of, signature
+
+BASE = {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": f"moreh-cloud/{VERSION}"}
+
+
+def webhook_content(kind: str, at: datetime, data: Mapping[str, Any]) -> str:
+    """Return the body of a signed webhook."""
+    written = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return json.dumps({"type": kind, "timestamp": written, "data": data}, ensure_ascii=False, separators=(",", ":"))
+
+
+def slack_content(subject: str, text: str) -> str:
+    """Return the body for a Slack-compatible receiver; &, < and > are the characters that it gives a meaning."""
+    said = f"*{_escaped(subject)}*\n{_escaped(text)}" if text else f"*{_escaped(subject)}*"
+    return json.dumps({"text": said}, ensure_ascii=False)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def headers_of(outgoing: Outgoing, body: bytes) -> dict[str, str] | None:
+    """Return the headers of a webhook, signed with its secret and the time of now; None without a usable secret."""
+    if outgoing.kind == ChannelKind.SLACK:
+        return BASE
+    key = key_of(outgoing.secret)
+    if key is None:
+        return None
+    message_id, at = f"msg_{outgoing.uid.hex}", int(time.time())
+    return {
+        **BASE,
+        "webhook-id": message_id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": signature(key, message_id, at, body),
+    }
+
+
+def outcome_of(answer: Answer, size: int) -> Outcome:
+    """Return what an answer means: only 2xx accepts a message."""
+    if 200 <= answer.status < 300:
+        return Outcome(AttemptResult.OK, answer.status, size=size)
+    if 300 <= answer.status < 400:
+        return Outcome(AttemptResult.REDIRECT, answer.status, size=size)
+    wait = _retry_after(answer.headers.get("retry-after", "")) if answer.status in (429, 503) else None
+    return Outcome(AttemptResult.REFUSED, answer.status, size=size, retry_after=wait)
+
+
+def _retry_after(text: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for, None if it cannot be read."""
+    if text.strip().isascii() and text.strip().isdigit():
+        return float(text.strip()[:9])
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

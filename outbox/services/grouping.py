@@ -1,0 +1,36 @@
+"""Which due deliveries become which messages, in plain Python."""
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+MOST_GROUPED = 100  # deliveries in one message
+
+
+class Waiting(Protocol):
+    """What matters of a delivery."""
+
+    pk: int
+    kind: str
+    ordering_key: str
+    group_key: str
+
+
+D = TypeVar("D", bound=Waiting)
+
+
+def grouped(rows: Iterable[D], room: int) -> list[list[D]]:
+    """Return the deliveries of at most `room` messages, in order.
+
+    No delivery passes an earlier one with the same ordering key: where that one is left for later, so is this one.
+    """
+    groups: dict[tuple[str, str, int], list[D]] = {}
+    placed: dict[str, tuple[str, str, int] | None] = {}
+    for row in rows:
+        key = (row.kind, row.group_key, 0 if row.group_key else row.pk)
+        fits = len(groups[key]) < MOST_GROUPED if key in groups else len(groups) < room
+        fits = fits and placed.get(row.ordering_key, key) == key
+        if row.ordering_key:
+            placed[row.ordering_key] = key if fits else None
+        if fits:
+            groups.setdefault(key, []).append(row)
+    return list(groups.values())

@@ -1,0 +1,112 @@
+"""What came of attempts: the delivery log, the states of deliveries, and how the channel is.
+
+All of it is one transaction of the caller's, who has locked the channel.
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+
+from core.bulk import insert_rows, update_rows
+from core.clock import db_now
+from core.measures import Counter
+from outbox.choices import DELIVERY_TRANSITIONS, DeliveryState
+from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
+from outbox.rendering import KINDS
+from outbox.sending import Outcome
+from outbox.services.pauses import Pauses
+from outbox.signals import channel_failing, channel_recovered, deliveries_failed
+
+ATTEMPTS = Counter(
+    "moreh_outbox_attempts_total", "Attempts to send messages, by kind of channel and result.", ("kind", "result")
+)
+LOG = ("message_id", "channel_id", "number", "at", "result", "code", "latency_ms", "size", "detail")
+
+
+class Sent(NamedTuple):
+    """A message with what came of an attempt to send it."""
+
+    message: OutgoingMessage
+    outcome: Outcome
+
+
+def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> None:
+    """Store what came of attempts of a locked channel; unless `judged` they say nothing about the channel."""
+    now = db_now()
+    _log(channel, sent, now)
+    again = {one.message.pk: _next_at(one, now) for one in sent}
+    counts = ((one.message.pk, one.message.tries + 1, again[one.message.pk]) for one in sent)
+    update_rows(OutgoingMessage, ("tries", "next_at"), counts)
+    _end([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
+    given_up = [one.message.pk for one in sent if not one.outcome.accepted and again[one.message.pk] is None]
+    if number := _end(given_up, DeliveryState.FAILED, now):
+        deliveries_failed.send(Delivery, channel_id=channel.pk, number=number)
+    if judged:
+        _judge(channel, [one.outcome for one in sent], now)
+
+
+def _log(channel: Channel, sent: Sequence[Sent], now: datetime) -> None:
+    for one in sent:
+        ATTEMPTS.add(channel.kind, one.outcome.result)
+    rows = (
+        (one.message.pk, channel.pk, one.message.tries + 1, now, one.outcome.result, one.outcome.code,
+         one.outcome.latency_ms, one.outcome.size, one.outcome.detail)
+        for one in sent
+    )  # fmt: skip
+    insert_rows(Attempt, LOG, rows)
+
+
+def _next_at(one: Sent, now: datetime) -> datetime | None:
+    """Return when a message is tried again, None if never."""
+    message, outcome = one
+    kind = KINDS.get(message.kind)
+    if outcome.accepted or not message.content or (kind and kind.attempted_once):
+        return None
+    at = now + pauses().after(message.tries + 1, _chance(), outcome.retry_after)
+    return at if at < message.give_up_at else None
+
+
+def pauses() -> Pauses:
+    """Return the pauses of the settings."""
+    return Pauses(settings.MOREH_OUTBOX_RETRY_FIRST, settings.MOREH_OUTBOX_RETRY_MOST)
+
+
+def _end(message_ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
+    rows = Delivery.objects.filter(message__in=message_ids, state__in=DELIVERY_TRANSITIONS.before(state))
+    return rows.update(state=state, ended_at=now) if message_ids else 0
+
+
+def _judge(channel: Channel, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Store whether the channel works: with one message accepted it does; a failure that concerns all makes it wait."""
+    failed = [outcome for outcome in outcomes if outcome.of_channel]
+    asked = max((outcome.retry_after for outcome in failed if outcome.retry_after is not None), default=None)
+    if any(outcome.accepted for outcome in outcomes):
+        if channel.failures:  # what waits for its next attempt need not
+            OutgoingMessage.objects.filter(channel=channel, next_at__gt=now).update(next_at=now)
+        if channel.reported_at:
+            channel_recovered.send(Channel, channel_id=channel.pk)
+        channel.failures, channel.failing_since, channel.reported_at, channel.next_at = 0, None, None, None
+        if asked is not None:
+            channel.next_at = now + pauses().after(1, _chance(), asked)
+    elif failed:
+        channel.failures += 1
+        channel.failing_since = channel.failing_since or now
+        channel.next_at = now + pauses().after(channel.failures, _chance(), asked)
+        _report(channel, failed[-1], now)
+    channel.save(update_fields=["failures", "failing_since", "reported_at", "next_at"])
+
+
+def _report(channel: Channel, outcome: Outcome, now: datetime) -> None:
+    """Tell once that a channel has failed for long."""
+    since = channel.failing_since
+    if channel.reported_at or since is None or now - since < settings.MOREH_OUTBOX_REPORT_AFTER:
+        return
+    channel.reported_at = now
+    channel_failing.send(Channel, channel_id=channel.pk, since=since, result=outcome.result, code=outcome.code)
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - spreads attempts, guards nothing

@@ -1,0 +1,352 @@
+"""Enqueueing, sending in order and in groups, retries, and what is left when a worker dies."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
+from core.clock import db_now
+from core.lease import LeaseLost
+from outbox import signals, tasks, work
+from outbox.choices import AttemptResult
+from outbox.errors import NotEnded, NothingToSend
+from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
+from outbox.queries import due_channels
+from outbox.rendering import KINDS
+from outbox.sending import Outcome
+from outbox.services import cancel_deliveries, delete_channel, update_channel
+from outbox.services.again import send_again
+from outbox.services.channels import HEALTHY
+from outbox.services.outcomes import Sent
+from outbox.services.sending import lease_channel, store_outcomes, take_messages
+from outbox.services.sweeping import delete_old, give_up_waiting
+from tests.make import ACTOR
+from tests.outbox.receiver import HttpReceiver, answers, receiving, silent
+from tests.outbox.world import channel, log, make_due, notes, states
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def numbers(receiver: HttpReceiver) -> list[list[int]]:
+    return [got.json["data"]["numbers"] for got in receiver.received]
+
+
+def test_deliveries_leave_and_are_logged(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    notes(where, 1, 2)
+    assert due_channels(db_now()) == [where.pk]
+    assert work.send_channel(where.pk) is False
+    assert states() == {1: "SENT", 2: "SENT"}
+    assert sorted(numbers(receiver)) == [[1], [2]]
+    assert log() == [(1, "OK", 200)] * 2
+    got = receiver.received[0].json
+    message = OutgoingMessage.objects.get(subject=f"en: {got['data']['numbers']}")
+    assert (got["type"], receiver.received[0].headers["webhook-id"]) == ("note.made", str(message))
+    assert message.next_at is None
+    assert Attempt.objects.values_list("size", flat=True)[0] == len(receiver.received[0].body)
+    assert due_channels(db_now()) == []
+
+
+def test_nothing_of_a_transaction_that_is_rolled_back_leaves(receiver: HttpReceiver, broker: redis.Redis) -> None:
+    where = channel(receiver.url)
+    broker.flushall()
+    with transaction.atomic():
+        notes(where, 1)
+        transaction.set_rollback(True)
+    assert broker.llen("outbox") == 0
+    with transaction.atomic():
+        notes(where, 2, 3)
+        notes(where, 4)
+    assert broker.llen("outbox") == 1  # one wake-up
+    tasks.send_channel(channel_id=where.pk)
+    assert states() == {2: "SENT", 3: "SENT", 4: "SENT"}
+
+
+def test_enqueueing_takes_one_statement_however_many(
+    receiver: HttpReceiver, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    where = channel(receiver.url)
+    with transaction.atomic(), django_assert_num_queries(2):
+        notes(where, *range(100))
+    assert Delivery.objects.count() == 100
+
+
+def test_what_is_about_one_thing_arrives_in_order_and_one_at_a_time(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    notes(where, 1, 2, ordering_key="alert/1")
+    notes(where, 11, 12, ordering_key="alert/2")
+    notes(where, 3, ordering_key="alert/1")
+    lease = lease_channel(where.pk)
+    assert lease is not None
+    first = take_messages(lease)
+    assert [message.subject for message, _outgoing in first] == ["en: [1]", "en: [11]"]
+    assert [message.pk for message, _ in take_messages(lease)] == [
+        message.pk for message, _ in first
+    ]  # as after a kill
+    lease.release()
+    for _round in range(3):
+        work.send_channel(where.pk)
+    assert [n for (n,) in numbers(receiver) if n < 10] == [1, 2, 3]
+    assert [n for (n,) in numbers(receiver) if n > 10] == [11, 12]
+
+
+def test_a_later_delivery_does_not_pass_an_earlier_one_that_is_not_due(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    notes(where, 1, ordering_key="alert/1", not_before=db_now() + timedelta(hours=1))
+    notes(where, 2, ordering_key="alert/1")
+    notes(where, 3, ordering_key="alert/2")
+    work.send_channel(where.pk)
+    assert states() == {1: "PENDING", 2: "PENDING", 3: "SENT"}
+    Delivery.objects.update(not_before=db_now())
+    work.send_channel(where.pk)
+    assert numbers(receiver) == [[3], [1], [2]]
+
+
+def test_a_group_that_is_due_together_is_one_message(receiver: HttpReceiver) -> None:
+    where, other = channel(receiver.url), channel(receiver.url, "other")
+    notes(where, 1, ordering_key="alert/1", group_key="rack-1")
+    notes(where, 2, ordering_key="alert/2", group_key="rack-2")
+    notes(where, 3, ordering_key="alert/3", group_key="rack-1")
+    notes(where, 4, ordering_key="alert/1", group_key="rack-1")
+    notes(where, 5, ordering_key="alert/1", group_key="rack-2")  # behind 4, which is in the other group
+    notes(where, 6, ordering_key="alert/5", group_key="rack-1", not_before=db_now() + timedelta(hours=1))
+    notes(other, 7, ordering_key="alert/1", group_key="rack-1")
+    work.send_channel(where.pk)
+    assert sorted(numbers(receiver)) == [[1, 3, 4], [2], [5]]
+    assert numbers(receiver)[-1] == [5]
+    assert states() == {1: "SENT", 2: "SENT", 3: "SENT", 4: "SENT", 5: "SENT", 6: "PENDING", 7: "PENDING"}
+
+
+def test_a_refused_message_is_sent_again_with_the_same_id_and_content() -> None:
+    turns = iter([answers("500 No"), answers("400 No"), answers("200 OK")])
+    with receiving(lambda _r, _s: next(turns)) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1)
+        work.send_channel(where.pk)
+        where.refresh_from_db()
+        assert (where.failures, states()) == (1, {1: "SENDING"})
+        assert due_channels(db_now()) == []
+        make_due()
+        update_language = Channel.objects.filter(pk=where.pk).update(language="ko")
+        assert update_language
+        work.send_channel(where.pk)
+        make_due()
+        work.send_channel(where.pk)
+        assert log() == [(1, "REFUSED", 500), (2, "REFUSED", 400), (3, "OK", 200)]
+        assert len({(got.headers["webhook-id"], got.body) for got in receiver.received}) == 1
+    where.refresh_from_db()
+    assert (states(), where.failures, where.failing_since) == ({1: "SENT"}, 0, None)
+
+
+def test_a_refusal_of_one_message_does_not_hold_up_the_others() -> None:
+    def manners(got: Any, _sock: Any) -> bytes:
+        return answers("422 No") if got.json["data"]["numbers"] == [1] else answers("200 OK")
+
+    with receiving(manners) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1, ordering_key="a")
+        notes(where, 2, ordering_key="a")
+        notes(where, 3)
+        work.send_channel(where.pk)
+    assert states() == {1: "SENDING", 2: "PENDING", 3: "SENT"}
+    where.refresh_from_db()
+    assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
+
+
+def test_a_channel_that_fails_gets_one_message_at_a_time_and_delays_no_other(receiver: HttpReceiver) -> None:
+    with receiving(silent) as dead:
+        broken, good = channel(dead.url, "broken"), channel(receiver.url, "good")
+        notes(broken, *range(100))
+        notes(good, *range(200, 210))
+        work.send_channel(broken.pk)
+        assert len(dead.received) <= 16
+        tried = len(dead.received)
+        assert due_channels(db_now()) == [good.pk]
+        work.send_channel(good.pk)
+        make_due()
+        work.send_channel(broken.pk)
+        assert len(dead.received) == tried + 1
+    assert Counter(states().values())["SENT"] == 10
+
+
+def test_a_pause_that_is_asked_for_is_kept_within_bounds(settings: Any) -> None:
+    settings.MOREH_OUTBOX_RETRY_MOST = timedelta(seconds=900)
+    waits = iter(["600", "99999999"])
+    with receiving(lambda _r, _s: answers("429 Later", f"Retry-After: {next(waits)}")) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1)
+        for least, most in ((595, 600), (895, 900)):
+            before = db_now()
+            work.send_channel(where.pk)
+            where.refresh_from_db()
+            assert where.next_at is not None
+            assert least <= (where.next_at - before).total_seconds() <= most + 5
+            make_due()
+
+
+@pytest.fixture
+def heard() -> Any:
+    """What the signals told."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    listeners = {}
+    for name in ("channel_failing", "channel_recovered", "deliveries_failed"):
+
+        def listen(sender: Any, signal: Any, name: str = name, **more: Any) -> None:
+            told.append((name, more))
+
+        listeners[name] = listen
+        getattr(signals, name).connect(listen)
+    yield told
+    for name, listen in listeners.items():
+        getattr(signals, name).disconnect(listen)
+
+
+def test_who_watches_is_told_that_a_channel_fails_and_that_it_works_again(
+    settings: Any, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    settings.MOREH_OUTBOX_REPORT_AFTER = timedelta(0)
+    turns = iter([answers("500 No"), answers("500 No"), answers("200 OK"), answers("200 OK")])
+    with receiving(lambda _r, _s: next(turns)) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1)
+        for _attempt in range(3):
+            work.send_channel(where.pk)
+            make_due()
+        notes(where, 2)
+        work.send_channel(where.pk)
+    since = heard[0][1].pop("since")
+    assert abs((db_now() - since).total_seconds()) < 60
+    assert heard == [
+        ("channel_failing", {"channel_id": where.pk, "result": AttemptResult.REFUSED, "code": 500}),
+        ("channel_recovered", {"channel_id": where.pk}),
+    ]
+
+
+def test_what_nobody_takes_for_a_day_is_given_up_and_can_be_sent_again(
+    receiver: HttpReceiver, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    with receiving(lambda _r, _s: answers("400 No")) as refusing:
+        where = channel(refusing.url)
+        notes(where, 1)
+        work.send_channel(where.pk)
+        OutgoingMessage.objects.update(give_up_at=db_now())
+        make_due()
+        work.send_channel(where.pk)
+    assert states() == {1: "FAILED"}
+    assert heard == [("deliveries_failed", {"channel_id": where.pk, "number": 1})]
+    assert due_channels(db_now()) == []
+    message = OutgoingMessage.objects.get()
+    update_channel(where, url=receiver.url, actor=ACTOR)
+    delivery = Delivery.objects.get()
+    send_again(delivery, actor=ACTOR)
+    with pytest.raises(NotEnded):
+        send_again(delivery, actor=ACTOR)
+    work.send_channel(where.pk)
+    send_again(delivery, actor=ACTOR)
+    work.send_channel(where.pk)
+    assert states() == {1: "SENT"}
+    assert [got.headers["webhook-id"] for got in receiver.received] == [str(message)] * 2
+
+
+def test_what_waited_too_long_is_given_up_without_an_attempt(
+    receiver: HttpReceiver, settings: Any, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    where = channel(receiver.url, enabled=False)
+    notes(where, 1, 2)
+    notes(where, 3, not_before=db_now() + timedelta(hours=1))
+    assert due_channels(db_now()) == []
+    assert work.send_channel(where.pk) is False
+    settings.MOREH_OUTBOX_GIVE_UP = timedelta(0)
+    give_up_waiting()
+    assert states() == {1: "FAILED", 2: "FAILED", 3: "PENDING"}
+    assert heard == [("deliveries_failed", {"channel_id": where.pk, "number": 2})]
+    update_channel(where, enabled=True, actor=ACTOR)
+    settings.MOREH_OUTBOX_GIVE_UP = timedelta(days=1)
+    send_again(Delivery.objects.get(payload__number=1), actor=ACTOR)
+    work.send_channel(where.pk)
+    assert numbers(receiver) == [[1]]
+
+
+def test_a_worker_that_died_leaves_what_the_next_one_sends_and_its_late_writes_change_nothing(
+    receiver: HttpReceiver,
+) -> None:
+    where = channel(receiver.url)
+    notes(where, 1)
+    lease = lease_channel(where.pk)
+    assert lease is not None
+    ((message, outgoing),) = take_messages(lease)
+    assert lease_channel(where.pk) is None  # nobody else meanwhile
+    assert due_channels(db_now()) == []
+    Channel.objects.update(lease_until=db_now())
+    assert due_channels(db_now()) == [where.pk]
+    work.send_channel(where.pk)
+    with pytest.raises(LeaseLost):
+        store_outcomes(lease, [Sent(message, Outcome(AttemptResult.TIMEOUT))])
+    with pytest.raises(LeaseLost):
+        take_messages(lease)
+    assert (states(), log()) == ({1: "SENT"}, [(1, "OK", 200)])
+    assert receiver.received[0].headers["webhook-id"] == str(message)
+    assert receiver.received[0].body.decode() == outgoing.content
+
+
+def test_what_cannot_be_rendered_is_given_up_at_once_and_made_when_it_is_sent_again(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    kind = KINDS.pop("note")
+    notes(where, 1)
+    work.send_channel(where.pk)
+    assert (states(), log(), receiver.received) == ({1: "FAILED"}, [(1, "NOT_RENDERED", None)], [])
+    KINDS["note"] = kind
+    send_again(Delivery.objects.get(), actor=ACTOR)
+    work.send_channel(where.pk)
+    assert (states(), numbers(receiver)) == ({1: "SENT"}, [[1]])
+
+
+def test_deliveries_of_a_deleted_channel_and_about_some_things_are_canceled(receiver: HttpReceiver) -> None:
+    where, other = channel(receiver.url), channel(receiver.url, "other")
+    notes(where, 1, ordering_key="alert/1")
+    notes(other, 2, ordering_key="alert/1")
+    notes(other, 3, ordering_key="alert/2")
+    assert cancel_deliveries(ordering_keys=["alert/1"], channel_ids=[other.pk]) == 1
+    delete_channel(where, actor=ACTOR)
+    assert states() == {1: "CANCELED", 2: "CANCELED", 3: "PENDING"}
+    notes(where, 4)
+    give_up_waiting()
+    assert states()[4] == "CANCELED"
+    with pytest.raises(NothingToSend):
+        send_again(Delivery.objects.get(payload__number=2), actor=ACTOR)
+    where.refresh_from_db()
+    assert (where.url, where.secret) == ("", "")
+
+
+def test_the_log_is_kept_for_some_days(receiver: HttpReceiver, settings: Any) -> None:
+    where = channel(receiver.url)
+    notes(where, 1, 2, group_key="g")
+    work.send_channel(where.pk)
+    delete_old()
+    assert (Delivery.objects.count(), OutgoingMessage.objects.count(), Attempt.objects.count()) == (2, 1, 1)
+    settings.MOREH_OUTBOX_KEPT = timedelta(0)
+    notes(where, 3)
+    delete_old()
+    assert (states(), OutgoingMessage.objects.count(), Attempt.objects.count()) == ({3: "PENDING"}, 0, 0)
+
+
+def test_a_worker_takes_a_fixed_number_of_queries(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    counts = []
+    for many in (5, 50):
+        notes(where, *range(many))
+        lease = lease_channel(where.pk)
+        assert lease is not None
+        with CaptureQueriesContext(connection) as taken:
+            messages = take_messages(lease)
+        with CaptureQueriesContext(connection) as stored:
+            store_outcomes(lease, [Sent(message, Outcome(AttemptResult.OK, 200)) for message, _ in messages])
+        counts.append((len(taken), len(stored), len(messages)))
+        lease.release()
+    assert counts[0][:2] == counts[1][:2]
+    assert counts[1][2] == 50
