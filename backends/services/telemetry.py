@@ -28,9 +28,9 @@ def _on_conflict(differ: str) -> str:
 UPDATE_AGENTS = """
     UPDATE backends_agent AS agent
     SET sequence = new.sequence, last_seen = %s, cpu = new.cpu,
-        used_memory = new.used_memory, total_memory = new.total_memory
-    FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::float8[], %s::bigint[], %s::bigint[])
-         AS new (backend_id, session, sequence, cpu, used_memory, total_memory)
+        used_memory = new.used_memory, total_memory = new.total_memory, clock_skew_ms = new.clock_skew_ms
+    FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::float8[], %s::bigint[], %s::bigint[], %s::bigint[])
+         AS new (backend_id, session, sequence, cpu, used_memory, total_memory, clock_skew_ms)
     WHERE agent.backend_id = new.backend_id AND agent.session = new.session AND agent.sequence < new.sequence
     RETURNING agent.backend_id
 """
@@ -50,7 +50,8 @@ UPSERT_TELEMETRY = f"""
 
 # SQLite: a statement costs no round trip, so one statement for each row is fastest.
 UPDATE_AGENT = """
-    UPDATE backends_agent SET sequence = %s, last_seen = %s, cpu = %s, used_memory = %s, total_memory = %s
+    UPDATE backends_agent
+    SET sequence = %s, last_seen = %s, cpu = %s, used_memory = %s, total_memory = %s, clock_skew_ms = %s
     WHERE backend_id = %s
 """
 UPSERT_ONE = f"""
@@ -70,6 +71,7 @@ class TelemetryReport:
     used_memory: int | None
     total_memory: int | None
     devices: tuple[tuple[int, tuple[float | None, ...]], ...]
+    clock_skew_ms: int | None = None
 
 
 @transaction.atomic
@@ -84,11 +86,11 @@ def store_telemetry(reports: Iterable[TelemetryReport]) -> tuple[datetime, list[
 
 def _store_with_arrays(latest: dict[int, TelemetryReport], now: datetime) -> list[TelemetryReport]:
     agents = [
-        (report.backend_id, report.session, report.sequence, report.cpu, report.used_memory, report.total_memory)
-        for report in latest.values()
+        (r.backend_id, r.session, r.sequence, r.cpu, r.used_memory, r.total_memory, r.clock_skew_ms)
+        for r in latest.values()
     ]
     with connection.cursor() as cursor:
-        cursor.execute(UPDATE_AGENTS, [now, *_columns(agents, 6)])
+        cursor.execute(UPDATE_AGENTS, [now, *_columns(agents, 7)])
         fresh = [latest[backend_id] for (backend_id,) in cursor.fetchall()]
         devices = [(one.backend_id, index, *values) for one in fresh for index, values in dict(one.devices).items()]
         cursor.execute(UPSERT_TELEMETRY, [now, *_columns(devices, 8)])
@@ -114,7 +116,8 @@ def _store_one_by_one(latest: dict[int, TelemetryReport], at: datetime) -> list[
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
-            UPDATE_AGENT, [(r.sequence, now, r.cpu, r.used_memory, r.total_memory, r.backend_id) for r in fresh]
+            UPDATE_AGENT,
+            [(r.sequence, now, r.cpu, r.used_memory, r.total_memory, r.clock_skew_ms, r.backend_id) for r in fresh],
         )
         cursor.executemany(UPSERT_ONE, rows)
     return fresh

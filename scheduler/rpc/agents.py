@@ -128,6 +128,7 @@ class Agents(AgentsServicer):
     async def _receive(self, message: pb.AgentMessage, stream: Stream) -> None:
         kind = message.WhichOneof("message")
         if kind == "report":
+            stream.note_clock(message)
             self._reports[stream.backend.pk] = stream, message
             await self._check_report(message.report, stream)
         elif kind == "ack":
@@ -208,7 +209,9 @@ def _enrol(request: pb.EnrolRequest, ip: str) -> pb.EnrolResponse:
 
 
 def _take(reports: dict[int, tuple[Stream, pb.AgentMessage]], means: TelemetryMeans) -> None:
-    parsed = [parse_report(pk, stream.session, message) for pk, (stream, message) in reports.items()]
+    parsed = [
+        parse_report(pk, stream.session, message, stream.clock_skew_ms) for pk, (stream, message) in reports.items()
+    ]
     at, stored = store_telemetry(parsed)
     means.add(stored, at)
 
