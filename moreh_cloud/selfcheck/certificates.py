@@ -23,7 +23,7 @@ DAY = 86_400
 class CertificateFile(NamedTuple):
     """A file, its subject, and when the first certificate in it expires; None if it cannot be read."""
 
-    name: str
+    path: Path
     subject: Subject
     expires_at: datetime | None
 
@@ -32,7 +32,7 @@ def certificate_files() -> Iterator[CertificateFile]:
     """Yield the certificates of the gRPC server, and those that MOREH_CERTIFICATES names."""
     own = (settings.MOREH_GRPC_CERT, settings.MOREH_GRPC_CLIENT_CA, settings.MOREH_GRPC_CHECK_CERT)
     for path in dict.fromkeys(filter(None, (*own, *settings.MOREH_CERTIFICATES))):
-        yield CertificateFile(path.name, Subject(SubjectKind.SYSTEM, crc32(str(path).encode())), _expiry(path))
+        yield CertificateFile(path, Subject(SubjectKind.SYSTEM, crc32(str(path).encode())), _expiry(path))
 
 
 def _expiry(path: Path) -> datetime | None:
@@ -50,12 +50,12 @@ def check_certificates(before: Open) -> Sequence[NewAlert]:
     now, found = db_now(), []
     for file in certificate_files():
         if file.expires_at is None:
-            found.append(NewAlert(Code.CERTIFICATE_UNREADABLE, file.subject, {"file": file.name}, Level.WARNING))
+            found.append(NewAlert(Code.CERTIFICATE_UNREADABLE, file.subject, {"file": file.path.name}, Level.WARNING))
             continue
         days = (file.expires_at - now).total_seconds() / DAY
         limits = {"warning": -WARNING_DAYS, "critical": -CRITICAL_DAYS}
         level = level_of(-days, before.get(file.subject), **limits, margin=MARGIN_DAYS)
         if level:
-            said = {"file": file.name, "date": f"{file.expires_at:%Y-%m-%d}", "days": max(0, int(days))}
-            found.append(NewAlert(Code.CERTIFICATE_EXPIRES, file.subject, said, level))
+            params = {"file": file.path.name, "date": f"{file.expires_at:%Y-%m-%d}", "days": max(0, int(days))}
+            found.append(NewAlert(Code.CERTIFICATE_EXPIRES, file.subject, params, level))
     return found
