@@ -8,6 +8,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "scheduler.tasks.sweep", "schedule": 5.0, "options": {"expires": 20}},
     "maintain": {"task": "scheduler.tasks.maintain", "schedule": 5.0, "options": {"expires": 20}},
     "reconcile": {"task": "scheduler.tasks.reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    "check-self": {"task": "moreh_cloud.tasks.check_self", "schedule": 30.0, "options": {"expires": 30}},
     "watch-devices": {"task": "scheduler.tasks.watch_devices", "schedule": 60.0, "options": {"expires": 60}},
     "power-sweep": {
         "task": "backends.tasks.sweep_power",
