@@ -39,6 +39,7 @@ SPECTACULAR_SETTINGS = {
         "AttemptResult": "outbox.choices.AttemptResult.choices",
         "FindingSeverityEnum": "alerts.choices.Level.choices",
         "AlertCommand": "alerts.api.serializers.COMMANDS",
+        "AlertCategory": "alerts.choices.Category.choices",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
