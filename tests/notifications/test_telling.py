@@ -261,8 +261,8 @@ def test_a_thousand_alerts_take_as_many_queries_as_one(django_assert_max_num_que
     rule(channel(), repeat_min=60)
     raise_alerts([])
     news = [NewAlert(Code.NODE_LOST, node(one.pk), {"node": one.name}, Level.CRITICAL) for one in backends]
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(23):
         raise_alerts(news)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(23):
         clear_alerts(Category.NODE_LOST, [node(one.pk) for one in backends])
     assert len(told()) == 80
