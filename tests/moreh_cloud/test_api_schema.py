@@ -18,8 +18,8 @@ from tests.api import V2, client
 HOUR = timedelta(hours=1)
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 NOT_FOR_PORTALS = 5  # log in, renew, leave, list and end access tokens
-# Dry run, output, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4), maintenance (5),
-# repairs (3)
+# Dry run, output, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4),
+# maintenance (5), repairs (3)
 ADDED = 24
 
 
