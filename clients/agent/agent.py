@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -257,4 +258,5 @@ class Agent:
             return
         self._sequence += 1
         message.boot, message.sequence = self._journal.boot, self._sequence
+        message.sent_at_ms = int(time.time() * 1000)
         self._outbox.put(message)

@@ -22,3 +22,15 @@ MOREH_LOG_TAIL_HOURS = env.hours("MOREH_LOG_TAIL_HOURS", 72)
 MOREH_LOG_TAILS = env.number("MOREH_LOG_TAILS", 50_000, least=1)
 if MOREH_NODE_LOST_AFTER <= MOREH_SILENT_AFTER:
     raise ImproperlyConfigured("MOREH_NODE_LOST_AFTER must be longer than MOREH_SILENT_AFTER.")
+
+# When alerts are raised, and when they are cleared.
+MOREH_NODE_STEADY_AFTER = env.seconds("MOREH_NODE_STEADY_AFTER", 60)
+MOREH_CLAIMS_QUIET_AFTER = env.seconds("MOREH_CLAIMS_QUIET_AFTER", 600)
+MOREH_SHORTAGE_AFTER = env.seconds("MOREH_SHORTAGE_AFTER", 900)
+MOREH_FAILING_JOBS = env.number("MOREH_FAILING_JOBS", 5, least=2)
+MOREH_GPU_NOTICE = env.number("MOREH_GPU_NOTICE", 86, least=1, most=200)
+MOREH_GPU_WARNING = env.number("MOREH_GPU_WARNING", 94, least=1, most=200)
+MOREH_GPU_CRITICAL = env.number("MOREH_GPU_CRITICAL", 98, least=1, most=200)
+MOREH_GPU_COOLER_BY = env.number("MOREH_GPU_COOLER_BY", 3, least=0, most=50)
+if not MOREH_GPU_NOTICE < MOREH_GPU_WARNING < MOREH_GPU_CRITICAL:
+    raise ImproperlyConfigured("MOREH_GPU_NOTICE, MOREH_GPU_WARNING and MOREH_GPU_CRITICAL must grow.")

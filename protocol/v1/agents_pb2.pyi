@@ -32,10 +32,13 @@ class AgentMessage(_message.Message):
     WORKER_LOST_FIELD_NUMBER: _builtins.int
     LOG_PIECE_FIELD_NUMBER: _builtins.int
     LOG_TAIL_FIELD_NUMBER: _builtins.int
+    SENT_AT_MS_FIELD_NUMBER: _builtins.int
     boot: _builtins.int
     """Grows with each start of the agent on this installation, from 1."""
     sequence: _builtins.int
     """Grows with each message within a boot, over all of its streams, from 1."""
+    sent_at_ms: _builtins.int
+    """When it was sent, by the clock of the node: milliseconds since 1970. 0: an agent that does not write it."""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -62,10 +65,11 @@ class AgentMessage(_message.Message):
         worker_lost: Global___WorkerLost | None = ...,
         log_piece: Global___LogPiece | None = ...,
         log_tail: Global___LogTail | None = ...,
+        sent_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "hello", b"hello", "log_piece", b"log_piece", "log_tail", b"log_tail", "message", b"message", "report", b"report", "result", b"result", "worker_lost", b"worker_lost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "boot", b"boot", "hello", b"hello", "log_piece", b"log_piece", "log_tail", b"log_tail", "message", b"message", "report", b"report", "result", b"result", "sequence", b"sequence", "worker_lost", b"worker_lost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "boot", b"boot", "hello", b"hello", "log_piece", b"log_piece", "log_tail", b"log_tail", "message", b"message", "report", b"report", "result", b"result", "sent_at_ms", b"sent_at_ms", "sequence", b"sequence", "worker_lost", b"worker_lost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "ack", "result", "worker_lost", "log_piece", "log_tail"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015

@@ -77,7 +77,9 @@ def _card(device: pb.DeviceInfo) -> CardIdentity:
     )
 
 
-def parse_report(backend_id: int, session: UUID, message: pb.AgentMessage) -> TelemetryReport:
+def parse_report(
+    backend_id: int, session: UUID, message: pb.AgentMessage, clock_skew_ms: int | None = None
+) -> TelemetryReport:
     """Return the readings of a Report; what was not measured, or cannot be true, is None."""
     report = message.report
     total = measured("host_memory", report.total_memory_mib) or None  # no host has none
@@ -92,6 +94,7 @@ def parse_report(backend_id: int, session: UUID, message: pb.AgentMessage) -> Te
         used_memory=measured("host_memory", used),
         total_memory=total,
         devices=tuple(devices.items()),
+        clock_skew_ms=clock_skew_ms,
     )
 
 

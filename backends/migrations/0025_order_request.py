@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backends", "0022_outage_noticed"),
+        ("backends", "0024_hot_devices"),
     ]
 
     operations = [
