@@ -22,7 +22,7 @@ from scheduler.queries.workers import workers_with_output
 
 
 @extend_schema(tags=["scheduler"])
-class LogView(Operators):
+class OutputView(Operators):
     """Output of jobs."""
 
     @reads(shapes.WorkerLogSerializer, shapes.LogQuery, refuses=(404, 429))
