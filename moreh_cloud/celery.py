@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.signals import (
+    before_task_publish,
     celeryd_after_setup,
     task_prerun,
     task_success,
@@ -20,12 +21,14 @@ from kombu.exceptions import OperationalError
 
 from core.measures import DURATIONS, Counter, Histogram
 from core.repeats import repeated
+from core.request_ids import carrying_out, current_request
 from core.waits import bound_lock_waits
 from moreh_cloud.memory import settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moreh_cloud.settings")
 
 
+REQUEST = "moreh_request"  # a header of messages
 DURATIONS_OF_TASKS = Histogram("moreh_task_duration_seconds", "Durations of background tasks.", ("task",), DURATIONS)
 TASKS = Counter("moreh_tasks_total", "Background tasks that were carried out, by outcome.", ("task", "outcome"))
 
@@ -36,7 +39,7 @@ class RepeatedTask(Task[..., object]):
     def __call__(self, *args: Any, **kwargs: Any) -> object:
         outcome = "failed"
         try:
-            with DURATIONS_OF_TASKS.timed(self.name):
+            with carrying_out((self.request.headers or {}).get(REQUEST, "")), DURATIONS_OF_TASKS.timed(self.name):
                 done = repeated(partial(self.run, *args, **kwargs))
             outcome = "done"
         finally:
@@ -47,6 +50,13 @@ class RepeatedTask(Task[..., object]):
 app: "Celery[Task[..., Any]]" = Celery("moreh_cloud", task_cls=RepeatedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@before_task_publish.connect
+def pass_on_request(headers: dict[str, Any], **_more: object) -> None:
+    """Send the id of the request along."""
+    if request := current_request():
+        headers[REQUEST] = request
 
 
 @worker_init.connect

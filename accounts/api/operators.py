@@ -2,6 +2,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
+from structlog.contextvars import bind_contextvars
 
 from accounts.api.entry import actor_of, writes
 from accounts.models import Operator
@@ -27,6 +28,7 @@ class Operators(WireView):
         handler = getattr(self, name, None)
         if handler is None or not isinstance(request.user, Operator):
             return
+        bind_contextvars(operator=self.actor.name)  # in the log lines of this request
         if name in ("get", "head"):
             asker = f"writer: {writes(request.user)}, file: {wants_file(request)}"
             setattr(self, name, unless_known(as_file(self, handler), asker, only_rows=self.only_rows))

@@ -63,6 +63,7 @@ class Order(models.Model):
     error = models.CharField(_("error"), max_length=512, blank=True)
     created_at = models.DateTimeField(_("given"))
     settled_at = models.DateTimeField(_("settled"), null=True)
+    request = models.CharField(_("request"), max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         verbose_name = _("order")

@@ -11,9 +11,10 @@ from backends.models import Backend, Order
 from backends.signals import repair_stirred
 from core.bulk import insert_rows
 from core.clock import db_now
+from core.request_ids import current_request
 from core.wakeups import publish_on_commit
 
-COLUMNS = ("id", "backend_id", "verb", "ref", "devices", "state", "error", "created_at")
+COLUMNS = ("id", "backend_id", "verb", "ref", "devices", "state", "error", "created_at", "request")
 
 
 class NewOrder(NamedTuple):
@@ -30,7 +31,7 @@ def give_orders(orders: Iterable[NewOrder]) -> list[UUID]:
     given = [(uuid4(), *order) for order in orders]
     if given:
         now = db_now()
-        rows = ((*order, OrderState.PENDING.value, "", now) for order in given)
+        rows = ((*order, OrderState.PENDING.value, "", now, current_request()) for order in given)
         insert_rows(Order, COLUMNS, rows)
         publish_on_commit("backend", {backend_id for _id, backend_id, *_rest in given})
     return [pk for pk, *_rest in given]

@@ -77,6 +77,8 @@ class Orders:
 
     def receive(self, order: pb.Order) -> None:
         """Acknowledge an order; carry it out unless that was done or is being done."""
+        if order.request_id:
+            logger.info("Order %s (%s) of request %s.", order.order_id, order.WhichOneof("verb"), order.request_id)
         result = self._journal.results.get(order.order_id)
         self._journal.accept(order)
         self._send(pb.AgentMessage(ack=pb.Ack(order_id=order.order_id)))

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "console",
 ]
 MIDDLEWARE = [
+    "moreh_cloud.middleware.request_ids.RequestIds",
     "moreh_cloud.middleware.measured.MeasuredRequests",
     "moreh_cloud.middleware.proxies.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",

@@ -800,8 +800,11 @@ class Order(_message.Message):
     CHECK_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
     REBOOT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """A UUID."""
+    request_id: _builtins.str
+    """Of the request that led to the order, for the log; may be empty."""
     @_builtins.property
     def start(self) -> Global___StartWorker: ...
     @_builtins.property
@@ -824,10 +827,11 @@ class Order(_message.Message):
         check: Global___CheckHealth | None = ...,
         reset: Global___ResetDevices | None = ...,
         reboot: Global___Reboot | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "reboot", b"reboot", "reset", b"reset", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "order_id", b"order_id", "reboot", b"reboot", "reset", b"reset", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "clean", b"clean", "order_id", b"order_id", "reboot", b"reboot", "request_id", b"request_id", "reset", b"reset", "start", b"start", "stop", b"stop", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_verb: _TypeAlias = _typing.Literal["start", "stop", "clean", "check", "reset", "reboot"]  # noqa: Y015
     _WhichOneofArgType_verb: _TypeAlias = _typing.Literal["verb", b"verb"]  # noqa: Y015

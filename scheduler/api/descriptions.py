@@ -36,6 +36,7 @@ describe(
         "more": ("Whether there is more at once, from nextOffset on.", False),
         "nextOffset": ("Where the next piece begins.", 1234),
         "scheduler_log_list.node": ("The name of a node; only its output.", "gpu-01"),
+        "WorkerLog.devices": ("The indexes of its devices on its node.", [0, 1]),
         "WorkerLog.node": ("The name of its node.", "gpu-01"),
         "WorkerLog.offset": ("Where this piece begins, in bytes from the worker's first output.", 0),
         "scheduler_log_list.offset": ("Read from here on, in bytes from the worker's first output; needs node.", 0),

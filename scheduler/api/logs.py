@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.operators import Operators
+from core.api.files import wants_file
 from core.api.schema import reads
 from core.api.times import iso
 from core.errors import InvalidParameter, NotFound
@@ -21,21 +22,22 @@ from scheduler.queries.workers import workers_with_output
 
 
 @extend_schema(tags=["scheduler"])
-class LogView(Operators):
+class OutputView(Operators):
     """Output of jobs."""
 
     @reads(shapes.WorkerLogSerializer, shapes.LogQuery, refuses=(404, 429))
-    def list(self, _request: Request) -> HttpResponseBase:
+    def list(self, request: Request) -> HttpResponseBase:
         """Return the end of the output of a job's workers, or a piece of it; as text with `follow` or `whole`."""
         given = self.given(shapes.LogQuery)
         workers = _workers(given)
-        if given["whole"]:
+        as_text = not wants_file(request)
+        if given["whole"] and as_text:
             return _text(limited(whole_text(workers)), f"job-{given['job'].pk}.log")
         positions = {worker.pk: given["offset"] for worker in workers if "offset" in given}
         logs = read_logs(workers, positions, given.get("limit", TAIL))
         if "tail" in given:
             logs = [last_lines(log, given["tail"]) for log in logs]
-        if given["follow"]:
+        if given["follow"] and as_text:
             return _text(limited(followed_text(logs)))
         return Response([_card(log) for log in logs])
 

@@ -5,6 +5,7 @@ It writes the same rows as `bind` at a third of the cost; jobs that have changed
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from backends.binding import usable_nodes
 from core.clock import to_ms
 from core.postgresql import is_postgresql
+from core.request_ids import current_request
 from core.wakeups import publish_on_commit
 from events.actor import SYSTEM
 from scheduler.cycle.lease import QueueLease
@@ -52,8 +54,9 @@ BIND_JOBS = """
         FROM bound GROUP BY id, attempt, backend_id
         RETURNING id, backend_id, devices
     ), ordered AS (
-        INSERT INTO backends_order (id, backend_id, verb, ref, devices, state, error, created_at)
-        SELECT gen_random_uuid(), backend_id, 'START', worker.id, devices, 'PENDING', '', now FROM worker, clock
+        INSERT INTO backends_order (id, backend_id, verb, ref, devices, state, error, created_at, request)
+        SELECT gen_random_uuid(), backend_id, 'START', worker.id, devices, 'PENDING', '', now, %(request)s
+        FROM worker, clock
     ), recorded AS (
         INSERT INTO events_event
             (action, subject, token_id, request, response, actor, referer_protocol, referer_ip, event_time)
@@ -83,7 +86,7 @@ def bind_batch(lease: QueueLease, batch: Sequence[Placed], requests: Mapping[int
         return batch
     first, second, both = _split(batch) if len(batch) >= LARGE else (batch, (), ())
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(_bind_second, lease, second, requests) if second else None
+        running = thread.submit(copy_context().run, _bind_second, lease, second, requests) if second else None
         changed = [*_bind_first(lease.group_id, first, requests)]
         changed += running.result() if running else ()
     return [*changed, *_bind_first(lease.group_id, both, requests)]
@@ -163,7 +166,8 @@ def bind_as_planned(group_id: int, batch: Sequence[Placed], requests: Mapping[in
     ids = [placed.request_id for placed in batch]
     with connection.cursor() as cursor:
         values: dict[str, Any] = {"ids": ids, "jobs": jobs, "nodes": nodes, "indexes": indexes}
-        cursor.execute(BIND_JOBS, {**values, "lowest": min(nodes), "highest": max(nodes), **BY})
+        bounds = {"lowest": min(nodes), "highest": max(nodes)}
+        cursor.execute(BIND_JOBS, {**values, **bounds, **BY, "request": current_request()})
         devices_bound, jobs_bound, now = cursor.fetchone()
         if (devices_bound, jobs_bound) != (len(places), len(batch)):
             raise PlanOutdated

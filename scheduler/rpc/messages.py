@@ -169,7 +169,7 @@ def _build_order(order: Any, worker: Worker | None) -> pb.ManagerMessage | None:
 
 
 def _order(order: Any, worker: Worker | None) -> pb.ManagerMessage | None:
-    message = pb.Order(order_id=str(order.pk))
+    message = pb.Order(order_id=str(order.pk), request_id=order.request)
     if order.verb == OrderVerb.START:
         if worker is None or worker.state != WorkerState.STARTING:
             return None

@@ -91,7 +91,7 @@ def test_a_worker_writes_on_whoever_dies(tmp_path: Path) -> None:
         async with world(tmp_path) as (node, served):
             assert (await served.result(served.order(start(5, 50, env={"BEFORE": ticks})))).ok
             folder = tmp_path / "state/workers/5"
-            await until(lambda: b"tick 3\n" in text_of(node))
+            await until(lambda: b"tick 3\n" in text_of(node) and len(keepers_of(folder)) == 1)
             [keeper] = keepers_of(folder)
             children = node.runner._children
             await node.agent.abandon()

@@ -90,6 +90,8 @@ def test_a_long_output_comes_whole_or_is_followed_to_its_end(
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     title = f"==> gpu-01, worker {worker.pk} <==\n"
     assert b"".join(answer).decode() == title + text
+    table = reader.get(LOG, _of(site, whole="true"), headers={"accept": "text/csv"})
+    assert table["Content-Type"].startswith("text/csv")
     assert max(asked.limit for asked in site.agents["gpu-01"].asked) <= 32 * 1024
 
     monkeypatch.setattr(streams, "PAUSE_S", 0.05)
