@@ -63,7 +63,7 @@ class SubjectKind(models.TextChoices):
     WORKER = "worker", _("worker")
     QUEUE = "queue", _("queue")
     BUDGET = "budget", _("budget")
-    DELIVERY = "delivery", _("delivery")
+    CHANNEL = "channel", _("channel")
     SYSTEM = "system", _("system")
 
 

@@ -17,6 +17,12 @@ class Code(StrEnum):
     CHECK_FAILED = "CHECK_FAILED"
     DEVICES_OUT = "DEVICES_OUT"
     DEVICES_UNHEALTHY = "DEVICES_UNHEALTHY"
+    DEVICES_HOT = "DEVICES_HOT"
+    GROUP_DEVICES_OUT = "GROUP_DEVICES_OUT"
+    GROUP_TOO_SMALL = "GROUP_TOO_SMALL"
+    JOB_FAILED = "JOB_FAILED"
+    JOBS_FAIL = "JOBS_FAIL"
+    NODE_SILENT = "NODE_SILENT"
     NODE_LOST = "NODE_LOST"
     NODE_CLAIMED_TWICE = "NODE_CLAIMED_TWICE"
     BMC_UNREACHABLE = "BMC_UNREACHABLE"
@@ -57,6 +63,24 @@ TEMPLATES: Mapping[Code, Template] = {
         Category.GPU_ERROR, _("%(node)s: devices [%(devices)s] are out of service (%(reason)s).")
     ),
     Code.DEVICES_UNHEALTHY: Template(Category.DEVICE_HEALTH, "%(node)s: %(devices)s"),
+    Code.DEVICES_HOT: Template(Category.GPU_TEMPERATURE, "%(node)s: %(devices)s"),
+    Code.GROUP_DEVICES_OUT: Template(
+        Category.GPU_SHORTAGE,
+        _(
+            "%(group)s: job %(job)s has waited for %(needed)s devices for more than %(minutes)s minutes;"
+            " %(out)s of %(total)s devices are out of service."
+        ),
+    ),
+    Code.GROUP_TOO_SMALL: Template(
+        Category.GPU_SHORTAGE,
+        _(
+            "%(group)s: job %(job)s has waited for %(needed)s devices for more than %(minutes)s minutes;"
+            " the group has too few, %(total)s in all."
+        ),
+    ),
+    Code.JOB_FAILED: Template(Category.JOB_ERROR, _("%(customer)s: job %(job)s failed: %(cause)s. %(detail)s")),
+    Code.JOBS_FAIL: Template(Category.JOB_ERROR, _("%(customer)s: %(failed)s or more jobs failed within an hour.")),
+    Code.NODE_SILENT: Template(Category.NODE_SILENT, _("%(node)s has not reported for more than %(seconds)s seconds.")),
     Code.NODE_LOST: Template(Category.NODE_LOST, _("%(node)s has been silent too long; its jobs were failed.")),
     Code.NODE_CLAIMED_TWICE: Template(
         Category.NODE_CLAIMED_TWICE,

@@ -1,11 +1,11 @@
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Case, Count, F, Max, QuerySet, When
+from django.db.models import Case, Count, F, Max, Q, QuerySet, When
 
 from alerts.choices import SEVERITY, Category, Level, SubjectKind
 from alerts.models import OPEN, Alert
-from alerts.subjects import NOTHING_KNOWN, Subject, SubjectFacts, describe
+from alerts.subjects import NOTHING_KNOWN, SOURCES, Subject, SubjectFacts, SubjectSource, describe, key_path
 
 
 def alerts_about(subject: Subject) -> QuerySet[Alert]:
@@ -51,6 +51,30 @@ def most_alerted(kind: SubjectKind, most: int) -> Mapping[int, OpenAlerts]:
 def open_first(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """Return alerts with the open ones first, then by when they were raised, the newest first."""
     return alerts.order_by(F("cleared_at").desc(nulls_first=True), "-pk")
+
+
+def open_ids(category: Category, kind: SubjectKind) -> set[int]:
+    """Return the ids of the things of one kind about which an alert of a category is open."""
+    return set(Alert.objects.filter(OPEN, category=category, subject_kind=kind).values_list("subject_id", flat=True))
+
+
+def about_group(group_id: int) -> Q:
+    """Return the alerts about a backend group, and about what is in it now."""
+    return _about(lambda source: key_path(source.group), group_id)
+
+
+def about_customer(token_id: int) -> Q:
+    """Return the alerts about a token, and about what belongs to it."""
+    return _about(lambda source: key_path(source.customer), token_id)
+
+
+def _about(path_of: Callable[[SubjectSource], str], pk: int) -> Q:
+    about = Q(pk__in=())
+    for kind, source in SOURCES.items():
+        if path := path_of(source):
+            ids = source.model._base_manager.filter(**{path: pk}).values("pk")
+            about |= Q(subject_kind=kind, subject_id__in=ids)
+    return about
 
 
 @dataclass(frozen=True, slots=True)

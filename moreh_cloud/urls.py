@@ -9,7 +9,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from core.api.views import NoSuchAddress, bad_request
 from moreh_cloud.middleware.unavailable import server_error
 
-APPS = ("accounts", "events", "inventory", "tokens", "backends", "sda", "scheduler", "remediation", "usage")
+APPS = (
+    *("accounts", "events", "outbox", "subscriptions", "alerts", "inventory", "tokens", "backends", "sda", "scheduler"),
+    *("remediation", "usage", "notifications"),
+)
 handler400 = bad_request
 handler500 = server_error
 operators = user_passes_test(lambda user: bool(getattr(user, "may_enter", False)))

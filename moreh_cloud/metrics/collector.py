@@ -28,6 +28,7 @@ class Installation(Collector):
         yield from _fleet(known)
         yield from _work(known)
         yield from _repairs(known)
+        yield from _outbox()
         yield from _device_time(known)
         yield from _liveness()
         yield from _places()
@@ -72,6 +73,15 @@ def _repairs(known: Groups) -> Iterator[Metric]:
     yield _filled(steps, queries.repair_steps())
     text = "Whether repairs of the group wait because too many of its nodes are in repair (1) or not (0)."
     yield _filled(GaugeMetricFamily("moreh_repair_breaker_open", text, labels=GROUP), queries.repair_breakers(known))
+
+
+def _outbox() -> Iterator[Metric]:
+    """What channels are still to get."""
+    pending, ages = queries.outbox_backlog(db_now())
+    text = "Deliveries of the channel that wait or are being sent."
+    yield _filled(GaugeMetricFamily("moreh_outbox_pending", text, labels=["channel"]), pending)
+    text = "Time since the oldest of them was due; 0 when none is."
+    yield _filled(GaugeMetricFamily("moreh_outbox_oldest_age_seconds", text, labels=["channel"], unit="seconds"), ages)
 
 
 def _device_time(known: Groups) -> Iterator[Metric]:

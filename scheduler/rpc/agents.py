@@ -23,6 +23,7 @@ from protocol.v1.agents_pb2_grpc import AgentsServicer
 from scheduler.rpc.arrivals import Arrivals, ArrivingAgent
 from scheduler.rpc.batches import Batches
 from scheduler.rpc.device_health import DeviceHealthInbox
+from scheduler.rpc.log_relay import LogRelay
 from scheduler.rpc.messages import parse_report, read_orders, require_instance
 from scheduler.rpc.row_watcher import RowWatcher
 from scheduler.rpc.stream import Stream
@@ -46,6 +47,7 @@ class Agents(AgentsServicer):
     def __init__(self) -> None:
         self.row_watcher = RowWatcher(self._refresh)
         self._streams: dict[int, Stream] = {}
+        self.logs = LogRelay(self._streams)
         self._reports: dict[int, tuple[Stream, pb.AgentMessage]] = {}
         self._health: dict[int, tuple[Stream, pb.Health]] = {}
         self._changes = Pace(HEALTH_EVERY, HEALTH_AT_ONCE)
@@ -139,6 +141,10 @@ class Agents(AgentsServicer):
         elif kind == "worker_lost":
             await self._device_health.settle(stream.backend.pk)
             await in_thread(_lose, stream, message.worker_lost)
+        elif kind == "log_piece":
+            self.logs.receive(stream, message.log_piece)
+        elif kind == "log_tail":
+            self.logs.receive_tail(stream, message.log_tail)
         else:
             raise InvalidParameter(_("This message cannot come here."), parameter=kind or "message")
 

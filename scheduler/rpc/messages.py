@@ -26,6 +26,7 @@ from scheduler.services.workers import take_result
 
 log = structlog.get_logger(__name__)
 MAX_MIB = 2**31 - 1
+LOG_TAIL_BYTES = 4096
 
 
 def parse_hello(message: pb.AgentMessage) -> AgentHello:
@@ -126,6 +127,8 @@ def build_welcome(backend: Any, wanted: Mapping[int, int], report_interval_ms: i
         report_interval_ms=report_interval_ms,
         backend_id=backend.pk,
         backend_name=backend.name,
+        log_tail_bytes=LOG_TAIL_BYTES,
+        log_tail_interval_ms=int(settings.MOREH_LOG_TAIL_INTERVAL.total_seconds() * 1000),
     )
 
 

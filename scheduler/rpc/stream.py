@@ -28,6 +28,7 @@ class Stream:
         self.running = {worker.worker_id for worker in hello.hello.workers} & set(wanted)
         self.missing: set[int] = set()
         self.healthy: bool | None = None
+        self.keeps_logs = hello.hello.keeps_logs
         self.facts: DeviceFacts | None = None  # as stored
         self.hurried: set[tuple[int, str, int]] = set()  # facts that were stored without waiting for their turn
         self.delivered: dict[UUID, float] = {}

@@ -28,7 +28,10 @@ OWN = {
     ("/api/v2/auth/token/refresh", "post"): (200,),
     ("/api/v2/auth/tokens", "delete"): (400,),
 }
-NEEDY = ("/api/v2/usage", "/api/v2/scheduler/outlook", "/api/v2/backend/maintenance/holdings")
+NEEDY = (
+    *("/api/v2/usage", "/api/v2/scheduler/outlook", "/api/v2/backend/maintenance/holdings"),
+    "/api/v2/backend/device/history",
+)
 READS = {(path, "get"): (400,) for path in NEEDY}
 
 

@@ -8,6 +8,7 @@ from core.measures import Counter, Gauge, Histogram, Measure
 from liveness.models import Sign
 from moreh_cloud.metrics.processes import DEFINED_IN
 from moreh_cloud.metrics.recorder import Recorder
+from outbox.services import create_channel
 from tests import make
 from tests.console.allocations import HOUR, NINE, hold
 
@@ -27,6 +28,7 @@ def populate() -> None:
     make.job()
     hold(make.token(), node, NINE, NINE + HOUR)
     Finding.objects.create(device=free, code="LOST", first_at=NINE, last_at=NINE)
+    create_channel(name="portal", kind="MAIL", recipients=["a@example.com"], actor=make.ACTOR)
     for name in ("worker", "tick"):
         Sign.objects.create(name=name, seen_at=now, by="here")
     count()
