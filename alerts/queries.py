@@ -1,9 +1,9 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, F, Max, Q, QuerySet, When
 
-from alerts.choices import Category, Level, SubjectKind
+from alerts.choices import SEVERITY, Category, Level, SubjectKind
 from alerts.models import OPEN, Alert
 from alerts.subjects import NOTHING_KNOWN, SOURCES, Subject, SubjectFacts, SubjectSource, describe, key_path
 
@@ -21,10 +21,36 @@ def open_levels(category: Category) -> Mapping[Subject, Level]:
     }
 
 
-def count_open(kind: SubjectKind, ids: Iterable[int]) -> Mapping[int, int]:
-    """Count the open alerts about some things of one kind, by id; a thing without any is absent."""
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """How many alerts about a thing are open, and the most urgent level of them."""
+
+    number: int = 0
+    level: str = ""
+
+
+RANK = Case(*(When(level=level, then=rank) for level, rank in SEVERITY.items()), default=0)
+LEVELS = {rank: level for level, rank in SEVERITY.items()}
+
+
+def open_alerts_of(kind: SubjectKind, ids: Iterable[int]) -> Mapping[int, OpenAlerts]:
+    """Return the open alerts about some things of one kind, by id, in one query; a thing without any is absent."""
     rows = Alert.objects.filter(OPEN, subject_kind=kind, subject_id__in=list(ids)).order_by()
-    return dict(rows.values_list("subject_id").annotate(number=Count("pk")))
+    counted = rows.values_list("subject_id").annotate(number=Count("pk"), worst=Max(RANK))
+    return {pk: OpenAlerts(number, LEVELS[worst]) for pk, number, worst in counted}
+
+
+def most_alerted(kind: SubjectKind, most: int) -> Mapping[int, OpenAlerts]:
+    """Return the things of one kind with the most urgent open alerts, the worst first, in one query."""
+    rows = Alert.objects.filter(OPEN, subject_kind=kind).order_by()
+    counted = rows.values_list("subject_id").annotate(number=Count("pk"), worst=Max(RANK))
+    worst_first = counted.order_by("-worst", "-number", "subject_id")[:most]
+    return {pk: OpenAlerts(number, LEVELS[worst]) for pk, number, worst in worst_first}
+
+
+def open_first(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """Return alerts with the open ones first, then by when they were raised, the newest first."""
+    return alerts.order_by(F("cleared_at").desc(nulls_first=True), "-pk")
 
 
 def open_ids(category: Category, kind: SubjectKind) -> set[int]:
@@ -67,8 +93,8 @@ def alerts_with(ids: Collection[int]) -> list[KnownAlert]:
     return with_facts(Alert.objects.filter(pk__in=ids).order_by("pk"))
 
 
-def with_facts(alerts: Iterable[Alert]) -> list[KnownAlert]:
+def with_facts(alerts: Iterable[Alert], *, tags: bool = True) -> list[KnownAlert]:
     """Return alerts with the facts of their subjects, in their order."""
     rows = list(alerts)
-    facts = describe(alert.subject for alert in rows)
+    facts = describe((alert.subject for alert in rows), tags=tags)
     return [KnownAlert(alert, facts.get(alert.subject, NOTHING_KNOWN)) for alert in rows]

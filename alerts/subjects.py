@@ -107,8 +107,11 @@ class SubjectFacts:
 NOTHING_KNOWN = SubjectFacts()
 
 
-def describe(subjects: Iterable[Subject]) -> Mapping[Subject, SubjectFacts]:
-    """Return the facts of some subjects, deleted ones included: one query per kind, and one more if it has tags."""
+def describe(subjects: Iterable[Subject], *, tags: bool = True) -> Mapping[Subject, SubjectFacts]:
+    """Return the facts of some subjects, deleted ones included: one query per kind, and one more if it has tags.
+
+    Without `tags` they are left out, with their query.
+    """
     ids: dict[str, set[int]] = defaultdict(set)
     for subject in subjects:
         ids[subject.kind].add(subject.id)
@@ -116,11 +119,11 @@ def describe(subjects: Iterable[Subject]) -> Mapping[Subject, SubjectFacts]:
         Subject(kind, pk): facts
         for kind, pks in ids.items()
         if kind in SOURCES
-        for pk, facts in _facts(SOURCES[kind], pks).items()
+        for pk, facts in _facts(SOURCES[kind], pks, tags=tags).items()
     }
 
 
-def _facts(source: SubjectSource, pks: set[int]) -> dict[int, SubjectFacts]:
+def _facts(source: SubjectSource, pks: set[int], *, tags: bool) -> dict[int, SubjectFacts]:
     paths = {
         "name": source.name,
         "group_id": key_path(source.group),
@@ -131,9 +134,9 @@ def _facts(source: SubjectSource, pks: set[int]) -> dict[int, SubjectFacts]:
     }
     names = {name: path for name, path in paths.items() if path}
     rows = source.model._base_manager.filter(pk__in=pks)
-    tags = _tags(source, pks)
+    known = _tags(source, pks) if tags else {}
     return {
-        pk: SubjectFacts(**dict(zip(names, values, strict=True)), tags=tuple(tags.get(pk, ())))
+        pk: SubjectFacts(**dict(zip(names, values, strict=True)), tags=tuple(known.get(pk, ())))
         for pk, *values in rows.values_list("pk", *names.values())
     }
 

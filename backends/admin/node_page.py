@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from alerts.queries import alerts_about
+from alerts.queries import alerts_about, open_first
 from alerts.subjects import node as node_subject
 from backends.admin.health import card_table, finding_table
 from backends.admin.maintenance_tables import node_mark, node_windows
@@ -40,6 +40,8 @@ from inventory.admin.formatting import tag_badges
 from remediation.admin.tables import node_repairs
 from scheduler.queries.node_cards import Cell, cells, rows_of
 
+MOST_ALERTS = 30  # of one node; there is one open alert for each category
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -53,7 +55,7 @@ def node_context(row: Any) -> dict[str, Any]:
     """Return the context of the page, read in a fixed number of queries."""
     devices, rows = cells([row.pk]).get(row.pk, []), devices_of(row)
     old = is_old(row.agent.last_seen, timezone.now(), row.bmc.reported_off_at)
-    alerts = list(alerts_about(node_subject(row.pk))[:LATEST])
+    alerts = list(open_first(alerts_about(node_subject(row.pk)))[:MOST_ALERTS])
     actions = list(row.power_actions.all()[:LATEST])
     findings, (repairs, repair_table) = list(findings_of(row.pk)), node_repairs(row.pk)
     sick = sick_devices(rows, findings)
@@ -68,6 +70,7 @@ def node_context(row: Any) -> dict[str, Any]:
         "old": old,
         "memory_percent": _percent(row.agent.used_memory, row.agent.total_memory),
         "open_alerts": [alert for alert in alerts if alert.cleared_at is None],
+        "all_alerts": _alert_list(row),
         "sick": sick[:MOST],
         "more_sick": len(sick[MOST:]),
         "repairs": repairs,
@@ -80,10 +83,10 @@ def node_context(row: Any) -> dict[str, Any]:
     }
 
 
-def _later(row: Backend, alerts: Iterable[Any], actions: Iterable[PowerAction], *health: Table) -> list[Table]:
+def _later(row: Backend, alerts: Sequence[Any], actions: Iterable[PowerAction], *health: Table) -> list[Table]:
     """Return the tables of the history, empty ones left out."""
     tables = (
-        alert_table(alerts, reverse("admin:alerts_alert_changelist") + f"?subject=backend/{row.pk}"),
+        alert_table(alerts[:LATEST], _alert_list(row)),
         node_windows(row.pk),
         *health,
         power_table(actions, reverse("admin:backends_poweraction_changelist") + f"?backend={row.pk}"),
@@ -91,6 +94,11 @@ def _later(row: Backend, alerts: Iterable[Any], actions: Iterable[PowerAction], 
         event_table(f"backend/{row.pk}"),
     )
     return [table for table in tables if table.rows]
+
+
+def _alert_list(row: Backend) -> str:
+    """Return the address of the list of all alerts about a node."""
+    return reverse("admin:alerts_alert_changelist") + f"?subject={node_subject(row.pk)}"
 
 
 def _values(row: Backend, devices: Sequence[Cell], *, old: bool) -> dict[str, float | None]:

@@ -35,6 +35,7 @@ def heat_map(request: HttpRequest) -> HttpResponseBase:
         data=reverse("console:heat-nodes") + query,
         holders=reverse("console:heat-holders") + query,
         meanings=[(name, meaning.word) for name, meaning in MEANINGS.items()],
+        levels=[(level.value, level.label) for level in reversed(Level)],
         words=_words(),
     )
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Level
+from alerts.subjects import named, page_of
 from console.queries import home as queries
 from console.queries.home import Counts, DaySeries
 from core.clock import db_now
@@ -143,7 +144,12 @@ def _top() -> dict[str, Any]:
 
 
 def _alerts() -> dict[str, Any]:
-    return {"alerts": queries.latest_open_alerts()}
+    shown = [
+        (one.alert, named(one.alert.subject, one.facts), page_of(one.alert.subject))
+        for one in queries.latest_open_alerts()
+    ]
+    nodes = queries.most_alerted_nodes()
+    return {"alerts": shown, "alerted_nodes": [(one, Level(one.alerts.level).label) for one in nodes]}
 
 
 def _maintenance() -> dict[str, Any]:

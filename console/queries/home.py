@@ -8,7 +8,9 @@ from typing import Any
 from django.db.models import Count, Exists, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 
+from alerts.choices import SubjectKind
 from alerts.models import OPEN, Alert
+from alerts.queries import KnownAlert, OpenAlerts, most_alerted, with_facts
 from backends.choices import DEFAULT_GROUP, OPEN_WINDOWS
 from backends.models import Agent, Backend, BackendGroup, MaintenanceWindow
 from backends.queries.maintenance import windows
@@ -29,7 +31,7 @@ from usage.models import ClosedHour
 
 DAY, WEEK = timedelta(hours=24), timedelta(days=7)
 STEP = timedelta(minutes=10)
-SHOWN_ALERTS = 8
+SHOWN_ALERTS, SHOWN_NODES = 8, 8
 SHOWN_TOKENS = 8
 SHOWN_WINDOWS = 4
 
@@ -69,9 +71,25 @@ def _by(rows: QuerySet[Any], field: str) -> dict[str, int]:
     return dict(rows.order_by().values_list(field).annotate(number=Count("pk")))
 
 
-def latest_open_alerts() -> QuerySet[Alert]:
-    """Return the latest open alerts, the newest first."""
-    return Alert.objects.filter(OPEN).order_by("-id")[:SHOWN_ALERTS]
+def latest_open_alerts() -> list[KnownAlert]:
+    """Return the latest open alerts with what they are about, the newest first."""
+    return with_facts(Alert.objects.filter(OPEN).order_by("-id")[:SHOWN_ALERTS], tags=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertedNode:
+    """A node with its open alerts."""
+
+    pk: int
+    name: str
+    alerts: OpenAlerts
+
+
+def most_alerted_nodes() -> list[AlertedNode]:
+    """Return the nodes with the most urgent open alerts, in two queries."""
+    found = most_alerted(SubjectKind.NODE, SHOWN_NODES)
+    names = dict(Backend.objects.filter(pk__in=found).values_list("pk", "name"))
+    return [AlertedNode(pk, names[pk], alerts) for pk, alerts in found.items() if pk in names]
 
 
 def coming_windows() -> QuerySet[MaintenanceWindow]:

@@ -119,7 +119,7 @@ def _places() -> Iterator[Metric]:
     yield _filled(full, {(disk.name,): disk.used for disk in disks()})
     text = "When the first certificate in a file expires, in seconds since 1970; absent if it cannot be read."
     ends = GaugeMetricFamily("moreh_certificate_expiry_timestamp_seconds", text, labels=["file"], unit="seconds")
-    known = {(str(one.path),): one.expires_at.timestamp() for one in certificate_files() if one.expires_at}
+    known: Values = {(str(one.path),): one.expires_at.timestamp() for one in certificate_files() if one.expires_at}
     yield _filled(ends, known)
 
 

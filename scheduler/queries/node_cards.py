@@ -1,7 +1,7 @@
 """Cards of nodes for the node grid and a node's page, read for a whole page at once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import SubjectKind
-from alerts.queries import count_open
+from alerts.queries import OpenAlerts, open_alerts_of
 from backends.choices import BackendStatus, PowerStatus, ShutdownReason, Verdict
 from backends.models import Backend, Device
 from backends.queries import is_old, old_in, reported_off_at
@@ -100,7 +100,7 @@ class NodeCard:
     """One node with its devices."""
 
     rows: Sequence[Sequence[Run]]
-    alerts: int
+    alerts: OpenAlerts
     pk: int
     name: str
     description: str
@@ -160,8 +160,8 @@ def cards(nodes: QuerySet[Backend]) -> list[NodeCard]:
     """Return the cards of some nodes in their order, in four queries."""
     rows = list(nodes.values_list(*NODE, reported_off_at(), next_window(), next_window("ends_at")))
     pks = [pk for pk, *_rest in rows]
-    devices, alerts = cells(pks), open_alerts(pks)
-    made = [NodeCard(rows_of(devices.get(pk, ())), alerts.get(pk, 0), pk, *rest) for pk, *rest in rows]
+    devices, alerts = cells(pks), open_alerts_of(SubjectKind.NODE, pks)
+    made = [NodeCard(rows_of(devices.get(pk, ())), alerts.get(pk, OpenAlerts()), pk, *rest) for pk, *rest in rows]
     _join([row for card in made for row in card.rows])
     return made
 
@@ -181,11 +181,6 @@ def holders(pks: Sequence[int]) -> dict[int, Holder]:
     rows = Allocation.objects.filter(OPEN, device__backend__in=pks).order_by()
     names = ("device_id", "job_id", "sda_id", "token__description", "started_at")
     return {device: Holder(*rest) for device, *rest in rows.values_list(*names)}
-
-
-def open_alerts(pks: Iterable[int]) -> dict[int, int]:
-    """Return the number of open alerts of each of some nodes."""
-    return dict(count_open(SubjectKind.NODE, pks))
 
 
 def rows_of(devices: Sequence[Cell]) -> list[list[Run]]:

@@ -33,6 +33,8 @@ NEEDY = (
     "/api/v2/scheduler/log",
     "/api/v2/scheduler/outlook",
     "/api/v2/backend/maintenance/holdings",
+    *("/api/v2/usage", "/api/v2/scheduler/outlook", "/api/v2/backend/maintenance/holdings"),
+    "/api/v2/backend/device/history",
 )
 READS = {(path, "get"): (400,) for path in NEEDY}
 

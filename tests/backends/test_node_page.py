@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import Role
-from alerts.choices import Category
+from alerts.choices import Category, Level
 from alerts.codes import Code, category_of
 from alerts.services import clear_alert, raise_alert
 from alerts.subjects import node as node_subject
@@ -76,6 +76,22 @@ def test_all_alerts_of_a_node_are_those_of_no_other() -> None:
     (alerts,) = [table for table in page(node).context["later"] if table.title == "Alerts"]
     shown = client_of(Role.READ_ONLY).get(alerts.more).context["cl"].result_list
     assert [str(alert.subject) for alert in shown] == [f"backend/{node.pk}"]
+
+
+def test_alerts_that_are_open_are_shown_however_many_came_and_went_since() -> None:
+    node = make.backend(0)
+    about = node_subject(node.pk)
+    raise_alert(Code.NODE_LOST, about, level=Level.CRITICAL, node=node.name)
+    for _ in range(11):
+        raise_alert(Code.CHECK_FAILED, about, node=node.name, error="ECC")
+        clear_alert(Category.GPU_ERROR, about)
+    answer = page(node)
+    assert [alert.category for alert in answer.context["open_alerts"]] == ["NODE_LOST"]
+    (alerts,) = [table for table in answer.context["later"] if table.title == "Alerts"]
+    assert len(alerts.rows) == 10
+    text = text_of(answer)
+    assert f'href="/admin/alerts/alert/?subject=backend/{node.pk}&amp;state=open">All of them</a>' in text
+    assert '<dd class="mc-alerts mc-level-critical">critical</dd>' in text
 
 
 def test_a_new_node_has_no_empty_tables() -> None:

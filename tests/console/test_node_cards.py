@@ -35,7 +35,8 @@ def test_a_card_shows_the_node_and_its_host() -> None:
     assert "CPU 34 %</span><span>210 / 512 GiB</span>" in text
     assert "<span>Power on → off</span>" in text
     assert "default_backend_group · rack 7" in text
-    assert f'href="/admin/alerts/alert/?state=open&amp;subject=backend/{node.pk}">Alerts: 1</a>' in text
+    link = f'href="/admin/alerts/alert/?state=open&amp;subject=backend/{node.pk}"'
+    assert f'<a class="mc-alerts mc-level-warning" {link}>Alerts: 1</a>' in text
 
 
 def test_figures_of_a_silent_node_are_marked_with_their_time() -> None:

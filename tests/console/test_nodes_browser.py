@@ -98,7 +98,7 @@ def test_the_heat_map_by_keyboard_and_live(chromium: Browser, live_server: "Live
     lines = str(announced.text_content()).split("\n")
     assert lines[:2] == ["gpu-1 · default_backend_group", "1 in use · 1 idle"]
     assert lines[2].startswith(f"job #{job.pk} of {job.token.description} since ")
-    assert lines[3] == "alert, warning: GPU error, ECC"
+    assert lines[3] == "alert, warning: GPU error, gpu-1: health check failed: ECC"
 
     before = page.locator("#heat canvas").evaluate("canvas => canvas.toDataURL()")
     set_backend_status(idle, BackendStatus.SHUTDOWN, actor=make.ACTOR)

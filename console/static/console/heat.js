@@ -12,7 +12,7 @@ window.mcHeat = (() => {
   function readColours() {
     const css = getComputedStyle(document.documentElement);
     const value = (name) => css.getPropertyValue(name).trim();
-    ink = { used: value("--mc-used"), line: value("--mc-idle") + "b0", moving: value("--mc-moving"), out: value("--mc-out"), paper: value("--mc-paper"), dot: value("--mc-ink") };
+    ink = { used: value("--mc-used"), line: value("--mc-idle") + "b0", moving: value("--mc-moving"), out: value("--mc-out"), paper: value("--mc-paper"), dot: { CRITICAL: value("--mc-out"), WARNING: value("--mc-moving"), NOTICE: value("--mc-ink") } };
     ink.hatched = pattern((dot) => { stroke(dot, [-1, 3, 3, -1], ink.moving); stroke(dot, [1, 5, 5, 1], ink.moving); });
     ink.dotted = pattern((dot) => { dot.fillStyle = ink.moving; dot.fillRect(0, 0, 2, 1); dot.fillRect(2, 2, 2, 1); });
   }
@@ -58,12 +58,12 @@ window.mcHeat = (() => {
     dot.setLineDash(all ? [] : [1, 1]);
     dot.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
     dot.setLineDash([]);
-    if (alert) bell(dot, x + size - size / 3.2, y + size / 3.2, Math.max(2.2, size / 5));
+    if (alert) alertDot(dot, x + size - size / 3.2, y + size / 3.2, Math.max(2.2, size / 5), ink.dot[alert] || ink.dot.NOTICE);
   }
 
-  function bell(dot, x, y, radius) {
-    for (const [colour, more] of [[ink.paper, 1], [ink.dot, 0]]) {
-      dot.fillStyle = colour;
+  function alertDot(dot, x, y, radius, colour) {
+    for (const [fill, more] of [[ink.paper, 1], [colour, 0]]) {
+      dot.fillStyle = fill;
       dot.beginPath();
       dot.arc(x, y, radius + more, 0, 7);
       dot.fill();
@@ -80,6 +80,13 @@ window.mcHeat = (() => {
     const dot = made.getContext("2d");
     dot.scale(scale, scale);
     return [made, dot];
+  }
+
+  // The alerts come with the most urgent first: the first of a node has its worst level.
+  function worst(alerts) {
+    const found = new Map();
+    for (const [id, level] of alerts) if (!found.has(id)) found.set(id, level);
+    return found;
   }
 
   // Groups are ranges of the nodes, which come in the order of their groups.
@@ -110,16 +117,16 @@ window.mcHeat = (() => {
       const before = this.data;
       this.data = data;
       const same = before && before.id.length === data.id.length && before.id.every((id, i) => id === data.id[i] && before.group[i] === data.group[i]);
-      this.alerts = new Set(data.alerts.map(([id]) => id));
+      this.alerts = worst(data.alerts);
       if (!same) return this.draw();
       const changed = data.id.map((_id, i) => i).filter((i) => this.face(before, i) !== this.face(data, i));
       for (const i of changed) this.paint(i);
-      this.faces = data.id.map((id) => this.alerts.has(id));
+      this.faces = data.id.map((id) => this.alerts.get(id));
       return changed.length;
     }
 
     face(data, i) {
-      const alert = data === this.data ? this.alerts.has(data.id[i]) : this.faces[i];
+      const alert = data === this.data ? this.alerts.get(data.id[i]) : this.faces[i];
       return `${data.states.slice(i * WIDTH, i * WIDTH + WIDTH)} ${data.off[i]} ${alert}`;
     }
 
@@ -127,7 +134,7 @@ window.mcHeat = (() => {
       readColours();
       for (const group of this.groups) group.section.remove();
       this.groups = ranges(this.data);
-      this.faces = this.data.id.map((id) => this.alerts.has(id));
+      this.faces = this.data.id.map((id) => this.alerts.get(id));
       const width = this.place.clientWidth;
       const top = this.place.getBoundingClientRect().top + scrollY;
       this.pitch = pitchFor(this.groups, width, innerHeight - top - 16);
@@ -156,7 +163,7 @@ window.mcHeat = (() => {
     paint(i, group = this.groupOf(i)) {
       const { data, pitch } = this;
       const [x, y] = this.at(i, group);
-      square(group.dot, x, y, pitch - 1, data.states.slice(i * WIDTH, i * WIDTH + WIDTH), data.off[i], this.alerts.has(data.id[i]));
+      square(group.dot, x, y, pitch - 1, data.states.slice(i * WIDTH, i * WIDTH + WIDTH), data.off[i], this.alerts.get(data.id[i]));
     }
 
     at(i, group = this.groupOf(i)) {
@@ -176,7 +183,7 @@ window.mcHeat = (() => {
     const looks = { mixed: [3, 4, 1, 0, 0], alert: [0, 1, 0, 0, 0] };
     for (const shown of document.querySelectorAll("[data-swatch]")) {
       const counts = looks[shown.dataset.swatch] || Object.keys(PLACE).map((name) => Number(name === shown.dataset.swatch));
-      square(canvas(14, 14, shown)[1], 1, 1, 12, counts, false, shown.dataset.swatch === "alert");
+      square(canvas(14, 14, shown)[1], 1, 1, 12, counts, false, shown.dataset.level);
     }
   }
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import Role
+from alerts.choices import Level
 from alerts.codes import Code
 from alerts.services import raise_alert
 from alerts.subjects import node as node_subject
@@ -27,6 +28,9 @@ from tests.admin_world import client_of
 from tests.console.allocations import HOUR, hold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+ALERTED = re.compile(
+    r'mc-level-(\w+)">\w+</span>\s*<a class="mc-link mc-cut" href="([^"]+)">([^<]+)</a>\s*(.*?)</li>', re.DOTALL
+)
 PARTS = ("cards", "alerts", "top")
 CARDS = "/admin/console/home/cards"
 MAINTENANCE = "/admin/console/home/maintenance"
@@ -169,9 +173,9 @@ def queries(browser: Client, address: str) -> int:
 
 
 QUERIES = {
-    "/admin/": 6,
+    "/admin/": 9,
     CARDS: 13,
-    "/admin/console/home/alerts": 3,
+    "/admin/console/home/alerts": 6,  # one of them for each kind of subject
     MAINTENANCE: 3,
     "/admin/console/home/top": 6,
     "/admin/console/home/devices": 5,
@@ -207,3 +211,25 @@ def test_maintenance_that_lasts_or_comes_next_is_shown() -> None:
     assert "hidden" not in shown
     assert re.findall(r"step \d+(?=<)", shown) == ["step 0", "step 4", "step 6", "step 9"]
     assert [shown.count(word) for word in (">active<", ">scheduled<", ">1 node<")] == [1, 3, 4]
+
+
+def test_nodes_with_open_alerts_come_with_the_worst_first() -> None:
+    nodes = [make.backend(0, name=f"gpu-{number}") for number in range(10)]
+    for node in nodes:
+        raise_alert(Code.CHECK_FAILED, node_subject(node.pk), level=Level.NOTICE, node=node.name, error="ECC")
+    worst, second = nodes[7], nodes[3]
+    raise_alert(Code.NODE_LOST, node_subject(worst.pk), level=Level.CRITICAL, node=worst.name)
+    raise_alert(Code.BMC_UNREACHABLE, node_subject(second.pk), bmc="127.0.0.1", error="TIMEOUT")
+    browser = client_of(Role.READ_ONLY)
+    browser.get("/admin/console/home/alerts")
+    with CaptureQueriesContext(connection) as asked:
+        shown = page(browser, "/admin/console/home/alerts")
+    assert len(asked) == 6  # the session, the operator; alerts and their nodes; counts and names
+    lines = ALERTED.findall(shown)
+    assert [(level, name) for level, _page, name, _more in lines][:3] == [
+        ("critical", "gpu-7"), ("warning", "gpu-3"), ("notice", "gpu-0"),
+    ]  # fmt: skip
+    assert len(lines) == 8
+    assert lines[0][1] == f"/admin/backends/backend/{worst.pk}/change/"
+    assert f'href="/admin/alerts/alert/?state=open&amp;subject=backend/{worst.pk}">Alerts: 2</a>' in lines[0][3]
+    assert f'<a class="mc-link" href="/admin/backends/backend/{second.pk}/change/">node gpu-3</a>' in shown
