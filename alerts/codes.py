@@ -17,6 +17,12 @@ class Code(StrEnum):
     CHECK_FAILED = "CHECK_FAILED"
     DEVICES_OUT = "DEVICES_OUT"
     DEVICES_UNHEALTHY = "DEVICES_UNHEALTHY"
+    DEVICES_HOT = "DEVICES_HOT"
+    GROUP_DEVICES_OUT = "GROUP_DEVICES_OUT"
+    GROUP_TOO_SMALL = "GROUP_TOO_SMALL"
+    JOB_FAILED = "JOB_FAILED"
+    JOBS_FAIL = "JOBS_FAIL"
+    NODE_SILENT = "NODE_SILENT"
     NODE_LOST = "NODE_LOST"
     NODE_CLAIMED_TWICE = "NODE_CLAIMED_TWICE"
     BMC_UNREACHABLE = "BMC_UNREACHABLE"
@@ -33,6 +39,14 @@ class Code(StrEnum):
     REPAIRED = "REPAIRED"
     NOT_REPAIRED = "NOT_REPAIRED"
     DELIVERY_FAILED = "DELIVERY_FAILED"
+    NO_BEAT = "NO_BEAT"
+    QUEUE_STALLED = "QUEUE_STALLED"
+    DATA_DISK_FULL = "DATA_DISK_FULL"
+    DATABASE_FULL = "DATABASE_FULL"
+    CERTIFICATE_EXPIRES = "CERTIFICATE_EXPIRES"
+    CERTIFICATE_UNREADABLE = "CERTIFICATE_UNREADABLE"
+    AGENT_OLD = "AGENT_OLD"
+    CLOCK_SKEW = "CLOCK_SKEW"
 
 
 class Template(NamedTuple):
@@ -49,6 +63,24 @@ TEMPLATES: Mapping[Code, Template] = {
         Category.GPU_ERROR, _("%(node)s: devices [%(devices)s] are out of service (%(reason)s).")
     ),
     Code.DEVICES_UNHEALTHY: Template(Category.DEVICE_HEALTH, "%(node)s: %(devices)s"),
+    Code.DEVICES_HOT: Template(Category.GPU_TEMPERATURE, "%(node)s: %(devices)s"),
+    Code.GROUP_DEVICES_OUT: Template(
+        Category.GPU_SHORTAGE,
+        _(
+            "%(group)s: job %(job)s has waited for %(needed)s devices for more than %(minutes)s minutes;"
+            " %(out)s of %(total)s devices are out of service."
+        ),
+    ),
+    Code.GROUP_TOO_SMALL: Template(
+        Category.GPU_SHORTAGE,
+        _(
+            "%(group)s: job %(job)s has waited for %(needed)s devices for more than %(minutes)s minutes;"
+            " the group has too few, %(total)s in all."
+        ),
+    ),
+    Code.JOB_FAILED: Template(Category.JOB_ERROR, _("%(customer)s: job %(job)s failed: %(cause)s. %(detail)s")),
+    Code.JOBS_FAIL: Template(Category.JOB_ERROR, _("%(customer)s: %(failed)s or more jobs failed within an hour.")),
+    Code.NODE_SILENT: Template(Category.NODE_SILENT, _("%(node)s has not reported for more than %(seconds)s seconds.")),
     Code.NODE_LOST: Template(Category.NODE_LOST, _("%(node)s has been silent too long; its jobs were failed.")),
     Code.NODE_CLAIMED_TWICE: Template(
         Category.NODE_CLAIMED_TWICE,
@@ -78,6 +110,26 @@ TEMPLATES: Mapping[Code, Template] = {
     Code.NOT_REPAIRED: Template(Category.INCONSISTENCY, _("%(subject)s: %(problem)s; not repaired.")),
     Code.DELIVERY_FAILED: Template(
         Category.DELIVERY_FAILED, _("Messages to %(channel)s could not be delivered: %(error)s")
+    ),
+    Code.NO_BEAT: Template(
+        Category.NO_BEAT, _("Beat has given no sign of life for %(seconds)s s; others do its work, but more slowly.")
+    ),
+    Code.QUEUE_STALLED: Template(
+        Category.QUEUE_STALLED, _("Jobs wait in the queue of %(group)s, which was not ticked for %(seconds)s s.")
+    ),
+    Code.DATA_DISK_FULL: Template(Category.DISK_FULL, _("The disk of the data folder is %(percent)s %% full.")),
+    Code.DATABASE_FULL: Template(Category.DISK_FULL, _("The disk of the database is %(percent)s %% full.")),
+    Code.CERTIFICATE_EXPIRES: Template(
+        Category.CERTIFICATE_EXPIRES, _("The certificate in %(file)s expires on %(date)s, in %(days)s days.")
+    ),
+    Code.CERTIFICATE_UNREADABLE: Template(
+        Category.CERTIFICATE_EXPIRES, _("The certificate in %(file)s cannot be read.")
+    ),
+    Code.AGENT_OLD: Template(
+        Category.AGENT_OLD, _("The agent of %(node)s has version %(version)s; at least %(oldest)s is supported.")
+    ),
+    Code.CLOCK_SKEW: Template(
+        Category.CLOCK_SKEW, _("The clock of %(node)s differs by %(seconds)s s from the server's.")
     ),
 }
 

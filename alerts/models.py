@@ -23,9 +23,11 @@ class Alert(models.Model):
     params = JsonField(_("parameters"), default=dict, blank=True)
     times = models.PositiveIntegerField(_("times"), default=1)
     raised_at = models.DateTimeField(_("raised"))
+    last_at = models.DateTimeField(_("cause last seen"), null=True, blank=True)
     cleared_at = models.DateTimeField(_("cleared"), null=True, blank=True)
     acknowledged_at = models.DateTimeField(_("acknowledged"), null=True, blank=True)
     acknowledged_by = models.CharField(_("acknowledged by"), max_length=150, blank=True)
+    note = models.CharField(_("note"), max_length=512, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = _("alert")

@@ -7,13 +7,16 @@ from django.db.models import QuerySet
 
 from backends.queries import lost_backends
 from backends.queries.maintenance import due, to_drain, to_inform, to_return
+from backends.services.heat_alerts import note_heat
 from backends.services.maintenance import begin_or_end_window
+from backends.services.node_alerts import clear_node_alerts, note_silent_nodes
 from core.apart import each_apart
 from core.clock import db_now
 from events.actor import SYSTEM
 from scheduler.choices import Cause, JobStatus
 from scheduler.cycle.tick import tick
 from scheduler.estimates.start_estimates import refresh_estimates
+from scheduler.logs import tails
 from scheduler.models import Job
 from scheduler.queries.queue import waited_for
 from scheduler.queries.sweep import (
@@ -27,6 +30,7 @@ from scheduler.queries.sweep import (
 )
 from scheduler.services.checks import give_due_checks, leave_silent_node
 from scheduler.services.cleaning import quarantine_uncleaned
+from scheduler.services.job_alerts import note_failed_jobs, note_shortages
 from scheduler.services.jobs import end_job, preempt_job
 from scheduler.services.lost_nodes import lose_backend, power_down_backend
 from scheduler.services.maintenance import drain_nodes, inform_customers, return_nodes
@@ -60,6 +64,7 @@ def sweep() -> None:
     _fail(stuck_jobs, Cause.PREPARATION_TIMED_OUT)
     _each(sorted(set(overdue_unknown().values_list("backend", flat=True))), stop_overdue_unknown)
     _each(sorted(set(uncleaned_devices(now).values_list("backend", flat=True))), quarantine_uncleaned)
+    _look((note_silent_nodes,), "sweep")
 
 
 def maintain() -> None:
@@ -71,12 +76,22 @@ def maintain() -> None:
 
 
 def watch_devices() -> None:
-    """Look once at all devices: values that do not change or do not come, what is out of service, due checks.
+    """Look once at all devices: values that do not change or do not come, what is out of service, due checks; alerts.
 
     The looks do not depend on each other: one that fails is logged.
     """
-    looks = {look.__name__: look for look in (note_frozen, note_silent, note_unusable, note_failing, give_due_checks)}
-    each_apart(looks, lambda name: looks[name](), "watch_failed", work="watch_devices")
+    _look((note_frozen, note_silent, note_unusable, note_failing, give_due_checks), "watch_devices")
+    _look((note_heat, note_shortages, note_failed_jobs, clear_node_alerts), "watch_devices")
+
+
+def _look(looks: Iterable[Callable[[], object]], work: str) -> None:
+    by_name = {look.__name__: look for look in looks}
+    each_apart(by_name, lambda name: by_name[name](), "watch_failed", work=work)
+
+
+def delete_old_tails() -> None:
+    """Delete last outputs of workers that were kept long enough."""
+    tails.delete_old_tails()
 
 
 def _each(keys: Iterable[int], act: Callable[[int], object]) -> None:

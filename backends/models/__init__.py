@@ -3,6 +3,7 @@
 from backends.models.agents import Agent, EnrolmentKey, ManagerPresence, Order
 from backends.models.groups import BackendGroup
 from backends.models.health import Card, Finding, FormerCard
+from backends.models.heat import HotDevice
 from backends.models.inventory import BackendGroupFieldValue, NodeFieldValue
 from backends.models.maintenance import MaintenanceNode, MaintenanceWindow
 from backends.models.monitoring import BmcLogEntry, Sensor
@@ -22,6 +23,7 @@ __all__ = [
     "Finding",
     "FormerCard",
     "FormerModel",
+    "HotDevice",
     "MaintenanceNode",
     "MaintenanceWindow",
     "ManagerPresence",

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from alerts.choices import Level
+from alerts.choices import Category, Level
 from alerts.codes import Code
-from alerts.services import raise_alert
+from alerts.services import clear_alert, raise_alert
 from alerts.subjects import node
 from backends.choices import (
     ACTION_TRANSITIONS,
@@ -169,7 +169,9 @@ def end_action(lease: PowerLease, state: ActionState, *, code: str = "", message
     record(
         "POWER_ENDED", actor=SYSTEM, subject=subject, command=action.command, number=action.pk, state=state, code=code
     )
-    if state == ActionState.UNKNOWN:
+    if state != ActionState.UNKNOWN:
+        clear_alert(Category.POWER_UNKNOWN, node(action.backend_id))
+    else:
         said = {"action": action.pk, "command": str(action.command), "message": message}
         raise_alert(Code.POWER_UNKNOWN, node(action.backend_id), level=Level.CRITICAL, **said)
     return True

@@ -101,6 +101,8 @@ UNFOLD = {
             _part(
                 _("Watch"),
                 _item(_("Alerts"), "alerts_alert", "notifications"),
+                _item(_("Notification rules"), "notifications_rule", "notifications_active"),
+                _item(_("Silences"), "notifications_silence", "notifications_off"),
                 _item(_("Channels"), "outbox_channel", "campaign"),
                 _item(_("Subscriptions"), "subscriptions_subscription", "rss_feed"),
                 _item(_("Deliveries"), "outbox_delivery", "outgoing_mail"),

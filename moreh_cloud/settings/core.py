@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "remediation",
     "usage",
     "billing",
+    "notifications",
     "console",
 ]
 MIDDLEWARE = [

@@ -31,6 +31,11 @@ def previews(channel: Channel) -> list[Preview]:
     return found
 
 
+def preview_as(name: str, kind: str, language: str) -> Preview:
+    """Return a message of one kind as a new channel of a kind and language would send it. Raises KeyError."""
+    return {one.kind: one for one in previews(Channel(kind=kind, language=language))}[name]
+
+
 def _readable(channel: Channel, content: str) -> str:
     if not content:
         return ""

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -23,7 +24,6 @@ from scheduler.models import Allocation
 from scheduler.queries.allocations import OPEN
 
 ROW = 8  # devices in one row; a node with more has several rows
-NOTICE, ACT = 86, 98  # °C, from which on a device is marked as warm and as hot
 NODE = (
     "pk", "name", "description", "status", "why", "group__name", "agent__last_seen", "agent__cpu",
     "agent__used_memory", "agent__total_memory", "bmc__status", "bmc__target", "bmc__ip",
@@ -75,9 +75,9 @@ class Cell:
     @property
     def heat(self) -> str:
         """Return "warm" or "hot" by the temperature levels of alerts, else ""."""
-        if self.temperature is None or self.temperature < NOTICE or self.old:
+        if self.temperature is None or self.temperature < settings.MOREH_GPU_NOTICE or self.old:
             return ""
-        return "hot" if self.temperature >= ACT else "warm"
+        return "hot" if self.temperature >= settings.MOREH_GPU_CRITICAL else "warm"
 
 
 @dataclass(slots=True)

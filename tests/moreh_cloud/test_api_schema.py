@@ -42,7 +42,7 @@ def test_it_describes_every_address(schema: dict[str, Any]) -> None:
 @pytest.mark.django_db
 def test_answers_keep_to_it(schema: dict[str, Any]) -> None:
     node = make.ready_backend(2)
-    make.running_job(node)
+    running = make.running_job(node)
     finish_job(make.job(), exit_code=1, actor=make.ACTOR)
     waiting = make.job()
     api = client()
@@ -53,6 +53,7 @@ def test_answers_keep_to_it(schema: dict[str, Any]) -> None:
         asked = {"starttime": "2026-01-01", "endtime": "2026-01-02", "expand": "tokenlist"}
         asked_of: dict[str, dict[str, Any]] = {
             f"{V2}/scheduler/outlook": {"token": waiting.token.value},
+            f"{V2}/scheduler/log": {"job": running.pk},
             f"{V2}/backend/maintenance": {"expand": "backends"},
             f"{V2}/backend/maintenance/holdings": {"id": window.pk},
         }

@@ -20,7 +20,7 @@ def populate() -> None:
     now = db_now()
     node = make.ready_backend(2)
     free, busy = node.devices.order_by("index")
-    Agent.objects.filter(backend=node).update(cpu=5, used_memory=1, total_memory=2)
+    Agent.objects.filter(backend=node).update(cpu=5, used_memory=1, total_memory=2, clock_skew_ms=3)
     Bmc.objects.filter(backend=node).update(status="on", checked_at=now)
     for device in (free, busy):
         Telemetry.objects.create(device=device, at=now, **dict.fromkeys(MEASURED, 40))

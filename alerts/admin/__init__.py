@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -8,14 +9,17 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.views import ChangeList
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from alerts.choices import Level
+from alerts.choices import Category, Level
+from alerts.first_steps import FIRST_STEPS
 from alerts.models import OPEN, Alert
 from alerts.queries import with_facts
 from alerts.services import acknowledge_alert
 from alerts.subjects import NOTHING_KNOWN, named, page_of, parse_subject
-from core.admin import ServiceAdmin, badge, confirmed, link, time_ago
+from core.admin import ConfirmForm, ServiceAdmin, badge, confirmed, exact_time, link, time_ago
 from core.admin.filters import ExactText
+from core.texts import LONGEST
 from events.actor import Actor
 
 LEVEL_COLOURS = {Level.NOTICE: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
@@ -54,6 +58,18 @@ class BySubject(ExactText):
         if subject is None:
             return queryset.none()
         return queryset.filter(subject_kind=subject.kind, subject_id=subject.id)
+
+
+class NoteForm(ConfirmForm):
+    """A note for everybody who sees the alert."""
+
+    note = forms.CharField(
+        label=_("note"),
+        max_length=LONGEST,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("What you found or do about it, for everybody who sees the alert."),
+    )
 
 
 class AlertList(ChangeList):
@@ -109,15 +125,12 @@ class AlertAdmin(ServiceAdmin):
         "code": "code",
         "params": "params",
     }
-    fields = (
-        ("category", "level"),
-        "shown_subject",
-        "content",
-        "times",
-        ("raised_at", "cleared_at"),
-        ("acknowledged_at", "acknowledged_by"),
+    fieldsets = (
+        (_("What"), {"fields": (("category", "level"), "shown_subject", "content", "first_steps")}),
+        (_("When"), {"fields": (("raised_at", "shown_last", "cleared_at"), "times")}),
+        (_("Who looks after it"), {"fields": (("acknowledged_at", "acknowledged_by"), "note")}),
     )
-    readonly_fields = ("shown_subject", "content")
+    readonly_fields = ("shown_subject", "content", "first_steps", "shown_last")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search the parameters; a text like backend/12 is a subject."""
@@ -136,10 +149,12 @@ class AlertAdmin(ServiceAdmin):
         return _described([row])[0] if row else row
 
     @confirmed(
-        _("Acknowledge"), explanation=_("Everybody sees that you look after it. It stays open until its cause is gone.")
+        _("Acknowledge"),
+        explanation=_("Everybody sees that you look after it. It stays open until its cause is gone."),
+        form=NoteForm,
     )
-    def acknowledge(self, actor: Actor, row: Alert, _data: dict[str, Any]) -> bool:
-        return acknowledge_alert(row, actor=actor)
+    def acknowledge(self, actor: Actor, row: Alert, data: dict[str, Any]) -> bool:
+        return acknowledge_alert(row, actor=actor, note=data.get("note", ""))
 
     @admin.display(description=_("level"), ordering="level")
     def shown_level(self, row: Alert) -> SafeString:
@@ -152,6 +167,14 @@ class AlertAdmin(ServiceAdmin):
     @admin.display(description=_("content"))
     def content(self, row: Alert) -> str:
         return row.text
+
+    @admin.display(description=_("first steps"))
+    def first_steps(self, row: Alert) -> str:
+        return str(FIRST_STEPS[Category(row.category)])
+
+    @admin.display(description=_("cause last seen"))
+    def shown_last(self, row: Alert) -> SafeString | str:
+        return exact_time(row.last_at)
 
     @admin.display(description=_("raised"), ordering="raised_at")
     def raised(self, row: Alert) -> SafeString | str:
