@@ -56,7 +56,7 @@ class RuleAdmin(ServiceAdmin):
     def get_urls(self) -> list[Any]:
         """Add the page that makes a channel and a rule in one step."""
         page = self.admin_site.admin_view(lambda request: setup_page(self, request))
-        return [path("set-up/", page, name="notifications_rule_set_up"), *super().get_urls()]
+        return [path("set-up/", page, name="notifications_rule_setup"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
         rows: QuerySet[Rule] = super().get_queryset(request).prefetch_related("channels")

@@ -81,8 +81,8 @@ class SetupForm(forms.Form):
         """Require the destination that was chosen."""
         data: dict[str, Any] = super().clean() or {}
         needed = {ChannelKind.MAIL: "recipients", ChannelKind.WEBHOOK: "url", ChannelKind.SLACK: "url", "": "channel"}
-        name = needed.get(data.get("kind", ""), "channel")
-        if not data.get(name) and name not in self.errors:
+        name = needed.get(data["kind"], "") if "kind" in data else ""
+        if name and not data.get(name) and name not in self.errors:
             self.add_error(name, _("It is needed."))
         return data
 
@@ -98,7 +98,7 @@ def setup_button() -> Any:
     """Make the button of the list of rules that leads to the page."""
 
     def go(_self: Any, _request: HttpRequest) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:notifications_rule_set_up"))
+        return HttpResponseRedirect(reverse("admin:notifications_rule_setup"))
 
     looks = {"short_description": _("Set up"), "allowed_permissions": ["operate"], "icon": "bolt"}
     go.__dict__.update(looks, attrs={}, variant=ActionVariant.PRIMARY, original_function_name="set_up")

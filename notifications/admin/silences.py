@@ -26,6 +26,11 @@ from notifications.services import create_silence, end_silence, update_silence
 ABOUT = "about"
 
 
+def _subject(request: HttpRequest) -> Subject | None:
+    """Return the one thing that the page of an alert has asked to silence."""
+    return parse_subject(request.GET.get(ABOUT, ""))
+
+
 class Lasting(admin.SimpleListFilter):
     """Filter silences by whether they last."""
 
@@ -68,6 +73,10 @@ class SilenceAdmin(GrowingAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         which = ("categories", "least_level", "groups", "tags", "tokens")
+        if obj is None and (subject := _subject(request)):
+            about = named(subject, describe([subject]).get(subject, NOTHING_KNOWN))
+            note = _("Alerts about this only: %(about)s") % {"about": about}
+            return ((None, {"fields": (("starts_at", "ends_at"), "comment"), "description": note}),)
         if obj is None:
             return ((_("Which alerts"), {"fields": which}), (None, {"fields": (("starts_at", "ends_at"), "comment")}))
         return ((None, {"fields": ("shown_match", ("starts_at", "ends_at"), "comment", ("actor", "created_at"))}),)
@@ -84,8 +93,7 @@ class SilenceAdmin(GrowingAdmin):
         return not over and super().has_change_permission(request, obj)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Silence:
-        subject = parse_subject(request.GET.get(ABOUT, ""))
-        return create_silence(actor=actor_of(request), subject=subject, **data)
+        return create_silence(actor=actor_of(request), subject=_subject(request), **data)
 
     def update_row(self, request: HttpRequest, row: Silence, changes: dict[str, Any]) -> None:
         update_silence(row, actor=actor_of(request), **fields_of(changes, "ends_at", "comment"))

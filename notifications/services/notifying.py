@@ -22,6 +22,7 @@ from notifications.queries import LoadedRule, load_rules, load_silences, unnotif
 from outbox.services import NewDelivery, enqueue
 
 BATCH = 500
+ENDED = (NoticeState.DROPPED, NoticeState.RESOLVED)
 
 
 class Pair(NamedTuple):
@@ -40,10 +41,9 @@ def notify_of_changes(changes: Sequence[AlertChange]) -> None:
     """Notify of changes of alerts, in the transaction that makes them; the alerts are locked by the caller."""
     over = [change.alert_id for change in changes if change.change == Change.CLEARED]
     new = [change.alert_id for change in changes if change.change != Change.CLEARED]
-    rules = load_rules()
     if over:
-        _notify_of_cleared(over, rules)
-    if new and rules:
+        _notify_of_cleared(over)
+    if new and (rules := load_rules()):
         _notify_of_open(alerts_with(new), rules)
 
 
@@ -85,23 +85,18 @@ def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *
     return len(new)
 
 
-def _notify_of_cleared(alert_ids: Collection[int], rules: Sequence[LoadedRule]) -> None:
+def _notify_of_cleared(alert_ids: Collection[int]) -> None:
     """Notify that alerts are over, by the rules that have notified of them; drop what was held back."""
-    rows = Notice.objects.select_for_update(no_key=True, of=("self",)).filter(alert__in=alert_ids)
-    notified: dict[int, list[int]] = {}
-    for alert, rule, state in rows.order_by("pk").values_list("alert_id", "rule_id", "state"):
-        if state == NoticeState.NOTIFIED:
-            notified.setdefault(alert, []).append(rule)
-    mine = Notice.objects.filter(alert__in=alert_ids)
-    for state in (NoticeState.DROPPED, NoticeState.RESOLVED):
-        mine.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
-    in_force = {rule.pk: rule for rule in rules if rule.send_resolved}
-    pairs = [
-        Pair(in_force[rule], known)
-        for known in alerts_with(sorted(notified))
-        for rule in notified[known.alert.pk]
-        if rule in in_force
-    ]
+    rows = Notice.objects.filter(alert__in=alert_ids).exclude(state__in=ENDED)
+    locked = list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk"))
+    if not locked:
+        return
+    for state in ENDED:
+        rows.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
+    heard = [(one.rule_id, one.alert_id) for one in locked if one.state == NoticeState.NOTIFIED]
+    rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in heard}) if rule.send_resolved}
+    alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in heard})}
+    pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in heard if rule in rules and alert in alerts]
     store_deliveries(pairs, Change.CLEARED, db_now())
 
 

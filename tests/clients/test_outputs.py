@@ -14,7 +14,7 @@ import pytest
 
 from clients.agent.fake_outputs import FakeOutputs
 from clients.agent.outputs import KeptOutputs, OutputLimits
-from clients.keeper import WriteBudget, Keeper
+from clients.keeper import Keeper, WriteBudget
 from clients.segments import Output, SegmentWriter, read_output, segments
 from protocol import wire
 from protocol.v1 import agents_pb2 as pb

@@ -39,7 +39,7 @@ def find(backend: Backend) -> None:
 
 def told() -> list[tuple[str, str, str]]:
     """Return what was stored for channels: channel, change, name of the subject."""
-    rows = Delivery.objects.order_by("pk").values_list("channel__name", "payload")
+    rows = Delivery.objects.filter(kind="alert").order_by("pk").values_list("channel__name", "payload")
     return [(name, payload["change"], payload["name"]) for name, payload in rows]
 
 
