@@ -24,5 +24,5 @@ run types embedded mypy --no-error-summary .
 run imports lint-imports --no-logo
 run deploy production python manage.py check --deploy --fail-level WARNING
 run migrations embedded python manage.py makemigrations --check --dry-run
-run security bandit --quiet -c pyproject.toml -r --severity-level medium core protocol idempotency events accounts alerts bulk inventory liveness backends sda tokens scheduler usage billing fleet console moreh_cloud clients
+run security bandit --quiet -c pyproject.toml -r --severity-level medium core protocol idempotency events accounts alerts bulk inventory liveness outbox subscriptions backends sda tokens scheduler usage billing fleet console moreh_cloud clients
 [ -z "$failed" ] || { echo "Failed:$failed" >&2; exit 1; }

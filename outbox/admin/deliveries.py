@@ -40,10 +40,12 @@ class DeliveryAdmin(GrowingAdmin):
     export_columns = {"created": "created_at", "ended": "ended_at"}
     fields = (
         ("channel_link", "state_column"),
-        ("kind", "ordering_key", "group_key"),
-        ("created_at", "not_before", "ended_at"),
-        "subject",
-        ("message_id_shown", "tries", "next_attempt"),
+        ("kind", "subject"),
+        ("ordering_key", "group_key"),
+        ("created_at", "not_before"),
+        ("ended_at", "next_attempt"),
+        "tries",
+        "message_id_shown",
         "payload_json",
     )
     readonly_fields = (

@@ -1,13 +1,13 @@
 """Which due deliveries become which messages, in plain Python."""
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import NamedTuple
 
 MOST_GROUPED = 100  # deliveries in one message
 
 
-class Waiting(Protocol):
-    """What matters of a delivery."""
+class Waiting(NamedTuple):
+    """What matters of a delivery that waits."""
 
     pk: int
     kind: str
@@ -15,15 +15,12 @@ class Waiting(Protocol):
     group_key: str
 
 
-D = TypeVar("D", bound=Waiting)
-
-
-def grouped(rows: Iterable[D], room: int) -> list[list[D]]:
-    """Return the deliveries of at most `room` messages, in order.
+def grouped(rows: Iterable[Waiting], room: int) -> list[list[int]]:
+    """Return the ids of the deliveries of at most `room` messages, in order.
 
     No delivery passes an earlier one with the same ordering key: where that one is left for later, so is this one.
     """
-    groups: dict[tuple[str, str, int], list[D]] = {}
+    groups: dict[tuple[str, str, int], list[int]] = {}
     placed: dict[str, tuple[str, str, int] | None] = {}
     for row in rows:
         key = (row.kind, row.group_key, 0 if row.group_key else row.pk)
@@ -32,5 +29,5 @@ def grouped(rows: Iterable[D], room: int) -> list[list[D]]:
         if row.ordering_key:
             placed[row.ordering_key] = key if fits else None
         if fits:
-            groups.setdefault(key, []).append(row)
+            groups.setdefault(key, []).append(row.pk)
     return list(groups.values())

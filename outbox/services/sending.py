@@ -23,7 +23,7 @@ from outbox.rendering import Payloads, render_message
 from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
 from outbox.sending.webhook import slack_content, webhook_content
-from outbox.services.grouping import grouped
+from outbox.services.grouping import Waiting, grouped
 from outbox.services.outcomes import Sent, settle
 
 LEASE = timedelta(seconds=15)  # a worker prolongs it while it sends; one that is dead is replaced after this
@@ -95,8 +95,10 @@ def _count_open(channel_id: int) -> int:
 
 def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMessage]:
     """Make messages of what waits, in order, and store them with their content."""
-    rows = due_deliveries(channel.pk, now).select_for_update(no_key=True, of=("self",))
-    groups = grouped(list(rows[:LOOKED_AT]), room)
+    looked_at = due_deliveries(channel.pk, now).values_list(*Waiting._fields)[:LOOKED_AT]
+    chosen = grouped(map(Waiting._make, looked_at), room)
+    waiting = _locked([pk for group in chosen for pk in group])
+    groups = [found for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]
     messages = [make_message(channel, group, now) for group in groups]
     OutgoingMessage.objects.bulk_create(messages)
     taken = (
@@ -106,6 +108,12 @@ def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMe
     )
     update_rows(Delivery, ("state", "message_id"), taken)
     return messages
+
+
+def _locked(pks: Sequence[int]) -> dict[int, Delivery]:
+    """Lock deliveries; those that were canceled meanwhile are left out."""
+    rows = Delivery.objects.filter(pk__in=pks, state=DeliveryState.PENDING).order_by("pk")
+    return {row.pk: row for row in rows.select_for_update(no_key=True)}
 
 
 def make_message(channel: Channel, group: Sequence[Delivery], now: datetime) -> OutgoingMessage:

@@ -32,8 +32,13 @@ class SubscriptionForm(RowForm):
         required=False,
         max_length=2048,
         widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}),
-        help_text=_("Stored encrypted and never shown. Empty: unchanged."),
+        help_text=_("Where events are posted to. Stored encrypted and never shown."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None and "new_url" in self.fields:  # read-only pages have no fields
+            self.fields["new_url"].help_text = _("Stored encrypted and never shown. Empty: unchanged.")
 
     class Meta:
         model = Subscription

@@ -86,6 +86,8 @@ class HttpReceiver:
 
     def close(self) -> None:
         """Stop."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else a thread that waits in accept keeps it open
         self._listener.close()
         for sock in self._open:
             with suppress(OSError):

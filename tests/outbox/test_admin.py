@@ -1,0 +1,80 @@
+"""The pages of channels and deliveries."""
+
+from typing import Any
+
+import pytest
+from django.contrib.messages import get_messages
+from django.urls import reverse
+
+from accounts.choices import Role
+from outbox import work
+from outbox.models import Channel, Delivery
+from outbox.services.preview import previews
+from tests.admin_world import client_of
+from tests.outbox.receiver import HttpReceiver
+from tests.outbox.world import SECRET, channel, notes
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("static_files")]
+HIDDEN = "hidden-in-query"
+
+
+def said(answer: Any) -> list[str]:
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def test_a_channel_is_made_with_a_secret_that_is_shown_once(receiver: HttpReceiver) -> None:
+    browser, add = client_of(Role.GENERAL), reverse("admin:outbox_channel_add")
+    data = {"name": "portal", "kind": "WEBHOOK", "language": "ko", "enabled": "on", "new_url": receiver.url}
+    refused = browser.post(add, {**data, "recipients": "a@example.com"})
+    assert "Only a mail channel has recipients." in refused.content.decode()
+    shown = browser.post(add, data).content.decode()
+    row = Channel.objects.get()
+    assert (row.url, row.language) == (receiver.url, "ko")
+    assert row.secret in shown.replace("&#x3D;", "=")
+    page = browser.get(reverse("admin:outbox_channel_change", args=[row.pk])).content.decode()
+    assert (row.secret in page, HIDDEN in page, f"localhost:{receiver.port}/***" in page) == (False, False, True)
+    assert "ko: [1]" in page  # the preview, in the channel's language
+
+
+def test_a_test_shows_the_true_answer(receiver: HttpReceiver) -> None:
+    row, browser = channel(receiver.url), client_of(Role.GENERAL)
+    page = reverse("admin:outbox_channel_test", args=[row.pk])
+    asked = browser.get(page).context
+    sent = browser.post(page, {"agreed": "1", "key": asked["key"], "selection": asked["selection"]})
+    first, *_rest = said(sent)
+    assert first.startswith("portal: Answer: accepted (200, ")
+    assert len(receiver.received) == 1
+    browser.post(page, {"agreed": "1", "key": asked["key"], "selection": asked["selection"]})
+    assert len(receiver.received) == 1  # a double click
+
+
+def test_a_delivery_is_shown_and_sent_again(receiver: HttpReceiver) -> None:
+    row, browser = channel(receiver.url), client_of(Role.GENERAL)
+    notes(row, 1, ordering_key="alert/1")
+    work.send_channel(row.pk)
+    delivery = Delivery.objects.get()
+    page = browser.get(reverse("admin:outbox_delivery_change", args=[delivery.pk])).content.decode()
+    assert all(text in page for text in ("en: [1]", str(delivery.message), "alert/1", "accepted"))
+    again = reverse("admin:outbox_delivery_again", args=[delivery.pk])
+    asked = browser.get(again).context
+    browser.post(again, {"agreed": "1", "key": asked["key"], "selection": asked["selection"]})
+    delivery.refresh_from_db()
+    assert delivery.state == "SENDING"
+    looker = client_of(Role.READ_ONLY)
+    assert looker.get(again).status_code == 403
+
+
+def test_previews_of_every_kind_of_channel() -> None:
+    found = {
+        kind: {one.kind: one for one in previews(channel(url, kind, kind=kind, recipients=to))}["note"]
+        for kind, url, to in (
+            ("MAIL", "", ["a@example.com"]),
+            ("SLACK", "https://hooks.example.com/x", ()),
+            ("WEBHOOK", "https://hooks.example.com/x", ()),
+        )
+    }
+    assert found["MAIL"].content == "<b>"
+    assert '"text": "*en: [1]*\\n&lt;b&gt;"' in found["SLACK"].content
+    assert '"type": "note.made"' in found["WEBHOOK"].content
+    assert {one.subject for one in found.values()} == {"en: [1]"}
+    assert SECRET not in str(found)
