@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backends", "0021_device_in_repair"),
+        ("backends", "0022_outage_noticed"),
     ]
 
     operations = [
