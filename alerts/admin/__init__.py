@@ -122,6 +122,7 @@ class AlertAdmin(ServiceAdmin):
         "subject": lambda alert: str(alert.subject),
         "shown_subject": None,
         "content": lambda alert: alert.text,
+        "note": "note",
         "code": "code",
         "params": "params",
     }
