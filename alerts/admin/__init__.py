@@ -45,7 +45,7 @@ class StillOpen(admin.SimpleListFilter):
         return queryset
 
 
-class BySubject(ExactText):
+class ByAlertSubject(ExactText):
     """Filter by what the alert is about."""
 
     title = _("subject, like backend/12")
@@ -111,7 +111,7 @@ class AlertAdmin(ServiceAdmin):
         "shown_state",
         "acknowledged_by",
     )
-    list_filter = (StillOpen, "level", "category", "subject_kind", BySubject)
+    list_filter = (StillOpen, "level", "category", "subject_kind", ByAlertSubject)
     page_of_rows = AlertList
     search_fields = ("params",)
     search_help_text = _("A thing like backend/12, or a part of what an alert names")
