@@ -128,7 +128,7 @@ class AlertAdmin(ServiceAdmin):
     }
     fieldsets = (
         (_("What"), {"fields": (("category", "level"), "shown_subject", "content", "first_steps")}),
-        (_("When"), {"fields": (("raised_at", "shown_last", "cleared_at"), "times")}),
+        (_("When"), {"fields": (("raised_at", "cleared_at"), ("shown_last", "times"))}),
         (_("Who looks after it"), {"fields": (("acknowledged_at", "acknowledged_by"), "note")}),
     )
     readonly_fields = ("shown_subject", "content", "first_steps", "shown_last")

@@ -262,7 +262,7 @@ def test_looks_for_alerts_take_the_same_queries_for_more_nodes(django_assert_max
     listened()
     note_silent_nodes()
     assert Alert.objects.filter(category="NODE_SILENT").count() == 12
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(18):
         note_silent_nodes()
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(18):
         clear_node_alerts()
