@@ -26,6 +26,12 @@ class Category(models.TextChoices):
     STATEMENT_FAILED = "STATEMENT_FAILED", _("statement failed")
     INCONSISTENCY = "INCONSISTENCY", _("inconsistency repaired")
     DELIVERY_FAILED = "DELIVERY_FAILED", _("delivery failed")
+    NO_BEAT = "NO_BEAT", _("no beat")
+    QUEUE_STALLED = "QUEUE_STALLED", _("queue not ticked")
+    DISK_FULL = "DISK_FULL", _("disk nearly full")
+    CERTIFICATE_EXPIRES = "CERTIFICATE_EXPIRES", _("certificate expires")
+    AGENT_OLD = "AGENT_OLD", _("agent too old")
+    CLOCK_SKEW = "CLOCK_SKEW", _("clock of a node is wrong")
 
 
 def categories() -> list[tuple[str, Any]]:
@@ -57,7 +63,7 @@ class SubjectKind(models.TextChoices):
     WORKER = "worker", _("worker")
     QUEUE = "queue", _("queue")
     BUDGET = "budget", _("budget")
-    DELIVERY = "delivery", _("delivery")
+    CHANNEL = "channel", _("channel")
     SYSTEM = "system", _("system")
 
 

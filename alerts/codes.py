@@ -39,6 +39,14 @@ class Code(StrEnum):
     REPAIRED = "REPAIRED"
     NOT_REPAIRED = "NOT_REPAIRED"
     DELIVERY_FAILED = "DELIVERY_FAILED"
+    NO_BEAT = "NO_BEAT"
+    QUEUE_STALLED = "QUEUE_STALLED"
+    DATA_DISK_FULL = "DATA_DISK_FULL"
+    DATABASE_FULL = "DATABASE_FULL"
+    CERTIFICATE_EXPIRES = "CERTIFICATE_EXPIRES"
+    CERTIFICATE_UNREADABLE = "CERTIFICATE_UNREADABLE"
+    AGENT_OLD = "AGENT_OLD"
+    CLOCK_SKEW = "CLOCK_SKEW"
 
 
 class Template(NamedTuple):
@@ -102,6 +110,26 @@ TEMPLATES: Mapping[Code, Template] = {
     Code.NOT_REPAIRED: Template(Category.INCONSISTENCY, _("%(subject)s: %(problem)s; not repaired.")),
     Code.DELIVERY_FAILED: Template(
         Category.DELIVERY_FAILED, _("Messages to %(channel)s could not be delivered: %(error)s")
+    ),
+    Code.NO_BEAT: Template(
+        Category.NO_BEAT, _("Beat has given no sign of life for %(seconds)s s; others do its work, but more slowly.")
+    ),
+    Code.QUEUE_STALLED: Template(
+        Category.QUEUE_STALLED, _("Jobs wait in the queue of %(group)s, which was not ticked for %(seconds)s s.")
+    ),
+    Code.DATA_DISK_FULL: Template(Category.DISK_FULL, _("The disk of the data folder is %(percent)s %% full.")),
+    Code.DATABASE_FULL: Template(Category.DISK_FULL, _("The disk of the database is %(percent)s %% full.")),
+    Code.CERTIFICATE_EXPIRES: Template(
+        Category.CERTIFICATE_EXPIRES, _("The certificate in %(file)s expires on %(date)s, in %(days)s days.")
+    ),
+    Code.CERTIFICATE_UNREADABLE: Template(
+        Category.CERTIFICATE_EXPIRES, _("The certificate in %(file)s cannot be read.")
+    ),
+    Code.AGENT_OLD: Template(
+        Category.AGENT_OLD, _("The agent of %(node)s has version %(version)s; at least %(oldest)s is supported.")
+    ),
+    Code.CLOCK_SKEW: Template(
+        Category.CLOCK_SKEW, _("The clock of %(node)s differs by %(seconds)s s from the server's.")
     ),
 }
 

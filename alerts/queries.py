@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
-from alerts.choices import Category, SubjectKind
+from alerts.choices import Category, Level, SubjectKind
 from alerts.models import OPEN, Alert
 from alerts.subjects import NOTHING_KNOWN, SOURCES, Subject, SubjectFacts, SubjectSource, describe, key_path
 
@@ -11,6 +11,14 @@ from alerts.subjects import NOTHING_KNOWN, SOURCES, Subject, SubjectFacts, Subje
 def alerts_about(subject: Subject) -> QuerySet[Alert]:
     """Return the alerts about one thing, open or cleared, the newest first."""
     return Alert.objects.filter(subject_kind=subject.kind, subject_id=subject.id).order_by("-id")
+
+
+def open_levels(category: Category) -> Mapping[Subject, Level]:
+    """Return the levels of the open alerts of a category, by what they are about."""
+    rows = Alert.objects.filter(OPEN, category=category).order_by()
+    return {
+        Subject(kind, pk): Level(level) for kind, pk, level in rows.values_list("subject_kind", "subject_id", "level")
+    }
 
 
 def count_open(kind: SubjectKind, ids: Iterable[int]) -> Mapping[int, int]:

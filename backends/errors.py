@@ -82,3 +82,13 @@ class DuplicateAgent(Forbidden):
     """An agent says hello for a node whose own agent, another installation, is alive."""
 
     message = _("Another agent speaks for this node.")
+
+
+class PrometheusFailed(DomainError):
+    code = "PROMETHEUS_ERROR"
+    message = _("Prometheus does not answer.")
+
+
+class HistoryUnavailable(DomainError):
+    code = "BROKER_ERROR"
+    message = _("The cache with the history does not answer.")

@@ -19,7 +19,7 @@ SHAPES = (
         rf"\1{MASK}",
     ),
     (re.compile(r"(?i)\b(bearer|basic|token)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
-    (re.compile(r"(?i)\b([a-z][a-z+]*://[^\s:/@]*):[^\s/@]+@"), rf"\1:{MASK}@"),
+    (re.compile(r"(?i)\b([a-z][a-z+]{0,30}://[^\s:/@]*):[^\s/@]+@"), rf"\1:{MASK}@"),
     (re.compile(r"gAAAA[\w-]{60,}={0,2}"), MASK),
     # 43 characters of URL-safe base64 with both cases: what `new_secret` and Fernet.generate_key make.
     (re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{43}=?(?![\w-])"), MASK),
@@ -31,6 +31,20 @@ def masked_text(text: str) -> str:
     for shape, replacement in SHAPES:
         text = shape.sub(replacement, text)
     return text
+
+
+BYTE_SHAPES = tuple((re.compile(shape.pattern.encode()), mask.encode()) for shape, mask in SHAPES)
+
+
+def secret_spans(data: bytes) -> list[tuple[int, int]]:
+    """Return where in a text, as bytes of UTF-8 or the like, something of the shape of a secret stands, in order."""
+    mask = MASK.encode()
+    found = []
+    for shape, replacement in BYTE_SHAPES:
+        for match in shape.finditer(data):
+            before, _mask, after = match.expand(replacement).partition(mask)
+            found.append((match.start() + len(before), match.end() - len(after)))
+    return sorted(found)
 
 
 def masked(value: Any) -> Any:

@@ -14,7 +14,8 @@ bind = f"{settings.MOREH_HTTP_HOST}:{settings.MOREH_HTTP_PORT}"
 worker_class = "moreh_cloud.web.worker.BufferingWorker"
 worker_connections = 512
 limit_request_line = 8190  # gunicorn's most: an address may name hundreds of nodes
-threads = settings.MOREH_WEB_THREADS + settings.MOREH_LIVE_STREAMS  # each live page holds a thread
+# Each live page, and each output that is followed or downloaded, holds a thread.
+threads = settings.MOREH_WEB_THREADS + settings.MOREH_LIVE_STREAMS + settings.MOREH_LOG_STREAMS
 graceful_timeout = 30
 control_socket_disable = True  # it would be in the home folder, shared by all installations of a user
 logconfig_dict: dict[str, Any] = dict(settings.LOGGING)
@@ -31,10 +32,12 @@ def post_worker_init(worker: Any) -> None:
     settle()
     from console.live.views import watcher  # only now Django is set up
     from moreh_cloud.metrics.recorder import Recorder
+    from scheduler.logs import streams
 
     worker.recorder = Recorder("web")
     worker.recorder.start()
     watcher.serve_while(lambda: worker.alive)
+    streams.serve_while(lambda: worker.alive)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

@@ -37,3 +37,12 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}".strip()
+
+
+class Watermark(models.Model):
+    """One row: up to which id every event is committed or will never come (ADR 33)."""
+
+    settled_id = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.settled_id)

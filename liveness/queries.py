@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from core.measures import Counts, added
 from liveness.models import ENDED, ProcessCounts, Sign
 
-WORKER, POWER_WORKER, BEAT = "worker", "power worker", "beat"
+WORKER, POWER_WORKER, OUTBOX_WORKER, BEAT = "worker", "power worker", "outbox worker", "beat"
 PRESENT_FOR = 60.0  # seconds for which the gauges of a process count that it has stored
-PROCESSES = (WORKER, POWER_WORKER, BEAT)
+PROCESSES = (WORKER, POWER_WORKER, OUTBOX_WORKER, BEAT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from core.api.views import NoSuchAddress, bad_request
 from moreh_cloud.middleware.unavailable import server_error
 
 APPS = (
-    *("accounts", "events", "alerts", "inventory", "tokens", "backends"),
-    *("sda", "scheduler", "remediation", "usage"),
+    *("accounts", "events", "outbox", "subscriptions", "alerts", "inventory", "tokens", "backends", "sda", "scheduler"),
+    *("remediation", "usage", "notifications"),
 )
 handler400 = bad_request
 handler500 = server_error

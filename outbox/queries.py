@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
@@ -9,6 +10,8 @@ from core.lease import not_leased
 from core.tombstone import LIVE
 from outbox.choices import DeliveryState
 from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
+
+LIVE_CHANNEL = Q(channel__deleted_at__isnull=True)
 
 
 def live_channels() -> QuerySet[Channel]:
@@ -52,12 +55,24 @@ def due_channels(now: datetime, *channel_ids: int) -> Sequence[int]:
     return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
-def backlog() -> Mapping[int, tuple[int, datetime | None]]:
-    """Return by channel how many deliveries are under way, and since when the oldest is due."""
-    rows = Delivery.objects.filter(state__in=("PENDING", "SENDING")).order_by().values_list("channel_id")
-    return {channel: (number, since) for channel, number, since in rows.annotate(Count("pk"), Min("not_before"))}
+def backlog() -> Mapping[str, tuple[int, datetime | None]]:
+    """Return by name of a channel how many deliveries are under way, and since when the oldest is due (or will be)."""
+    names = live_channels().values_list("name", flat=True)
+    found: dict[str, tuple[int, datetime | None]] = dict.fromkeys(names, (0, None))
+    rows = Delivery.objects.filter(LIVE_CHANNEL, state__in=("PENDING", "SENDING")).order_by()
+    counts = rows.values_list("channel__name").annotate(Count("pk"), Min("not_before"))
+    return found | {name: (number, since) for name, number, since in counts}
 
 
-def failing_channels() -> int:
-    """Count the channels that are switched on and do not accept messages."""
-    return live_channels().filter(enabled=True, failing_since__isnull=False).count()
+class ChannelCounts(NamedTuple):
+    """How many channels are switched on, and how many of these do not accept messages."""
+
+    enabled: int
+    failing: int
+
+
+def count_channels() -> ChannelCounts:
+    """Count the channels that are switched on, and those of them that fail, in one query."""
+    failing = Count("pk", filter=Q(failing_since__isnull=False))
+    found = live_channels().filter(enabled=True).order_by().aggregate(enabled=Count("pk"), failing=failing)
+    return ChannelCounts(**found)

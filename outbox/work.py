@@ -16,7 +16,7 @@ from outbox.services.outcomes import Sent
 from outbox.services.sending import ChannelLease, lease_channel, store_outcomes, take_messages
 
 RUN_S = 2.0  # then the worker's thread is given back, and the rest is enqueued
-PROLONG_S = 5.0
+PROLONG_S = 3.0
 NOT_RENDERED = Outcome(AttemptResult.NOT_RENDERED)
 
 

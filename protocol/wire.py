@@ -8,6 +8,7 @@ ERROR_DOMAIN = "moreh.cloud"  # of google.rpc.ErrorInfo; its reason is the `code
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_ID = 2**63 - 1
 MAX_DEVICES = 32  # of a node
+MAX_LOG_PIECE = 32 * 1024  # bytes of a worker's output in one message: reports wait for at most one such message
 MAX_TIME_LIMIT_S = 3650 * 24 * 60 * 60  # of a job
 
 Options = Sequence[tuple[str, int | str]]

@@ -75,3 +75,14 @@ class Availability(models.TextChoices):
     IN_USE = "in-use", _("in use")
     AVAILABLE = "available", _("available")
     UNAVAILABLE = "unavailable", _("unavailable")
+
+
+class LogProblem(models.TextChoices):
+    """Why the output of a worker cannot be read from its node now."""
+
+    NODE_AWAY = "NODE_AWAY", _("Its node is not connected.")
+    NO_ANSWER = "NO_ANSWER", _("Its node does not answer.")
+    OLD_AGENT = "OLD_AGENT", _("The agent of its node is too old to send output.")
+    NOT_KEPT = "NOT_KEPT", _("Its node keeps no output of it, or no longer.")
+    BUSY = "BUSY", _("Too much output is being read now; try again.")
+    NO_SERVER = "NO_SERVER", _("The server of the agents, or the broker, does not answer.")

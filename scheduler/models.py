@@ -270,3 +270,19 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+
+class WorkerTail(models.Model):
+    """The last output of a worker, as its agent sent it unasked: for when its node is lost. Secrets are masked."""
+
+    worker = models.OneToOneField(Worker, models.CASCADE, primary_key=True, related_name="tail")
+    text = models.TextField(_("text"))
+    end = models.BigIntegerField(_("end"), help_text=_("Bytes of its output, up to the end of this text."))
+    at = models.DateTimeField(_("received at"), db_index=True)
+
+    class Meta:
+        verbose_name = _("last output")
+        verbose_name_plural = _("last outputs")
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"

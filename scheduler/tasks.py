@@ -50,3 +50,9 @@ def watch_devices() -> None:
 def reconcile() -> None:
     """Find and repair inconsistencies."""
     reconciler.reconcile()
+
+
+@shared_task(ignore_result=True)
+def delete_old_tails() -> None:
+    """Delete last outputs of workers that were kept long enough."""
+    work.delete_old_tails()

@@ -16,6 +16,7 @@ from events.actor import SYSTEM
 from scheduler.choices import Cause, JobStatus
 from scheduler.cycle.tick import tick
 from scheduler.estimates.start_estimates import refresh_estimates
+from scheduler.logs import tails
 from scheduler.models import Job
 from scheduler.queries.queue import waited_for
 from scheduler.queries.sweep import (
@@ -86,6 +87,11 @@ def watch_devices() -> None:
 def _look(checks: Iterable[Callable[[], object]], work: str) -> None:
     by_name = {check.__name__: check for check in checks}
     each_apart(by_name, lambda name: by_name[name](), "watch_failed", work=work)
+
+
+def delete_old_tails() -> None:
+    """Delete last outputs of workers that were kept long enough."""
+    tails.delete_old_tails()
 
 
 def _each(keys: Iterable[int], act: Callable[[int], object]) -> None:

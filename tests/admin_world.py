@@ -28,9 +28,12 @@ from bulk.services import BulkRequest, begin_bulk
 from core.clock import db_now
 from inventory.services import create_custom_field
 from liveness.models import Sign
+from outbox.services import NewDelivery, create_channel, enqueue
+from outbox.services.testing import send_test
 from remediation.services.operators import open_repair
 from scheduler.models import Queue
 from sda.services.models import create_membership, create_sda_model_group
+from subscriptions.services import create_subscription
 from tests import make
 from tokens.choices import BudgetKind
 from tokens.models import Token
@@ -103,6 +106,12 @@ def _once() -> None:
     _bill(token, number)
     Queue.objects.get_or_create(group=make.default_group())
     Sign.objects.create(name=f"work {number}", begun_at=db_now(), by="worker@host")
+    channel, _secret = create_channel(
+        name=f"channel {number}", kind="WEBHOOK", url="https://localhost/hook", actor=make.ACTOR
+    )
+    enqueue([NewDelivery(channel.pk, "test", {"channel": channel.name}, f"backend/{number}")])
+    send_test(channel, actor=make.ACTOR)  # loopback is not allowed, so nothing leaves
+    create_subscription(name=f"portal {number}", kinds=["JOB"], url="https://localhost/events", actor=make.ACTOR)
     make.operator(Role.GENERAL)
     begin_bulk(BulkRequest("backends.Backend", "activate", [(node.pk, node.name)]), operator=master(), actor=make.ACTOR)
     assert EnrolmentKey.objects.exists()

@@ -15,6 +15,8 @@ from backends.models import Device, MaintenanceWindow, Order, PowerAction
 from bulk.choices import BULK_TRANSITIONS, ITEM_TRANSITIONS
 from bulk.models import BulkAction, BulkItem
 from core.transitions import Transitions
+from notifications.choices import NOTICE_TRANSITIONS
+from notifications.models import Notice
 from outbox.choices import DELIVERY_TRANSITIONS
 from outbox.models import Delivery
 from remediation.choices import REPAIR_TRANSITIONS, STEP_TRANSITIONS
@@ -34,6 +36,7 @@ TABLES: dict[tuple[type[models.Model], str], Transitions[Any]] = {
     (BulkAction, "state"): BULK_TRANSITIONS,
     (BulkItem, "state"): ITEM_TRANSITIONS,
     (Delivery, "state"): DELIVERY_TRANSITIONS,
+    (Notice, "state"): NOTICE_TRANSITIONS,
 }  # Statements' own triggers refuse what their table does not allow, in production too.
 
 

@@ -57,6 +57,7 @@ def _close_next_hours(until: datetime | None) -> int:
     if not (start and end) or start >= end:
         return 0
     write_closed_hours(start, end)
+    _record_close("hour", start, end)
     return (end - start) // HOUR
 
 
@@ -73,6 +74,7 @@ def _close_next(grain: Grain) -> bool:
     period = next_period(grain, timezone.get_default_timezone())
     if period:
         _write_period(grain, *period)
+        _record_close(grain.name, *period)
     return bool(period)
 
 
@@ -155,6 +157,12 @@ def _hours_that_differ(start: datetime, end: datetime) -> list[datetime]:
 
 def _device_ms(start: datetime, end: datetime) -> int:
     return sum(HOURS.within(ClosedHour.objects.all(), start, end).values_list("device_ms", flat=True))
+
+
+def _record_close(unit: str, start: datetime, end: datetime) -> None:
+    """Record that usage from `start` to `end` is closed: several hours, a day or a month."""
+    subject, first, last = f"usage/{unit}", start.isoformat(), end.isoformat()
+    record("CLOSE_USAGE", actor=SYSTEM, subject=subject, unit=unit, start=first, end=last)
 
 
 def write_closed_hours(start: datetime, end: datetime) -> None:

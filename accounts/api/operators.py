@@ -18,6 +18,7 @@ class Operators(WireView):
     """Base of the views for operators."""
 
     repeatable: ClassVar[bool] = True  # by Idempotency-Key; not where the answer is a secret that is kept nowhere
+    only_rows: ClassVar[bool] = True  # make up the answers to GET; what else they are made of changes without a stamp
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate the caller, then add ETags and idempotency keys."""
@@ -28,7 +29,7 @@ class Operators(WireView):
             return
         if name in ("get", "head"):
             asker = f"writer: {writes(request.user)}, file: {wants_file(request)}"
-            setattr(self, name, unless_known(as_file(self, handler), asker))
+            setattr(self, name, unless_known(as_file(self, handler), asker, only_rows=self.only_rows))
             return
         write = once(self, handler) if name == "post" and self.repeatable else handler
         setattr(self, name, lambda *args, **kwargs: repeated(partial(write, *args, **kwargs)))

@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.views import ChangeList
@@ -127,11 +129,11 @@ class AlertAdmin(ServiceAdmin):
         "params": "params",
     }
     fieldsets = (
-        (_("What"), {"fields": (("category", "level"), "shown_subject", "content", "first_steps")}),
+        (_("What"), {"fields": (("category", "level"), "shown_subject", "content", "first_steps", "silence")}),
         (_("When"), {"fields": (("raised_at", "cleared_at"), ("shown_last", "times"))}),
         (_("Who looks after it"), {"fields": (("acknowledged_at", "acknowledged_by"), "note")}),
     )
-    readonly_fields = ("shown_subject", "content", "first_steps", "shown_last")
+    readonly_fields = ("shown_subject", "content", "first_steps", "silence", "shown_last")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search the parameters; a text like backend/12 is a subject."""
@@ -172,6 +174,11 @@ class AlertAdmin(ServiceAdmin):
     @admin.display(description=_("first steps"))
     def first_steps(self, row: Alert) -> str:
         return str(FIRST_STEPS[Category(row.category)])
+
+    @admin.display(description=_("notifications"))
+    def silence(self, row: Alert) -> SafeString:
+        address = reverse("admin:notifications_silence_add")
+        return link(f"{address}?{urlencode({'about': row.subject})}", _("Silence alerts about it"))
 
     @admin.display(description=_("cause last seen"))
     def shown_last(self, row: Alert) -> SafeString | str:

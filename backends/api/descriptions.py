@@ -155,6 +155,27 @@ describe(
         "time": ("The time by the clock of the BMC; null if that was not set.", AT),
         "Sensor.unit": ("The unit of `value` and of the limits; empty if there is none.", "celsius"),
         "Sensor.value": ("The value; null if it was not read, or if the sensor has only states.", 48.0),
+        "DeviceHistory.device": ("The index of the device on its backend.", 0),
+        "DeviceHistory.source": (
+            "Where the values come from: PROMETHEUS, or the CACHE of 24 hours.",
+            "CACHE",
+        ),
+        "DeviceHistory.firstAt": ("The time of the first value of each list; others follow every `step` seconds.", AT),
+        "DeviceHistory.step": (
+            "Seconds between two values. Each is the mean of the `step` seconds before its time.",
+            300,
+        ),
+        "DeviceHistory.temperature": ("Temperatures (°C); null: not measured.", [61.25, None, 62.0]),
+        "DeviceHistory.utilization": ("How busy the device was (%); null: not measured.", [97.5, None, 98.0]),
+        "DeviceHistory.usedMemory": ("Used memory (MiB); null: not measured.", [60928.0, None, 60944.0]),
+        "DeviceHistory.power": ("Power (W); null: not measured.", [412.5, None, 430.0]),
+        "backend_device_history_list.backend": ("The id of a backend: its devices. Either this or `job` is needed.", 1),
+        "backend_device_history_list.device": ("The index of a device of the backend: only this one.", 0),
+        "backend_device_history_list.job": ("The id of a job: its devices while it ran.", 1),
+        "backend_device_history_list.range": (
+            "How far back, for a job from its end. Default: 24h, for a job its whole run. The cache has 24 hours.",
+            "24h",
+        ),
         "waitsFor": (
             "Why it has not begun: DRAIN (or DRAIN_FORCE) for the last job to end, TURN among the power-ons of the "
             "group, WORKER for a power worker; null once it has begun.",
@@ -180,6 +201,7 @@ describe(
         "BACKEND_IN_USE": ("A job or a reservation holds devices of the backend.", {"backend": 1}),
         "DEFAULT_GROUP": ("The default group stays.", {"group": 1}),
         "ACTION_UNDER_WAY": ("A power action is under way.", {"backend": 1}),
+        "PROMETHEUS_ERROR": ("Prometheus does not answer, or not as it should.", {}),
         "IPMI_ERROR": (
             "The BMC does not answer.",
             {

@@ -35,6 +35,10 @@ class Agent(models.Model):
     used_memory = models.BigIntegerField(_("used memory (MiB)"), null=True)
     total_memory = models.BigIntegerField(_("memory (MiB)"), null=True)
 
+    clock_skew_ms = models.BigIntegerField(
+        _("clock skew (ms)"), null=True, help_text=_("How far the clock of the node is from the server's; + is fast.")
+    )
+
     class Meta:
         verbose_name = _("agent")
         verbose_name_plural = _("agents")

@@ -1,5 +1,6 @@
 """Agents: silence, sessions, open orders."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from math import floor
 from uuid import UUID
@@ -83,3 +84,24 @@ def current_sessions(backend_ids: list[int]) -> dict[int, UUID | None]:
     """Return the current session of each of these nodes by its id, deleted nodes left out; None: it has no session."""
     agents = Agent.objects.filter(pk__in=backend_ids, backend__deleted_at__isnull=True)
     return dict(agents.values_list("pk", "session"))
+
+
+def versions_of_agents() -> list[str]:
+    """Return the different versions of the agents of live nodes."""
+    known = Agent.objects.filter(backend__deleted_at__isnull=True).exclude(version="").order_by()
+    return list(known.values_list("version", flat=True).distinct())
+
+
+def agents_of_versions(versions: Collection[str]) -> list[tuple[int, str, str]]:
+    """Return id and name of the live nodes whose agents have one of these versions, and the version."""
+    if not versions:
+        return []
+    rows = Agent.objects.filter(backend__deleted_at__isnull=True, version__in=versions).order_by("pk")
+    return list(rows.values_list("pk", "backend__name", "version"))
+
+
+def agents_with_skew(least_ms: int) -> list[tuple[int, str, int]]:
+    """Return id and name of the live nodes whose clocks are at least so wrong, and how wrong (ms)."""
+    wrong = Q(clock_skew_ms__gte=least_ms) | Q(clock_skew_ms__lte=-least_ms)
+    rows = Agent.objects.filter(wrong, backend__deleted_at__isnull=True).order_by("pk")
+    return [(pk, name, skew or 0) for pk, name, skew in rows.values_list("pk", "backend__name", "clock_skew_ms")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -27,9 +28,9 @@ def _on_conflict(differ: str) -> str:
 UPDATE_AGENTS = """
     UPDATE backends_agent AS agent
     SET sequence = new.sequence, last_seen = %s, cpu = new.cpu,
-        used_memory = new.used_memory, total_memory = new.total_memory
-    FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::float8[], %s::bigint[], %s::bigint[])
-         AS new (backend_id, session, sequence, cpu, used_memory, total_memory)
+        used_memory = new.used_memory, total_memory = new.total_memory, clock_skew_ms = new.clock_skew_ms
+    FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::float8[], %s::bigint[], %s::bigint[], %s::bigint[])
+         AS new (backend_id, session, sequence, cpu, used_memory, total_memory, clock_skew_ms)
     WHERE agent.backend_id = new.backend_id AND agent.session = new.session AND agent.sequence < new.sequence
     RETURNING agent.backend_id
 """
@@ -49,7 +50,8 @@ UPSERT_TELEMETRY = f"""
 
 # SQLite: a statement costs no round trip, so one statement for each row is fastest.
 UPDATE_AGENT = """
-    UPDATE backends_agent SET sequence = %s, last_seen = %s, cpu = %s, used_memory = %s, total_memory = %s
+    UPDATE backends_agent
+    SET sequence = %s, last_seen = %s, cpu = %s, used_memory = %s, total_memory = %s, clock_skew_ms = %s
     WHERE backend_id = %s
 """
 UPSERT_ONE = f"""
@@ -69,32 +71,30 @@ class TelemetryReport:
     used_memory: int | None
     total_memory: int | None
     devices: tuple[tuple[int, tuple[float | None, ...]], ...]
+    clock_skew_ms: int | None = None
 
 
 @transaction.atomic
-def store_telemetry(reports: Iterable[TelemetryReport]) -> None:
-    """Store the latest values of many agents at once.
+def store_telemetry(reports: Iterable[TelemetryReport]) -> tuple[datetime, list[TelemetryReport]]:
+    """Store the latest values of many agents at once; return the time, and the reports that were stored.
 
     Reports with an older sequence, and of streams that are no longer the session of their node, change nothing.
     """
-    latest = {report.backend_id: report for report in reports}
-    if is_postgresql():
-        _store_with_arrays(latest)
-    else:
-        _store_one_by_one(latest)
+    latest, now = {report.backend_id: report for report in reports}, db_now()
+    return now, _store_with_arrays(latest, now) if is_postgresql() else _store_one_by_one(latest, now)
 
 
-def _store_with_arrays(latest: dict[int, TelemetryReport]) -> None:
-    now = db_now()
+def _store_with_arrays(latest: dict[int, TelemetryReport], now: datetime) -> list[TelemetryReport]:
     agents = [
-        (report.backend_id, report.session, report.sequence, report.cpu, report.used_memory, report.total_memory)
-        for report in latest.values()
+        (r.backend_id, r.session, r.sequence, r.cpu, r.used_memory, r.total_memory, r.clock_skew_ms)
+        for r in latest.values()
     ]
     with connection.cursor() as cursor:
-        cursor.execute(UPDATE_AGENTS, [now, *_columns(agents, 6)])
-        fresh = [backend_id for (backend_id,) in cursor.fetchall()]
-        devices = [(pk, index, *values) for pk in fresh for index, values in dict(latest[pk].devices).items()]
+        cursor.execute(UPDATE_AGENTS, [now, *_columns(agents, 7)])
+        fresh = [latest[backend_id] for (backend_id,) in cursor.fetchall()]
+        devices = [(one.backend_id, index, *values) for one in fresh for index, values in dict(one.devices).items()]
         cursor.execute(UPSERT_TELEMETRY, [now, *_columns(devices, 8)])
+    return fresh
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
@@ -102,10 +102,10 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
-def _store_one_by_one(latest: dict[int, TelemetryReport]) -> None:
+def _store_one_by_one(latest: dict[int, TelemetryReport], at: datetime) -> list[TelemetryReport]:
     agents = Agent.objects.filter(pk__in=latest).values_list("pk", "session", "sequence")
     fresh = [latest[pk] for pk, session, sequence in agents if _is_new(latest[pk], session, sequence)]
-    now = connection.ops.adapt_datetimefield_value(db_now())
+    now = connection.ops.adapt_datetimefield_value(at)
     devices = Device.objects.filter(backend__in=[report.backend_id for report in fresh])
     ids = {(backend_id, index): pk for pk, backend_id, index in devices.values_list("pk", "backend_id", "index")}
     rows = [
@@ -116,9 +116,11 @@ def _store_one_by_one(latest: dict[int, TelemetryReport]) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
-            UPDATE_AGENT, [(r.sequence, now, r.cpu, r.used_memory, r.total_memory, r.backend_id) for r in fresh]
+            UPDATE_AGENT,
+            [(r.sequence, now, r.cpu, r.used_memory, r.total_memory, r.clock_skew_ms, r.backend_id) for r in fresh],
         )
         cursor.executemany(UPSERT_ONE, rows)
+    return fresh
 
 
 def _is_new(report: TelemetryReport, session: UUID | None, sequence: int) -> bool:

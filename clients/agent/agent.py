@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from clients import __version__
 from clients.agent.devices import DeviceReader, DeviceReading
 from clients.agent.health import HealthCheck, RunCheck
 from clients.agent.journal import Journal
+from clients.agent.log_sender import LogSender
 from clients.agent.machine import Machine, ThisMachine
 from clients.agent.orders import Orders
 from clients.agent.runner import FakeRunner, Runner, Worker
@@ -31,6 +33,7 @@ REPORT_EVERY = 5.0  # seconds, until the manager says otherwise
 FAREWELL = 1.0  # seconds for what is waiting to be sent
 WELCOME_WITHIN = 30.0  # seconds from Hello to Welcome; then the connection is tried anew
 LOOK_WITHIN = 3.0  # seconds for a reading that is told before the end of a worker
+TEND_EVERY = 5.0  # seconds between two looks at the outputs of workers
 CHANGED_READINGS = 2  # readings in a row that differ from Hello before a new Hello; one may be a slip of the tool
 
 
@@ -89,6 +92,7 @@ class Agent:
         await self._health.read(set())
         await self._orders.resume()
         self._task = asyncio.create_task(self._connect_for_ever(), name=f"agent of {self._host_name}")
+        self._tending = asyncio.create_task(self._tend_outputs())
 
     async def stop(self) -> None:
         """Send what is waiting, then go; process workers run on for the next agent."""
@@ -102,8 +106,9 @@ class Agent:
         """Vanish at once."""
         if self._task is None:
             return
-        doomed = [self._task, *self._orders.abandon()]
+        doomed = [self._task, self._tending, *self._orders.abandon()]
         self._task.cancel()
+        self._tending.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
         self._task = None
         self.runner.abandon()
@@ -146,21 +151,33 @@ class Agent:
                     first = await call.read()
                 if isinstance(first, pb.ManagerMessage) and first.HasField("welcome"):
                     self._greeted(first.welcome)
-                    await self._serve(call, first.welcome)
+                    await self._serve(call, first.welcome, outbox)
             finally:
                 self._outbox = None
                 self.welcomed.clear()
                 outbox.close()
                 call.cancel()
 
-    async def _serve(self, call: Stream, welcome: pb.Welcome) -> None:
-        reports = asyncio.create_task(self._report_for_ever(welcome))
+    async def _serve(self, call: Stream, welcome: pb.Welcome, outbox: Outbox[pb.AgentMessage]) -> None:
+        logs = LogSender(self.runner, self._send, outbox.drained)
+        work = (self._report_for_ever(welcome), logs.answer_for_ever(), logs.send_tails(welcome))
+        tasks = [asyncio.create_task(one) for one in work]
         try:
             while isinstance(message := await call.read(), pb.ManagerMessage):
                 if message.HasField("order"):
                     self._orders.receive(message.order)
+                elif message.HasField("read_log"):
+                    logs.receive(message.read_log)
         finally:
-            reports.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _tend_outputs(self) -> None:
+        """Keep the outputs of workers within their limits; a disk that fails is tried again."""
+        while True:
+            with contextlib.suppress(OSError, TimeoutError):
+                await self.runner.outputs.tend(set(self.runner.workers))
+            await asyncio.sleep(TEND_EVERY)
 
     def _greeted(self, welcome: pb.Welcome) -> None:
         self.welcome, self.unknown = welcome, False
@@ -184,6 +201,7 @@ class Agent:
             workers=workers,
             bmc_address=self._bmc_address,
             boot_id=sendable(self._machine.boot_id())[:64],
+            keeps_logs=True,
         )
 
     async def _report_for_ever(self, welcome: pb.Welcome) -> None:
@@ -240,4 +258,5 @@ class Agent:
             return
         self._sequence += 1
         message.boot, message.sequence = self._journal.boot, self._sequence
+        message.sent_at_ms = int(time.time() * 1000)
         self._outbox.put(message)

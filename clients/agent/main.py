@@ -21,6 +21,7 @@ from clients.agent.devices import DeviceReader, DevicesUnreadable, FakeDevices, 
 from clients.agent.enrol import enrol
 from clients.agent.errors import JournalInUse
 from clients.agent.machine import ThisMachine
+from clients.agent.outputs import MIB, OutputLimits
 from clients.agent.processes import ProcessRunner
 from clients.agent.runner import FakeRunner, Runner
 from clients.channel import Server, explain, sendable
@@ -49,6 +50,7 @@ class Options:
     worker_command: str
     may_reset: bool
     reboot_command: str
+    output_limits: OutputLimits
 
 
 def _version(wanted: bool) -> None:
@@ -70,6 +72,17 @@ def agent(  # noqa: PLR0917 - typer passes them by name
     reboot_command: Annotated[
         str, typer.Option(help='Reboots the node for a repair, like "systemctl reboot"; empty: it is never rebooted.')
     ] = "",
+    log_size: Annotated[
+        int, typer.Option(min=1, max=1_048_576, help="MiB of each worker's output that are kept.")
+    ] = 64,
+    log_total: Annotated[int, typer.Option(min=32, max=16_777_216, help="MiB of all outputs together.")] = 4096,
+    log_days: Annotated[
+        int, typer.Option(min=1, max=3650, help="Days that the output of an ended worker is kept.")
+    ] = 7,
+    log_rate: Annotated[
+        int,
+        typer.Option(min=1, max=1024, help="MiB a second of each worker that are kept; what is faster is left out."),
+    ] = 4,
     fake_devices: Annotated[int, typer.Option(min=0, max=wire.MAX_DEVICES, help="Simulate so many devices.")] = 0,
     fake_model: Annotated[str, typer.Option(help="Model of the simulated devices.")] = "MI250",
     fake_memory: Annotated[int, typer.Option(min=1, max=2**31 - 1, help="Memory of each, MiB.")] = 65_536,
@@ -94,6 +107,7 @@ def agent(  # noqa: PLR0917 - typer passes them by name
             worker_command=worker_command,
             may_reset=allow_reset,
             reboot_command=reboot_command,
+            output_limits=OutputLimits(log_size * MIB, log_total * MIB, log_days, log_rate * MIB),
         )
         asyncio.run(_run(options, devices))
     except (SettingError, DevicesUnreadable, OSError) as error:
@@ -149,7 +163,7 @@ async def _key(options: Options, devices: DeviceReader, addresses: list[str]) ->
 def _runner(options: Options, devices: DeviceReader, host: str) -> Runner:
     if options.worker_command:
         _require_command(options.worker_command)
-        return ProcessRunner(options.worker_command, options.state_dir / "workers", host)
+        return ProcessRunner(options.worker_command, options.state_dir / "workers", host, options.output_limits)
     if isinstance(devices, FakeDevices):
         return FakeRunner(host)
     raise SettingError("Real devices need --worker-command.")

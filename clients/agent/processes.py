@@ -15,6 +15,7 @@ from pathlib import Path
 from clients import proc
 from clients.agent.errors import WorkerError
 from clients.agent.journal import SavedWorker
+from clients.agent.outputs import KeptOutputs, OutputLimits
 from clients.agent.runner import Lost, Worker, address_of
 from protocol.v1 import agents_pb2 as pb
 
@@ -30,14 +31,15 @@ class ProcessRunner:
     """Runs `command` (or a version's own) for each worker, with MOREH_WORKER_PORT to listen on.
 
     Also in its environment: MOREH_WORKER_ID, MOREH_JOB_ID, MOREH_DEVICES (0,1,…), the vendors' device masks, and what
-    the order brings. Its output goes to a file in `folder`.
+    the order brings. Its output is kept in `folder`.
     """
 
-    def __init__(self, command: str, folder: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, command: str, folder: Path, host: str = "127.0.0.1", limits: OutputLimits | None = None) -> None:
         self.workers: dict[int, Worker] = {}
         self.lost: Lost = lambda _worker, _code, _why: None
         self._command = command
-        self._folder = folder
+        self.outputs = KeptOutputs(folder, limits or OutputLimits())
+        self._keeping: set[asyncio.Task[None]] = set()
         self._mark = ""
         self._host = host
         self._stopping: set[int] = set()
@@ -75,7 +77,7 @@ class ProcessRunner:
         """Start the process and wait until its port accepts connections. Raises WorkerError."""
         if order.worker_id not in self.workers:
             self._ports[order.worker_id] = _free_port(self._host)
-            self._watch(self._spawn(order, self._ports[order.worker_id]))
+            self._begin(order, self._ports[order.worker_id])
         worker, port = self.workers[order.worker_id], self._ports.pop(order.worker_id)
         child = self._children.get(order.worker_id)
         deadline = time.monotonic() + READY_WITHIN
@@ -117,21 +119,37 @@ class ProcessRunner:
             os.close(descriptor)
         self._watches.clear()
 
-    def _spawn(self, order: pb.StartWorker, port: int) -> Worker:
+    def _begin(self, order: pb.StartWorker, port: int) -> None:
+        """Start a worker, and in the background the keeper of its output."""
+        try:
+            into, out = self.outputs.open_pipe(order.worker_id)
+        except OSError as error:
+            raise WorkerError(f"worker {order.worker_id} cannot be started: {error}") from error
+        try:
+            self._watch(self._spawn(order, port, into))
+        except WorkerError:
+            os.close(out)
+            raise
+        finally:
+            os.close(into)
+        keeping = asyncio.create_task(asyncio.to_thread(self.outputs.keep, order.worker_id, out))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+
+    def _spawn(self, order: pb.StartWorker, port: int, output: int) -> Worker:
         command = shlex.split(order.version.worker_command or self._command)
-        with (self._folder / f"worker-{order.worker_id}.log").open("ab") as log:
-            try:
-                child = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
-                    command,
-                    cwd=order.version.path or None,
-                    env=self._environment(order, port),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            except (OSError, IndexError) as error:
-                raise WorkerError(f"worker {order.worker_id} cannot be started: {error}") from error
+        try:
+            child = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
+                command,
+                cwd=order.version.path or None,
+                env=self._environment(order, port),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except (OSError, IndexError) as error:
+            raise WorkerError(f"worker {order.worker_id} cannot be started: {error}") from error
         worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), pid=child.pid)
         self._children[order.worker_id], self.workers[order.worker_id] = child, worker
         return worker

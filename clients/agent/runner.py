@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from clients.agent.errors import WorkerError
+from clients.agent.fake_outputs import FakeOutputs
 from clients.agent.journal import SavedWorker
+from clients.agent.outputs import Outputs
 from protocol.v1 import agents_pb2 as pb
 
 Lost = Callable[[int, int | None, str], None]  # worker id, exit code, why
@@ -34,6 +36,10 @@ class Runner(Protocol):
     workers: dict[int, Worker]
     lost: Lost
 
+    @property
+    def outputs(self) -> Outputs:
+        """Return what the workers have written."""
+
     async def adopt(self, kept: Iterable[SavedWorker], begun: Iterable[int], mark: str) -> None:
         """Take over what earlier agents of this installation (`mark`) left running; stop all else of theirs.
 
@@ -60,6 +66,7 @@ class FakeRunner:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.workers: dict[int, Worker] = {}
         self.lost: Lost = lambda _worker, _code, _why: None
+        self.outputs = FakeOutputs()
         self._host = host
         self._servers: dict[int, asyncio.Server] = {}
 
@@ -81,6 +88,7 @@ class FakeRunner:
         host, port = listener.sockets[0].getsockname()[:2]
         worker = Worker(order.worker_id, order.job_id, tuple(order.device_indexes), address_of(host, port))
         self._servers[order.worker_id], self.workers[order.worker_id] = listener, worker
+        self.outputs.begin(order.worker_id)
         return worker
 
     async def stop(self, worker_id: int) -> None:
@@ -103,4 +111,5 @@ class FakeRunner:
     def _drop(self, worker_id: int) -> None:
         if listener := self._servers.pop(worker_id, None):
             listener.close()
+            self.outputs.end(worker_id)
         self.workers.pop(worker_id, None)

@@ -1,5 +1,7 @@
 """moreh-smi: look at this VM's accelerators and change them."""
 
+import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -7,11 +9,13 @@ from typing import Annotated
 import typer
 
 from clients import __version__
+from clients.channel import Server
 from clients.errors import TokenMissing
 from clients.secrets_on_disk import read_token
 from clients.smi import tables
 from clients.smi.calls import Refused, answer, one_line_errors, open_client, print_json
 from clients.smi.choose import list_sdas, pick_model, pick_sda, sda_by_number
+from clients.smi.log import JobLog
 from protocol.v1 import accelerators_pb2 as pb
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -79,6 +83,21 @@ def device(  # noqa: PLR0917 - typer passes them by name
         _switch(server, token_file, what, as_json)
     else:
         _list(server, token_file, as_json)
+
+
+@app.command()
+@one_line_errors
+def log(
+    context: typer.Context,
+    job: Annotated[int, typer.Argument(min=1, help="Number of a job of this VM.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job has ended.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="So many last lines of each node.")] = 100,
+) -> None:
+    """Print the last output of a job's workers, and with -f what follows."""
+    server, token_file = context.obj
+    output = JobLog(Server.from_env(server), read_token(token_file), job)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(output.show(lines, follow=follow))
 
 
 def _show(server: str | None, token_file: Path | None, idx: int | None, *, hardware: bool, as_json: bool) -> None:

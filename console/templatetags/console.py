@@ -9,6 +9,7 @@ from django.conf import settings
 from accounts.choices import Role
 from console.device_cells import draw_devices
 from console.live.topics import read_pulse
+from console.pages import telemetry as charts
 from console.pages.filters import EVERYTHING, filters_of
 from console.queries.whatif import as_word
 from console.services import is_list, normal_query
@@ -22,6 +23,12 @@ register.simple_tag(draw_devices, name="devices")
 def live_mark() -> dict[str, Any]:
     """Make the page live, and show its state. It must come before the live parts, so that no change is missed."""
     return {"known": json.dumps(dict(read_pulse())), "zone": settings.TIME_ZONE}
+
+
+@register.inclusion_tag("console/telemetry.html")
+def telemetry(noun: str, pk: int) -> dict[str, Any]:
+    """Return the context of the charts of a node, a device or a job over hours and days."""
+    return charts.charts_of(noun, pk)
 
 
 @register.filter

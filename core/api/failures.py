@@ -51,6 +51,7 @@ STATUS: Mapping[str, int] = {
     "THROTTLED": 429,
     "INTERNAL_ERROR": 500,
     "IPMI_ERROR": 502,
+    "PROMETHEUS_ERROR": 502,
     "GRPC_ERROR": 503,
     "DATABASE_ERROR": 503,
     "BROKER_ERROR": 503,

@@ -31,8 +31,13 @@ SECRETS = "tokens_token"  # the table of token values and of environments
 OURS = re.compile(r'W/"([0-9a-f]{1,8})\.[0-9a-f]{32}"')
 
 
-def unless_known(handler: Callable[..., HttpResponseBase], asker: str) -> Callable[..., HttpResponseBase]:
-    """Answer a GET with 304 when the caller has the response; `asker` is what it depends on besides its parameters."""
+def unless_known(
+    handler: Callable[..., HttpResponseBase], asker: str, *, only_rows: bool = True
+) -> Callable[..., HttpResponseBase]:
+    """Answer a GET with 304 when the caller has the response; `asker` is what it depends on besides its parameters.
+
+    `only_rows`: the answer is made of rows alone, so stamps of tables tell whether it has changed.
+    """
 
     def answer(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         stamps = read_stamps()
@@ -44,7 +49,7 @@ def unless_known(handler: Callable[..., HttpResponseBase], asker: str) -> Callab
             response = handler(request, *args, **kwargs)
         if response.streaming:
             return response
-        if tables <= set(settings.MOREH_WATCHED_TABLES):
+        if only_rows and tables <= set(settings.MOREH_WATCHED_TABLES):
             return _tagged(response, _tag(tables, question, stamps), secret=SECRETS in tables)
         return _digested(response, given, secret=SECRETS in tables)
 

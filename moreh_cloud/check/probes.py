@@ -14,7 +14,7 @@ from backends.queries import bmc_counts
 from core.clock import db_now
 from core.outages import DATABASE_ERRORS
 from moreh_cloud.check.finding import PartFinding, Status
-from moreh_cloud.check.processes import check_beat, check_power_worker, check_tick, check_worker
+from moreh_cloud.check.processes import check_beat, check_outbox, check_power_worker, check_tick, check_worker
 
 if TYPE_CHECKING:
     import grpc
@@ -118,10 +118,11 @@ PROBES: Mapping[str, Callable[[], PartFinding]] = {
     "broker": check_broker,
     "worker": check_worker,
     "powerWorker": check_power_worker,
+    "outbox": check_outbox,
     "beat": check_beat,
     "tick": check_tick,
 }
-IN_THE_DATABASE = ("ipmi", "worker", "powerWorker", "beat", "tick")
+IN_THE_DATABASE = ("ipmi", "worker", "powerWorker", "outbox", "beat", "tick")
 
 
 def run_probes(names: Iterable[str]) -> dict[str, PartFinding]:

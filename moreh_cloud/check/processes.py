@@ -2,8 +2,9 @@
 
 from backends.queries import has_bmcs
 from core.outages import DATABASE_ERRORS
-from liveness.queries import BEAT, NEVER, POWER_WORKER, WORKER, Heartbeat, heartbeats
+from liveness.queries import BEAT, NEVER, OUTBOX_WORKER, POWER_WORKER, WORKER, Heartbeat, heartbeats
 from moreh_cloud.check.finding import PartFinding, Status
+from outbox.queries import count_channels
 
 ALIVE = 20.0  # seconds in which a live process has recorded some heartbeats
 FRESH = 30.0  # seconds in which queues have been ticked, by whomever
@@ -28,6 +29,19 @@ def check_power_worker() -> PartFinding:
     except DATABASE_ERRORS as error:
         return PartFinding(Status.ERROR, detail=type(error).__name__)
     return PartFinding(status, detail=_words(seen), counts=_ages(age=seen))
+
+
+def check_outbox() -> PartFinding:
+    """Return whether messages leave: degraded when channels fail, error when no worker sends and there are channels."""
+    try:
+        seen, channels = heartbeats().get(OUTBOX_WORKER, NEVER), count_channels()
+    except DATABASE_ERRORS as error:
+        return PartFinding(Status.ERROR, detail=type(error).__name__)
+    alive = seen.within(ALIVE)
+    status = Status.OK if alive and not channels.failing else Status.DEGRADED
+    status = Status.ERROR if channels.enabled and not alive else status
+    counts = {**_ages(age=seen), "channels": channels.enabled, "failing": channels.failing}
+    return PartFinding(status, detail=_words(seen), counts=counts)
 
 
 def check_tick() -> PartFinding:

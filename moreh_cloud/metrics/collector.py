@@ -12,6 +12,8 @@ from moreh_cloud.metrics import queries
 from moreh_cloud.metrics.device_time import device_time
 from moreh_cloud.metrics.processes import process_metrics
 from moreh_cloud.metrics.queries import Groups, Values
+from moreh_cloud.selfcheck.certificates import certificate_files
+from moreh_cloud.selfcheck.disks import disks
 from scheduler.queries.counts import count_availability
 
 Family = TypeVar("Family", GaugeMetricFamily, CounterMetricFamily)
@@ -26,8 +28,10 @@ class Installation(Collector):
         yield from _fleet(known)
         yield from _work(known)
         yield from _repairs(known)
+        yield from _outbox()
         yield from _device_time(known)
         yield from _liveness()
+        yield from _places()
         yield from process_metrics(known)
 
 
@@ -71,6 +75,15 @@ def _repairs(known: Groups) -> Iterator[Metric]:
     yield _filled(GaugeMetricFamily("moreh_repair_breaker_open", text, labels=GROUP), queries.repair_breakers(known))
 
 
+def _outbox() -> Iterator[Metric]:
+    """What channels are still to get."""
+    pending, ages = queries.outbox_backlog(db_now())
+    text = "Deliveries of the channel that wait or are being sent."
+    yield _filled(GaugeMetricFamily("moreh_outbox_pending", text, labels=["channel"]), pending)
+    text = "Time since the oldest of them was due; 0 when none is."
+    yield _filled(GaugeMetricFamily("moreh_outbox_oldest_age_seconds", text, labels=["channel"], unit="seconds"), ages)
+
+
 def _device_time(known: Groups) -> Iterator[Metric]:
     """Device-time, summed in four ways out of one reading."""
     tokens: bool = settings.MOREH_METRICS_TOKENS
@@ -97,6 +110,17 @@ def _liveness() -> Iterator[Metric]:
     yield _filled(GaugeMetricFamily("moreh_periodic_age_seconds", text, labels=["work"], unit="seconds"), work)
     text = "Whether the queues are ticked by others than the workers (1) or not (0)."
     yield _filled(GaugeMetricFamily("moreh_tick_fallback", text), fallback)
+
+
+def _places() -> Iterator[Metric]:
+    """Disks, and certificates in files, as the process that is scraped sees them."""
+    text = "Used part of the disk under the data folder or the database, from 0 to 1."
+    full = GaugeMetricFamily("moreh_disk_used_ratio", text, labels=["disk"], unit="ratio")
+    yield _filled(full, {(disk.name,): disk.used for disk in disks()})
+    text = "When the first certificate in a file expires, in seconds since 1970; absent if it cannot be read."
+    ends = GaugeMetricFamily("moreh_certificate_expiry_timestamp_seconds", text, labels=["file"], unit="seconds")
+    known = {(str(one.path),): one.expires_at.timestamp() for one in certificate_files() if one.expires_at}
+    yield _filled(ends, known)
 
 
 def _seconds(name: str, of_whom: str, label: str) -> CounterMetricFamily:

@@ -34,11 +34,13 @@ class NodeRow(NamedTuple):
     power: str | None
     power_at: datetime | None
     bmc_error: str | None
+    clock_skew_ms: int | None
 
 
 COLUMNS = (
     *("pk", "name", "group__name", "status", "agent__last_seen", "agent__version", "agent__cpu"),
     *("agent__used_memory", "agent__total_memory", "bmc__ip", "bmc__status", "bmc__checked_at", "bmc__error"),
+    "agent__clock_skew_ms",
 )
 
 
@@ -83,6 +85,10 @@ class Node:
         """Return its memory (bytes)."""
         return self._measured(self.row.total_memory or None, MIB)
 
+    def clock_skew(self) -> float:
+        """Return how far its clock is from that of the server (s), positive if it is fast."""
+        return self._measured(self.row.clock_skew_ms, 0.001)
+
     def _measured(self, value: float | None, unit: float) -> float:
         seen = self.row.seen
         return nan if value is None or seen is None or seen < self.since else round(value * unit, DIGITS)
@@ -96,6 +102,13 @@ GAUGES: Sequence[tuple[GaugeText, Callable[[Node], float]]] = (
     (GaugeText("moreh_node_power_on", "Whether the node is on (1) or off (0) by its BMC."), Node.power_on),
     (GaugeText("moreh_node_bmc_reachable", "Whether the BMC answered last (1) or not (0)."), Node.bmc_reachable),
     (GaugeText("moreh_node_agent_age_seconds", "Time since the agent of the node was last heard."), Node.agent_age),
+    (
+        GaugeText(
+            "moreh_node_clock_skew_seconds",
+            "How far the clock of the node is from that of the server, positive if it is fast.",
+        ),
+        Node.clock_skew,
+    ),
     (GaugeText("moreh_node_cpu_utilization_ratio", "How busy the CPUs of the node are, from 0 to 1."), Node.cpu),
     (GaugeText("moreh_node_memory_used_bytes", "Used memory of the node."), Node.used_memory),
     (GaugeText("moreh_node_memory_size_bytes", "Memory of the node."), Node.memory),

@@ -14,6 +14,7 @@ DEFINED_IN = (  # so that a server that does not count them itself tells them
     "moreh_cloud.middleware.measured",
     "moreh_cloud.metrics.recorder",
     "moreh_cloud.rpc.measured",
+    "outbox.services.outcomes",
     "scheduler.cycle.tick",
     "scheduler.cycle.waits",
     "scheduler.reconcile.checks",

@@ -14,6 +14,7 @@ from backends.choices import BackendStatus, DeviceStatus, Verdict
 from backends.models import Backend, BackendGroup, Device, Finding
 from core.clock import to_ms
 from liveness.queries import PROCESSES, heartbeats
+from outbox.queries import backlog
 from remediation.choices import StepState, StepVerb
 from remediation.queries import open_breakers, repairs_by_state, steps_by_outcome
 from scheduler.choices import LIVE, Availability
@@ -135,6 +136,16 @@ def open_alerts() -> Values:
     """Return the number of open alerts by level."""
     found = dict(Alert.objects.filter(OPEN).order_by().values_list("level").annotate(Count("pk")))
     return {(level,): found.get(level, 0) for level in Level.values}
+
+
+def outbox_backlog(now: datetime) -> tuple[Values, Values]:
+    """Return by channel the deliveries that are under way, and how long the oldest has been due (s)."""
+    found = backlog()
+    pending: dict[tuple[str, ...], float] = {(name,): number for name, (number, _) in found.items()}
+    ages: dict[tuple[str, ...], float] = {
+        (name,): max(0, to_ms(now) - to_ms(since)) / 1000 if since else 0 for name, (_, since) in found.items()
+    }
+    return pending, ages
 
 
 def by_use(tally: Tally) -> Values:

@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 DEVICES = 32  # of a node
 WORKERS = 2 * DEVICES  # on each device one that ends and one that starts
 FACTS = 32  # about each device; an agent sends no more
+LOG_TAIL = 16 * 1024  # bytes; more than any agent is asked for
 REMARK = 512  # characters of a text for people
 
 
@@ -60,6 +61,9 @@ BOUNDS = {
     "Result.failed_devices": Bound(DEVICES),
     "Result.busy_devices": Bound(DEVICES),
     "WorkerLost.detail": Bound(REMARK, cut=True),
+    "LogPiece.request_id": Bound(64),
+    "LogPiece.data": Bound(wire.MAX_LOG_PIECE),
+    "LogTail.data": Bound(LOG_TAIL),
     "EnrolRequest.enrolment_key": Bound(REMARK),
     "EnrolRequest.name": Bound(128),
     "EnrolRequest.addresses": Bound(16, each=64),
@@ -70,6 +74,7 @@ BOUNDS = {
     "Open.framework": Bound(64, cut=True),
     "Open.client_version": Bound(64, cut=True),
     "Resume.resume_key": Bound(REMARK),
+    "ReadLogRequest.positions": Bound(64),
     "Heartbeat.devices": Bound(65_536),
     "DeviceUse.host": Bound(255, cut=True),
 }

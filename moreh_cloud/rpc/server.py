@@ -35,7 +35,7 @@ from sda.rpc.accelerators import Accelerators
 log = structlog.get_logger(__name__)
 PRESENCE = 2.0  # seconds between two signs of life; MOREH_PRESENCE_GAP must be longer
 PRESENCE_DEADLINE = 5.0  # seconds in which a healthy database has answered
-HEARTBEATS, REPORTS = 1.0, 0.1  # seconds between two writes
+HEARTBEATS, REPORTS, TAILS, MEANS = 1.0, 0.1, 1.0, 10.0  # seconds between two writes
 STOP_GRACE = 25.0  # seconds for calls under way
 SERVICES = (*(f"{wire.PACKAGE}.{name}" for name in ("Accelerators", "Agents", "Jobs")), "")
 Serving = health_pb2.HealthCheckResponse
@@ -71,6 +71,10 @@ class SdaManager:
                 every(0, self.agents.row_watcher.watch),
                 every(HEARTBEATS, self.jobs.flush),
                 every(REPORTS, self.agents.flush),
+                every(TAILS, self.agents.logs.flush),
+                every(RECONNECT, self.agents.logs.listen),
+                every(RECONNECT, self.agents.logs.answer),
+                every(MEANS, self.agents.write_means),
             )
         ]
         await self._server.start()
@@ -84,7 +88,15 @@ class SdaManager:
         self.agents.close(ShuttingDown())
         await stopping
         await end(self._loops)
-        await asyncio.gather(self.jobs.flush(), self.agents.flush(), self.agents.wait_closed(), return_exceptions=True)
+        await asyncio.gather(
+            self.jobs.flush(),
+            self.agents.flush(),
+            self.agents.logs.flush(),
+            self.agents.wait_closed(),
+            return_exceptions=True,
+        )
+        with suppress(Exception):  # the charts miss some minutes
+            await self.agents.write_means(all_of_it=True)
 
     async def _stay_present(self) -> None:
         """Beat; health says SERVING only while the database takes it."""

@@ -16,6 +16,7 @@ from .logging import *
 from .metrics import *
 from .grpc import *
 from .scheduler import *
+from .selfcheck import *
 from .power import *
 from .remediation import *
 from .outbox import *

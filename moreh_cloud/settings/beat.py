@@ -8,6 +8,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "scheduler.tasks.sweep", "schedule": 5.0, "options": {"expires": 20}},
     "maintain": {"task": "scheduler.tasks.maintain", "schedule": 5.0, "options": {"expires": 20}},
     "reconcile": {"task": "scheduler.tasks.reconcile", "schedule": 60.0, "options": {"expires": 60}},
+    "check-self": {"task": "moreh_cloud.tasks.check_self", "schedule": 30.0, "options": {"expires": 30}},
     "watch-devices": {"task": "scheduler.tasks.watch_devices", "schedule": 60.0, "options": {"expires": 60}},
     "power-sweep": {
         "task": "backends.tasks.sweep_power",
@@ -31,6 +32,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "bulk-pick-up": {"task": "moreh_cloud.bulk.tasks.pick_up", "schedule": 5.0, "options": {"expires": 10}},
     "bulk-tidy": {"task": "moreh_cloud.bulk.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
+    "event-feed": {"task": "subscriptions.tasks.feed", "schedule": 1.0, "options": {"expires": 10, "queue": "outbox"}},
     "outbox-pick-up": {
         "task": "outbox.tasks.pick_up",
         "schedule": 2.0,
@@ -47,6 +49,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 600.0,
         "options": {"expires": 600},
     },
+    "notifications": {"task": "notifications.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    "log-tails": {"task": "scheduler.tasks.delete_old_tails", "schedule": 600.0, "options": {"expires": 600}},
     "repairs": {"task": "remediation.tasks.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "roll-up": {"task": "usage.tasks.roll_up", "schedule": 60.0, "options": {"expires": 120}},
     "check-budgets": {"task": "billing.tasks.check_budgets", "schedule": 60.0, "options": {"expires": 60}},

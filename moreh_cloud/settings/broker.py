@@ -98,6 +98,7 @@ CELERY_TASK_ROUTES = {
     f"backends.tasks.{task}": {"queue": "power"}
     for task in ("drive_power", "pick_up_power", "sweep_power", "probe_bmcs", "monitor_bmcs")
 } | {f"outbox.tasks.{task}": {"queue": "outbox"} for task in ("send_channel", "pick_up", "tidy")}
+CELERY_TASK_ROUTES["subscriptions.tasks.feed"] = {"queue": "outbox"}
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "moreh_cloud.beat:SteadyScheduler"

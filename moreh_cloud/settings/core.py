@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "alerts",
     "bulk",
     "inventory",
+    "subscriptions",
     "tokens",
     "backends",
     "sda",
@@ -40,6 +41,7 @@ INSTALLED_APPS = [
     "remediation",
     "usage",
     "billing",
+    "notifications",
     "console",
 ]
 MIDDLEWARE = [

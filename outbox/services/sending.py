@@ -6,7 +6,6 @@ sends the same again.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -20,14 +19,14 @@ from core.texts import cleaned
 from outbox.choices import ChannelKind, DeliveryState
 from outbox.models import Channel, Delivery, OutgoingMessage
 from outbox.queries import due_deliveries, due_messages
-from outbox.rendering import render_message
+from outbox.rendering import Payloads, render_message
 from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
 from outbox.sending.webhook import slack_content, webhook_content
 from outbox.services.grouping import grouped
 from outbox.services.outcomes import Sent, settle
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)  # a worker prolongs it while it sends; one that is dead is replaced after this
 MOST_TAKEN = 64  # messages at once
 MOST_OPEN = 1000  # messages of one channel that wait for another attempt; no new ones meanwhile
 LOOKED_AT = 1000  # deliveries from which new messages are made at once
@@ -118,7 +117,7 @@ def make_message(channel: Channel, group: Sequence[Delivery], now: datetime) -> 
     return message
 
 
-def fill(message: OutgoingMessage, channel: Channel, payloads: Sequence[dict[str, Any]]) -> None:
+def fill(message: OutgoingMessage, channel: Channel, payloads: Payloads) -> None:
     """Render a message; one that fails is logged and stays empty."""
     try:
         told = render_message(message.kind, payloads, channel.language)

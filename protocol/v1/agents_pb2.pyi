@@ -30,10 +30,15 @@ class AgentMessage(_message.Message):
     ACK_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     WORKER_LOST_FIELD_NUMBER: _builtins.int
+    LOG_PIECE_FIELD_NUMBER: _builtins.int
+    LOG_TAIL_FIELD_NUMBER: _builtins.int
+    SENT_AT_MS_FIELD_NUMBER: _builtins.int
     boot: _builtins.int
     """Grows with each start of the agent on this installation, from 1."""
     sequence: _builtins.int
     """Grows with each message within a boot, over all of its streams, from 1."""
+    sent_at_ms: _builtins.int
+    """When it was sent, by the clock of the node: milliseconds since 1970. 0: an agent that does not write it."""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -44,6 +49,10 @@ class AgentMessage(_message.Message):
     def result(self) -> Global___Result: ...
     @_builtins.property
     def worker_lost(self) -> Global___WorkerLost: ...
+    @_builtins.property
+    def log_piece(self) -> Global___LogPiece: ...
+    @_builtins.property
+    def log_tail(self) -> Global___LogTail: ...
     def __init__(
         self,
         *,
@@ -54,12 +63,15 @@ class AgentMessage(_message.Message):
         ack: Global___Ack | None = ...,
         result: Global___Result | None = ...,
         worker_lost: Global___WorkerLost | None = ...,
+        log_piece: Global___LogPiece | None = ...,
+        log_tail: Global___LogTail | None = ...,
+        sent_at_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "hello", b"hello", "message", b"message", "report", b"report", "result", b"result", "worker_lost", b"worker_lost"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "hello", b"hello", "log_piece", b"log_piece", "log_tail", b"log_tail", "message", b"message", "report", b"report", "result", b"result", "worker_lost", b"worker_lost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "boot", b"boot", "hello", b"hello", "message", b"message", "report", b"report", "result", b"result", "sequence", b"sequence", "worker_lost", b"worker_lost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "boot", b"boot", "hello", b"hello", "log_piece", b"log_piece", "log_tail", b"log_tail", "message", b"message", "report", b"report", "result", b"result", "sent_at_ms", b"sent_at_ms", "sequence", b"sequence", "worker_lost", b"worker_lost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "ack", "result", "worker_lost"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "report", "ack", "result", "worker_lost", "log_piece", "log_tail"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -98,6 +110,7 @@ class Hello(_message.Message):
     WORKERS_FIELD_NUMBER: _builtins.int
     BMC_ADDRESS_FIELD_NUMBER: _builtins.int
     BOOT_ID_FIELD_NUMBER: _builtins.int
+    KEEPS_LOGS_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Made at random once per installation: two machines that share a name or a key differ in it."""
     host_name: _builtins.str
@@ -106,6 +119,8 @@ class Hello(_message.Message):
     """IP address of the node's BMC; empty where the node cannot tell it."""
     boot_id: _builtins.str
     """Another one at each start of the node's operating system; empty where the node cannot tell it."""
+    keeps_logs: _builtins.bool
+    """It answers ReadLog."""
     @_builtins.property
     def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """IP addresses at which clients may reach the workers, best first."""
@@ -132,10 +147,11 @@ class Hello(_message.Message):
         workers: _abc.Iterable[Global___RunningWorker] | None = ...,
         bmc_address: _builtins.str = ...,
         boot_id: _builtins.str = ...,
+        keeps_logs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "agent_version", b"agent_version", "bmc_address", b"bmc_address", "boot_id", b"boot_id", "devices", b"devices", "host_name", b"host_name", "instance_id", b"instance_id", "software_versions", b"software_versions", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "agent_version", b"agent_version", "bmc_address", b"bmc_address", "boot_id", b"boot_id", "devices", b"devices", "host_name", b"host_name", "instance_id", b"instance_id", "keeps_logs", b"keeps_logs", "software_versions", b"software_versions", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -585,26 +601,125 @@ class WorkerLost(_message.Message):
 Global___WorkerLost: _TypeAlias = WorkerLost  # noqa: Y015
 
 @_typing.final
+class LogPiece(_message.Message):
+    """Answers a ReadLog."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Problem:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LogPiece._Problem.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        NONE: LogPiece._Problem.ValueType  # 0
+        NOT_KEPT: LogPiece._Problem.ValueType  # 1
+        """Nothing of this worker is kept, or nothing was ever."""
+        BUSY: LogPiece._Problem.ValueType  # 2
+        """Too many requests wait; the same may go well later."""
+
+    class Problem(_Problem, metaclass=_ProblemEnumTypeWrapper): ...
+    NONE: LogPiece.Problem.ValueType  # 0
+    NOT_KEPT: LogPiece.Problem.ValueType  # 1
+    """Nothing of this worker is kept, or nothing was ever."""
+    BUSY: LogPiece.Problem.ValueType  # 2
+    """Too many requests wait; the same may go well later."""
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Of the ReadLog."""
+    problem: Global___LogPiece.Problem.ValueType
+    offset: _builtins.int
+    """Of the first byte of data. Later than asked for where that is not kept any more; never after end."""
+    data: _builtins.bytes
+    """As the worker wrote it: neither text nor free of secrets for certain."""
+    first: _builtins.int
+    """What is kept now: from the byte at first to before the byte at end."""
+    end: _builtins.int
+    running: _builtins.bool
+    """The worker runs or starts: more may follow."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        problem: Global___LogPiece.Problem.ValueType = ...,
+        offset: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        first: _builtins.int = ...,
+        end: _builtins.int = ...,
+        running: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "end", b"end", "first", b"first", "offset", b"offset", "problem", b"problem", "request_id", b"request_id", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogPiece: _TypeAlias = LogPiece  # noqa: Y015
+
+@_typing.final
+class LogTail(_message.Message):
+    """The last output of a worker, sent unasked: soon after it has changed, but only as often as Welcome allows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    worker_id: _builtins.int
+    offset: _builtins.int
+    """Of the first byte of data."""
+    data: _builtins.bytes
+    running: _builtins.bool
+    """More may follow."""
+    def __init__(
+        self,
+        *,
+        worker_id: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        running: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "offset", b"offset", "running", b"running", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogTail: _TypeAlias = LogTail  # noqa: Y015
+
+@_typing.final
 class ManagerMessage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WELCOME_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    READ_LOG_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
     def order(self) -> Global___Order: ...
+    @_builtins.property
+    def read_log(self) -> Global___ReadLog: ...
     def __init__(
         self,
         *,
         welcome: Global___Welcome | None = ...,
         order: Global___Order | None = ...,
+        read_log: Global___ReadLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "order", b"order", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "order", b"order", "read_log", b"read_log", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "order", b"order", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "order", b"order", "read_log", b"read_log", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "order"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "order", "read_log"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -618,10 +733,16 @@ class Welcome(_message.Message):
     REPORT_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     BACKEND_ID_FIELD_NUMBER: _builtins.int
     BACKEND_NAME_FIELD_NUMBER: _builtins.int
+    LOG_TAIL_BYTES_FIELD_NUMBER: _builtins.int
+    LOG_TAIL_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     report_interval_ms: _builtins.int
     """ms"""
     backend_id: _builtins.int
     backend_name: _builtins.str
+    log_tail_bytes: _builtins.int
+    """Bytes of each LogTail at most; 0: none are wanted."""
+    log_tail_interval_ms: _builtins.int
+    """ms between two LogTails of a worker."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedWorker]:
         """Every worker of this node that is starting or running in the manager's books. The agent stops all others."""
@@ -633,10 +754,12 @@ class Welcome(_message.Message):
         report_interval_ms: _builtins.int = ...,
         backend_id: _builtins.int = ...,
         backend_name: _builtins.str = ...,
+        log_tail_bytes: _builtins.int = ...,
+        log_tail_interval_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "backend_name", b"backend_name", "report_interval_ms", b"report_interval_ms", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "backend_name", b"backend_name", "log_tail_bytes", b"log_tail_bytes", "log_tail_interval_ms", b"log_tail_interval_ms", "report_interval_ms", b"report_interval_ms", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -926,6 +1049,40 @@ class Reboot(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reboot: _TypeAlias = Reboot  # noqa: Y015
+
+@_typing.final
+class ReadLog(_message.Message):
+    """Asks for a piece of a worker's output (what it writes on standard output and standard error). It is no order: it is
+    answered once, by a LogPiece, or not at all if the stream breaks. Offsets count bytes from the worker's first output.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    worker_id: _builtins.int
+    offset: _builtins.int
+    """Of the first byte; negative: so many bytes before the end."""
+    limit: _builtins.int
+    """Bytes at most."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        worker_id: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "offset", b"offset", "request_id", b"request_id", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadLog: _TypeAlias = ReadLog  # noqa: Y015
 
 @_typing.final
 class EnrolRequest(_message.Message):

@@ -45,6 +45,11 @@ class JobsStub:
                 request_serializer=protocol_dot_v1_dot_jobs__pb2.CheckRequest.SerializeToString,
                 response_deserializer=protocol_dot_v1_dot_jobs__pb2.CheckResponse.FromString,
                 _registered_method=True)
+        self.ReadLog = channel.unary_unary(
+                '/moreh.sdamanager.v1.Jobs/ReadLog',
+                request_serializer=protocol_dot_v1_dot_jobs__pb2.ReadLogRequest.SerializeToString,
+                response_deserializer=protocol_dot_v1_dot_jobs__pb2.ReadLogResponse.FromString,
+                _registered_method=True)
 
 
 class JobsServicer:
@@ -67,6 +72,14 @@ class JobsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadLog(self, request, context):
+        """Reads output of the workers of a job: the end of it, or what follows after what was read before.
+        Fails with NOT_FOUND for a job that is not the token's, whether it exists or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +92,11 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.Check,
                     request_deserializer=protocol_dot_v1_dot_jobs__pb2.CheckRequest.FromString,
                     response_serializer=protocol_dot_v1_dot_jobs__pb2.CheckResponse.SerializeToString,
+            ),
+            'ReadLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadLog,
+                    request_deserializer=protocol_dot_v1_dot_jobs__pb2.ReadLogRequest.FromString,
+                    response_serializer=protocol_dot_v1_dot_jobs__pb2.ReadLogResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +154,33 @@ class Jobs:
             '/moreh.sdamanager.v1.Jobs/Check',
             protocol_dot_v1_dot_jobs__pb2.CheckRequest.SerializeToString,
             protocol_dot_v1_dot_jobs__pb2.CheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/moreh.sdamanager.v1.Jobs/ReadLog',
+            protocol_dot_v1_dot_jobs__pb2.ReadLogRequest.SerializeToString,
+            protocol_dot_v1_dot_jobs__pb2.ReadLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

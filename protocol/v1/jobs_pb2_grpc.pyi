@@ -40,6 +40,10 @@ class JobsStub:
     """
     Check: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CheckRequest, _jobs_pb2.CheckResponse]
     """What would become of a job if it were asked for now; nothing is asked for."""
+    ReadLog: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ReadLogRequest, _jobs_pb2.ReadLogResponse]
+    """Reads output of the workers of a job: the end of it, or what follows after what was read before.
+    Fails with NOT_FOUND for a job that is not the token's, whether it exists or not.
+    """
 
 @_typing.type_check_only
 class JobsAsyncStub(JobsStub):
@@ -53,6 +57,10 @@ class JobsAsyncStub(JobsStub):
     """
     Check: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CheckRequest, _jobs_pb2.CheckResponse]  # type: ignore[assignment]
     """What would become of a job if it were asked for now; nothing is asked for."""
+    ReadLog: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ReadLogRequest, _jobs_pb2.ReadLogResponse]  # type: ignore[assignment]
+    """Reads output of the workers of a job: the end of it, or what follows after what was read before.
+    Fails with NOT_FOUND for a job that is not the token's, whether it exists or not.
+    """
 
 class JobsServicer(metaclass=_abc_1.ABCMeta):
     """Carries the metadata `authorization: Bearer <token value>`."""
@@ -75,5 +83,15 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.CheckResponse, _abc.Awaitable[_jobs_pb2.CheckResponse]]:
         """What would become of a job if it were asked for now; nothing is asked for."""
+
+    @_abc_1.abstractmethod
+    def ReadLog(
+        self,
+        request: _jobs_pb2.ReadLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.ReadLogResponse, _abc.Awaitable[_jobs_pb2.ReadLogResponse]]:
+        """Reads output of the workers of a job: the end of it, or what follows after what was read before.
+        Fails with NOT_FOUND for a job that is not the token's, whether it exists or not.
+        """
 
 def add_JobsServicer_to_server(servicer: JobsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,16 +3,18 @@
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from core.api.parameters import Parameters, Reference, Whole, Word
+from core.api.parameters import Name, Parameters, Reference, Whole, Word
 from core.api.shapes import Referer
 from core.api.times import At
 from core.numbers import MAX_ID
 from scheduler.api.filters import LIVE_WORDS
-from scheduler.choices import Cause, JobStatus
+from scheduler.choices import Cause, JobStatus, LogProblem
 from scheduler.estimates.dry_run import Remedy
+from scheduler.logs.reading import LEAST_BYTES, MOST_BYTES
 from scheduler.policy.decisions import PendingReason
 from scheduler.policy.forecast import Basis
 from scheduler.queries.jobs import jobs
@@ -51,6 +53,49 @@ class JobInfoSerializer(serializers.Serializer[Any]):
     estimateBasis = serializers.ChoiceField([basis.value for basis in Basis], allow_null=True)
     timeLimit = serializers.IntegerField(allow_null=True, help_text="seconds")
     maintenanceFrom = At(allow_null=True)
+
+
+class WorkerLogSerializer(serializers.Serializer[Any]):
+    """A piece of a worker's output."""
+
+    worker = serializers.IntegerField()
+    attempt = serializers.IntegerField()
+    node = serializers.CharField()
+    backendId = serializers.CharField()
+    devices = serializers.ListField(child=serializers.IntegerField())
+    text = serializers.CharField()
+    offset = serializers.IntegerField()
+    nextOffset = serializers.IntegerField()
+    running = serializers.BooleanField()
+    more = serializers.BooleanField()
+    missing = serializers.IntegerField()
+    problem = serializers.ChoiceField(LogProblem.values, allow_null=True)
+    message = serializers.CharField(allow_null=True)
+    keptAt = At(allow_null=True)
+
+
+class LogQuery(Parameters):
+    """Which output to read."""
+
+    job = Reference(jobs)
+    node = Name(required=False)
+    attempt = Whole(required=False, min_value=1)
+    tail = Whole(required=False, min_value=1, max_value=10_000)
+    offset = Whole(required=False, max_value=MAX_ID)
+    limit = Whole(required=False, min_value=LEAST_BYTES, max_value=MOST_BYTES)
+    follow = serializers.BooleanField(default=False)
+    whole = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what excludes each other."""
+        if "offset" in attrs:
+            if "tail" in attrs:
+                raise serializers.ValidationError({"tail": [_("Give either tail or offset.")]})
+            if "node" not in attrs:
+                raise serializers.ValidationError({"node": [_("An offset needs the node whose output it counts.")]})
+        if attrs["whole"] and (attrs["follow"] or attrs.keys() & {"tail", "offset", "limit"}):
+            raise serializers.ValidationError({"whole": [_("The whole output has no tail, offset, limit or follow.")]})
+        return attrs
 
 
 class PriorityChange(Parameters):

@@ -29,6 +29,14 @@ def workers_on(backend_id: int) -> QuerySet[Worker]:
     return here.select_related("job__token").order_by("job_id")
 
 
+def workers_with_output(job: Job, attempt: int | None = None) -> list[Worker]:
+    """Return the workers of an attempt of a job, or of its latest one that had workers, in the order of their nodes."""
+    found = Worker.objects.filter(job=job).select_related("backend", "job")
+    workers = list(found.order_by("attempt", "backend__name", "pk"))
+    wanted = workers[-1].attempt if workers and attempt is None else attempt
+    return [worker for worker in workers if worker.attempt == wanted]
+
+
 def start_orders(worker_ids: Iterable[int]) -> dict[int, Worker]:
     """Return the workers of START orders by id, with `token_id` and `env` of their jobs' tokens, and the preflight.
 

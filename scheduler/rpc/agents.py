@@ -12,6 +12,7 @@ from backends.errors import StaleAgent
 from backends.services.agents import agent_session, close_sessions
 from backends.services.enrolment import enrol_backend
 from backends.services.telemetry import store_telemetry
+from backends.services.telemetry_means import TelemetryMeans
 from core.errors import InvalidParameter
 from core.pace import Pace
 from core.rpc import Context, bearer, first_of, in_own_thread, in_thread, peer_ip
@@ -22,6 +23,7 @@ from protocol.v1.agents_pb2_grpc import AgentsServicer
 from scheduler.rpc.arrivals import Arrivals, ArrivingAgent
 from scheduler.rpc.batches import Batches
 from scheduler.rpc.device_health import DeviceHealthInbox
+from scheduler.rpc.log_relay import LogRelay
 from scheduler.rpc.messages import parse_report, read_orders, require_instance
 from scheduler.rpc.row_watcher import RowWatcher
 from scheduler.rpc.stream import Stream
@@ -45,6 +47,7 @@ class Agents(AgentsServicer):
     def __init__(self) -> None:
         self.row_watcher = RowWatcher(self._refresh)
         self._streams: dict[int, Stream] = {}
+        self.logs = LogRelay(self._streams)
         self._reports: dict[int, tuple[Stream, pb.AgentMessage]] = {}
         self._health: dict[int, tuple[Stream, pb.Health]] = {}
         self._changes = Pace(HEALTH_EVERY, HEALTH_AT_ONCE)
@@ -55,6 +58,7 @@ class Agents(AgentsServicer):
         self._acks = Batches(_acknowledge, self._write_lock)
         self._cleanings = Batches(_take_cleanings, self._write_lock)
         self._ends = Batches(_close, self._write_lock)
+        self._means = TelemetryMeans()
 
     async def Connect(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.ManagerMessage]:
         """Serve the stream of an agent, from its Hello to its end."""
@@ -81,13 +85,17 @@ class Agents(AgentsServicer):
         if reports:
             try:
                 async with self._write_lock:
-                    await in_own_thread(_take, reports)
+                    await in_own_thread(_take, reports, self._means)
             except Exception:
                 self._reports = {**reports, **self._reports}
                 raise
         await self._device_health.flush()
         if self._health:
             await self._note_health()
+
+    async def write_means(self, *, all_of_it: bool = False) -> None:
+        """Write the means of each five minutes that are over, or all, for the charts; reports do not wait for it."""
+        await in_own_thread(self._means.write, all_of_it=all_of_it)
 
     async def _note_health(self) -> None:
         """Act on health checks that change a node's status, some in each round; a node that changes too often waits."""
@@ -122,6 +130,7 @@ class Agents(AgentsServicer):
     async def _receive(self, message: pb.AgentMessage, stream: Stream) -> None:
         kind = message.WhichOneof("message")
         if kind == "report":
+            stream.note_clock(message)
             self._reports[stream.backend.pk] = stream, message
             await self._check_report(message.report, stream)
         elif kind == "ack":
@@ -132,6 +141,10 @@ class Agents(AgentsServicer):
         elif kind == "worker_lost":
             await self._device_health.settle(stream.backend.pk)
             await in_thread(_lose, stream, message.worker_lost)
+        elif kind == "log_piece":
+            self.logs.receive(stream, message.log_piece)
+        elif kind == "log_tail":
+            self.logs.receive_tail(stream, message.log_tail)
         else:
             raise InvalidParameter(_("This message cannot come here."), parameter=kind or "message")
 
@@ -201,8 +214,12 @@ def _enrol(request: pb.EnrolRequest, ip: str) -> pb.EnrolResponse:
     return pb.EnrolResponse(backend_id=backend.pk, node_key=node_key)
 
 
-def _take(reports: dict[int, tuple[Stream, pb.AgentMessage]]) -> None:
-    store_telemetry([parse_report(pk, stream.session, message) for pk, (stream, message) in reports.items()])
+def _take(reports: dict[int, tuple[Stream, pb.AgentMessage]], means: TelemetryMeans) -> None:
+    parsed = [
+        parse_report(pk, stream.session, message, stream.clock_skew_ms) for pk, (stream, message) in reports.items()
+    ]
+    at, stored = store_telemetry(parsed)
+    means.add(stored, at)
 
 
 async def _act_on_health(stream: Stream, health: pb.Health) -> None:

@@ -23,6 +23,7 @@ from scheduler.errors import JobFinished
 from scheduler.models import Job
 from scheduler.queries.jobs import is_submitted
 from scheduler.rpc.dry_run import check
+from scheduler.rpc.job_log import LogReader
 from scheduler.rpc.row_watcher import RowWatcher
 from scheduler.rpc.send_queue import SendQueue
 from scheduler.rpc.updates import read_updates
@@ -66,6 +67,7 @@ class Jobs(JobsServicer):
         self._streams: dict[int, set[ClientStream]] = {}
         self._heartbeats: dict[tuple[int, str], ClientHeartbeat] = {}  # by job and by what its client presented
         self._dry_run_lock = asyncio.Lock()
+        self._logs = LogReader()
         rate = settings.MOREH_GRPC_JOB_RATE
         self._new_jobs = Pace(1 / rate, settings.MOREH_WAITING_JOBS) if rate else None  # by token
 
@@ -73,6 +75,10 @@ class Jobs(JobsServicer):
         """Return whether and when a job would start."""
         async with self._dry_run_lock:  # one dry run at a time, or streams would wait for many
             return await in_thread(check, bearer(context), request)
+
+    async def ReadLog(self, request: pb.ReadLogRequest, context: Context) -> pb.ReadLogResponse:
+        """Return output of the workers of one of the token's jobs."""
+        return await self._logs.read(bearer(context), request)
 
     async def Run(self, request_iterator: Any, context: Context) -> AsyncIterator[pb.JobUpdate]:
         """Serve the stream of a client: submit or resume its job, and send updates until the job ends."""

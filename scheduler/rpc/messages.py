@@ -26,6 +26,7 @@ from scheduler.services.workers import take_result
 
 log = structlog.get_logger(__name__)
 MAX_MIB = 2**31 - 1
+LOG_TAIL_BYTES = 4096
 
 
 def parse_hello(message: pb.AgentMessage) -> AgentHello:
@@ -76,7 +77,9 @@ def _card(device: pb.DeviceInfo) -> CardIdentity:
     )
 
 
-def parse_report(backend_id: int, session: UUID, message: pb.AgentMessage) -> TelemetryReport:
+def parse_report(
+    backend_id: int, session: UUID, message: pb.AgentMessage, clock_skew_ms: int | None = None
+) -> TelemetryReport:
     """Return the readings of a Report; what was not measured, or cannot be true, is None."""
     report = message.report
     total = measured("host_memory", report.total_memory_mib) or None  # no host has none
@@ -91,6 +94,7 @@ def parse_report(backend_id: int, session: UUID, message: pb.AgentMessage) -> Te
         used_memory=measured("host_memory", used),
         total_memory=total,
         devices=tuple(devices.items()),
+        clock_skew_ms=clock_skew_ms,
     )
 
 
@@ -123,6 +127,8 @@ def build_welcome(backend: Any, wanted: Mapping[int, int], report_interval_ms: i
         report_interval_ms=report_interval_ms,
         backend_id=backend.pk,
         backend_name=backend.name,
+        log_tail_bytes=LOG_TAIL_BYTES,
+        log_tail_interval_ms=int(settings.MOREH_LOG_TAIL_INTERVAL.total_seconds() * 1000),
     )
 
 

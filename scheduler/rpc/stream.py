@@ -1,6 +1,7 @@
 """The stream of one node agent."""
 
 import time
+from collections import deque
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from backends.services.findings import ReportedFact
 from protocol.v1 import agents_pb2 as pb
 from scheduler.rpc.send_queue import SendQueue
 
+SKEWS, MOST_SKEW_MS = 3, 2**53  # of so many reports the smallest counts: one that was held up says nothing
 REDELIVER = 5.0  # seconds after which an order that the agent has not acknowledged is sent again
 DeviceFacts = tuple[tuple[int, tuple[ReportedFact, ...]], ...]
 """What is wrong with the devices of a node, by index."""
@@ -26,11 +28,13 @@ class Stream:
         self.running = {worker.worker_id for worker in hello.hello.workers} & set(wanted)
         self.missing: set[int] = set()
         self.healthy: bool | None = None
+        self.keeps_logs = hello.hello.keeps_logs
         self.facts: DeviceFacts | None = None  # as stored
         self.hurried: set[tuple[int, str, int]] = set()  # facts that were stored without waiting for their turn
         self.delivered: dict[UUID, float] = {}
         self.workers: dict[UUID, int] = {}
         self.cleanings: set[UUID] = set()
+        self._skews: deque[int] = deque(maxlen=SKEWS)
         self.send_queue: SendQueue[pb.ManagerMessage] = SendQueue()
 
     def is_news(self, message: pb.AgentMessage) -> bool:
@@ -39,6 +43,17 @@ class Stream:
             return False
         self.sequence = message.sequence
         return True
+
+    def note_clock(self, message: pb.AgentMessage) -> None:
+        """Remember how far the clock of the node is from ours; the way and a queue make it seem to be behind."""
+        if message.sent_at_ms > 0:
+            skew = message.sent_at_ms - int(time.time() * 1000)
+            self._skews.append(max(-MOST_SKEW_MS, min(skew, MOST_SKEW_MS)))
+
+    @property
+    def clock_skew_ms(self) -> int | None:
+        """Return the smallest of the latest skews of the node's clock (ms), positive if it is fast; None at first."""
+        return min(self._skews, key=abs) if len(self._skews) == SKEWS else None
 
     def gone(self, present: set[int]) -> set[int]:
         """Return the workers that two reports in a row lack; the first may have been sent before the worker started."""

@@ -28,6 +28,7 @@ class Manager(AgentsServicer):
 
     def __init__(self) -> None:
         self.expected: list[pb.ExpectedWorker] = []
+        self.tails = (0, 0)  # bytes of each, and ms between two
         self.heard: list[pb.AgentMessage] = []
         self.enrolled: list[pb.EnrolRequest] = []
         self.busy_until = 0.0
@@ -48,7 +49,12 @@ class Manager(AgentsServicer):
         await self._hear(await anext(aiter(request_iterator)))
         out: Outgoing = asyncio.Queue()
         self._out = out
-        yield pb.ManagerMessage(welcome=pb.Welcome(workers=self.expected, report_interval_ms=50))
+        size, pause = self.tails
+        yield pb.ManagerMessage(
+            welcome=pb.Welcome(
+                workers=self.expected, report_interval_ms=50, log_tail_bytes=size, log_tail_interval_ms=pause
+            )
+        )
         listening = asyncio.create_task(self._listen(request_iterator, out))
         try:
             while (message := await out.get()) is not None:
@@ -66,6 +72,15 @@ class Manager(AgentsServicer):
         """Deliver an order, now."""
         self._out.put_nowait(pb.ManagerMessage(order=order))
         return order
+
+    def read_log(self, request_id: str, worker_id: int, offset: int, limit: int) -> None:
+        """Ask for a piece of a worker's output."""
+        asked = pb.ReadLog(request_id=request_id, worker_id=worker_id, offset=offset, limit=limit)
+        self._out.put_nowait(pb.ManagerMessage(read_log=asked))
+
+    async def piece(self, request_id: str) -> pb.LogPiece:
+        """Wait for the answer to `read_log`."""
+        return (await self.until(lambda m: m.log_piece.request_id == request_id)).log_piece
 
     def drop(self) -> None:
         """End the stream from this side."""

@@ -63,6 +63,11 @@ class Manager(JobsServicer):
             await context.abort_with_status(rich(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "No such token."))
         return self.told
 
+    async def ReadLog(  # noqa: N802 - the protocol's name
+        self, _request: pb.ReadLogRequest, _context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ReadLogResponse:
+        return pb.ReadLogResponse()
+
     async def Run(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[pb.ClientMessage], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.JobUpdate]:

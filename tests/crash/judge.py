@@ -37,6 +37,8 @@ from core.clock import db_now
 from core.repeats import repeated
 from events.actor import Actor
 from events.models import Event
+from outbox.models import Delivery
+from outbox.services import NewDelivery, create_channel, enqueue
 from scheduler.choices import LIVE, WorkerState
 from scheduler.models import Allocation, Job, Worker
 from scheduler.queries.allocations import OPEN
@@ -258,9 +260,23 @@ def bulk(number: int) -> dict[str, Any]:
     return {"state": row.state, "done": row.done, "attempt": row.attempt, "items": states, "times": sorted(times)}
 
 
+def enqueue_messages(url: str, number: int, keys: int) -> None:
+    """Make a channel and enqueue test messages for it, numbered, each about one of some things."""
+    channel, _secret = create_channel(name="crash", kind="WEBHOOK", url=url, actor=TESTER)
+    made = [NewDelivery(channel.pk, "test", {"channel": str(one)}, f"thing/{one % keys}") for one in range(number)]
+    with transaction.atomic():
+        enqueue(made)
+
+
+def deliveries() -> dict[str, int]:
+    """Return how many deliveries are in each state."""
+    return dict(Delivery.objects.order_by().values_list("state").annotate(Count("pk")))
+
+
 VERBS_OF_JOBS = (seed, job, jobs, restless, broken, calm, preempted, power, drain_power, activate, action, devices)
 OTHER_VERBS = (access, tokens, presence, history, enqueue_roll_up, hours, begin_bulk_deletion, bulk)
-VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*VERBS_OF_JOBS, *OTHER_VERBS)}
+OF_OUTBOX = (enqueue_messages, deliveries)
+VERBS: dict[str, Callable[..., Any]] = {verb.__name__: verb for verb in (*VERBS_OF_JOBS, *OTHER_VERBS, *OF_OUTBOX)}
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ TIMES = {
     "MOREH_POWER_DEADLINE": "3",
     "MOREH_POWER_LEASE": "4",
     "MOREH_POWER_FRESH": "2",
+    "MOREH_OUTBOX_HTTP": "1",
+    "MOREH_OUTBOX_NETWORKS": "127.0.0.0/8,::1/128",
 }
 SETTLED_WITHIN = 90.0  # seconds, on a busy machine
 ON_ITS_WAY_S = 1.5  # what a client sent before it was killed has reached the database by then

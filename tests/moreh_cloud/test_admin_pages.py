@@ -13,15 +13,17 @@ from accounts.models import Operator
 from backends.models import Backend, BackendGroup, EnrolmentKey
 from billing.models import Budget, Price
 from inventory.models import CustomField, Tag
+from outbox.models import Channel
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
+from subscriptions.models import Subscription
 from tests.admin_world import BMC_PASSWORD, BMC_USER, address, client_of, nouns, populate
 from tokens.models import Token, TokenGroup
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
 CREATABLE = {
-    Backend, BackendGroup, Budget, CustomField, EnrolmentKey, Membership, Operator, Price, Sda,
-    SdaModel, SdaModelGroup, Tag, Token, TokenGroup,
+    Backend, BackendGroup, Budget, Channel, CustomField, EnrolmentKey, Membership, Operator, Price, Sda,
+    SdaModel, SdaModelGroup, Subscription, Tag, Token, TokenGroup,
 }  # fmt: skip
 ONLY_MASTERS_CREATE = {Operator}
 

@@ -38,6 +38,9 @@ LISTS = {
     "inventory.CustomField": 5,
     "inventory.Tag": 5,
     "liveness.Sign": 5,
+    "outbox.Attempt": 5,
+    "outbox.Channel": 5,
+    "outbox.Delivery": 6,
     "remediation.Repair": 8,
     "scheduler.Allocation": 4,
     "scheduler.Job": 6,
@@ -47,6 +50,7 @@ LISTS = {
     "sda.Sda": 7,
     "sda.SdaModel": 9,
     "sda.SdaModelGroup": 7,
+    "subscriptions.Subscription": 5,
     "tokens.Token": 22 if POSTGRESQL else 20,  # there the clock is a query
     "tokens.TokenGroup": 5,
     "usage.ClosedDay": 4,

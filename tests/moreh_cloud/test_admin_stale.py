@@ -22,8 +22,12 @@ from billing.services.prices import create_price
 from core.clock import db_now
 from inventory.models import CustomField, Tag
 from inventory.services import create_custom_field
+from outbox.models import Channel
+from outbox.services import create_channel
 from sda.models import Sda, SdaModel, SdaModelGroup
 from sda.services.models import create_sda_model_group
+from subscriptions.models import Subscription
+from subscriptions.services import create_subscription
 from tests import make
 from tests.admin_world import address, client_of, nouns
 from tests.moreh_cloud.test_admin_unchanged import Fields
@@ -32,7 +36,7 @@ from tokens.models import Token, TokenGroup
 from tokens.services import create_token_group
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
-NEVER_SHOWN = {"new_password", "bmc_user", "bmc_password"}
+NEVER_SHOWN = {"new_password", "bmc_user", "bmc_password", "new_url", "new_secret"}
 UNCHANGED = ["Nothing changed: it was like this already."]
 
 # By field: what somebody else stores, what is typed on the page that is open meanwhile, and how the page says theirs
@@ -105,6 +109,19 @@ PRICE: Case = {
 BUDGET: Case = {"amount": (Decimal(3), "2.5"), "warn_percent": (60, 70), "stops": (True, None)}
 
 
+CHANNEL: Case = {"name": ("theirs", "mine"), "language": ("ko", None), "enabled": (False, None), "recipients": ()}
+
+
+def _channel() -> tuple[Model, Case]:
+    made, _secret = create_channel(name="c", kind="MAIL", recipients=["a@example.com"], actor=make.ACTOR)
+    return made, CHANNEL
+
+
+def _subscription() -> tuple[Model, Case]:
+    made, _secret = create_subscription(name="s", kinds=["JOB"], url="https://localhost/", actor=make.ACTOR)
+    return made, {"name": ("theirs", "mine"), "kinds": ()}
+
+
 def _groups(count: int) -> list[BackendGroup]:
     return [create_backend_group(name=f"nodes {number}", actor=make.ACTOR) for number in range(count)]
 
@@ -170,6 +187,8 @@ MADE: dict[type[Model], Callable[[], tuple[Model, Case]]] = {
     Sda: _sda,
     SdaModel: lambda: (make.sda_model(), {**NAMED, "open": (False, None)}),
     SdaModelGroup: _sda_model_group,
+    Channel: _channel,
+    Subscription: _subscription,
     Tag: lambda: (Tag.objects.create(name="hot", key="hot"), TAG),
     CustomField: lambda: (create_custom_field(noun="backend", name="owner", actor=make.ACTOR), FIELD),
     MaintenanceWindow: _window,

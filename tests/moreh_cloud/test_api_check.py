@@ -20,13 +20,15 @@ from backends.services.power_readings import PowerReading, store_power_readings
 from core.clock import db_now
 from liveness.models import Sign
 from moreh_cloud.check.probes import run_probe
+from outbox.models import Channel
+from outbox.services import create_channel, update_channel
 from tests import make, services
 from tests.api import client, refused
 
 pytestmark = pytest.mark.django_db
 URL = "/api/check"
 Serving = health_pb2.HealthCheckResponse
-PARTS = ("api", "db", "grpc", "ipmi", "broker", "worker", "powerWorker", "beat", "tick")
+PARTS = ("api", "db", "grpc", "ipmi", "broker", "worker", "powerWorker", "outbox", "beat", "tick")
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def seen(name: str, ago: float | None, *, fallback: bool = False) -> None:
 @pytest.fixture
 def alive() -> None:
     """All background processes are there."""
-    for name in ("worker", "power worker", "beat", "tick"):
+    for name in ("worker", "power worker", "outbox worker", "beat", "tick"):
         seen(name, 1)
 
 
@@ -91,6 +93,23 @@ def test_background_processes_are_told_by_their_signs_of_life(case: str) -> None
     for age, ago in zip([*told, body["tick"].get("tickAge")], ages, strict=True):
         assert (age is None) == (ago is None)
         assert age is None or ago is None or 0 <= age - ago < 9
+
+
+def test_the_outbox_is_told_by_its_worker_and_its_channels() -> None:
+    def told() -> tuple[int, str, int, int]:
+        answer = client().get(URL, {"type": "outbox"})
+        body = answer.json()["outbox"]
+        return answer.status_code, body["status"], body["channels"], body["failing"]
+
+    assert told() == (200, "degraded", 0, 0)
+    channel, _secret = create_channel(name="c", kind="MAIL", recipients=["a@example.com"], actor=make.ACTOR)
+    assert told() == (503, "error", 1, 0)
+    seen("outbox worker", 1)
+    assert told() == (200, "ok", 1, 0)
+    Channel.objects.update(failing_since=db_now())
+    assert told() == (200, "degraded", 1, 1)
+    update_channel(channel, enabled=False, actor=make.ACTOR)
+    assert told() == (200, "ok", 0, 0)
 
 
 def test_where_there_is_no_bmc_nobody_needs_a_power_worker() -> None:

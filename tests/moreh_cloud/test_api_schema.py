@@ -19,8 +19,9 @@ HOUR = timedelta(hours=1)
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 NOT_FOR_PORTALS = 5  # log in, renew, leave, list and end access tokens
 # Dry run, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4), maintenance (5),
-# repairs (3), alerts (2)
-ADDED = 25
+# repairs (3), channels (6), deliveries (2), attempts, subscriptions (4), alerts (2), rules (4), silences (4), the output
+# of workers, the history of values
+ADDED = 48
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +43,18 @@ def test_it_describes_every_address(schema: dict[str, Any]) -> None:
 @pytest.mark.django_db
 def test_answers_keep_to_it(schema: dict[str, Any]) -> None:
     node = make.ready_backend(2)
-    make.running_job(node)
+    running = make.running_job(node)
     finish_job(make.job(), exit_code=1, actor=make.ACTOR)
     waiting = make.job()
     api = client()
     addresses = [path for path, methods in schema["paths"].items() if path.startswith(V2) and "get" in methods]
-    assert len(addresses) == 25
+    assert len(addresses) == 33
     window = create_window([node.pk], starts_at=None, ends_at=db_now() + HOUR, reason="fans", actor=make.ACTOR)
     for address in addresses:
         asked = {"starttime": "2026-01-01", "endtime": "2026-01-02", "expand": "tokenlist"}
         asked_of: dict[str, dict[str, Any]] = {
             f"{V2}/scheduler/outlook": {"token": waiting.token.value},
+            f"{V2}/scheduler/log": {"job": running.pk},
             f"{V2}/backend/maintenance": {"expand": "backends"},
             f"{V2}/backend/maintenance/holdings": {"id": window.pk},
         }

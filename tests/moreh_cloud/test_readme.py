@@ -18,6 +18,7 @@ COMMANDS = {
 OURS = {
     "worker": parts.BACKGROUND["worker"],
     "power worker": parts.BACKGROUND["power"],
+    "outbox worker": parts.BACKGROUND["outbox"],
     "beat": parts.BACKGROUND["beat"],
 }
 OWN = {"concurrency", "loglevel"}  # a matter of the machine's size and of the log's reader

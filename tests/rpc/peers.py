@@ -44,6 +44,8 @@ class Client(StreamClient[jobs_pb2.JobUpdate]):
 class Agent(StreamClient[agents_pb2.ManagerMessage]):
     """The stream of a node's agent; pass `sequence` on to continue it on another stream."""
 
+    keeps_logs = False
+
     def __init__(
         self, channel: grpc.Channel, key: str, *, instance: str = "one", boot: int = 1, sequence: int = 0
     ) -> None:
@@ -64,7 +66,12 @@ class Agent(StreamClient[agents_pb2.ManagerMessage]):
             agents_pb2.RunningWorker(worker_id=pk, device_indexes=indexes) for pk, indexes in (running or {}).items()
         ]
         hello = agents_pb2.Hello(
-            instance_id=self.instance, host_name="host", agent_version="1.0", devices=infos, workers=workers
+            instance_id=self.instance,
+            host_name="host",
+            agent_version="1.0",
+            devices=infos,
+            workers=workers,
+            keeps_logs=self.keeps_logs,
         )
         self.send_message(hello=hello)
 
@@ -85,3 +92,36 @@ class Agent(StreamClient[agents_pb2.ManagerMessage]):
 
     def report(self, *devices: agents_pb2.DeviceTelemetry, workers: Sequence[int] = (), cpu: float = 10.0) -> None:
         self.send_message(report=agents_pb2.Report(devices=devices, worker_ids=workers, cpu_percent=cpu))
+
+
+class WritingAgent(Agent):
+    """An agent that answers questions about output by itself, of `outputs` without their first `gone` bytes."""
+
+    keeps_logs = True
+
+    def __init__(self, channel: grpc.Channel, key: str) -> None:
+        self.outputs: dict[int, bytes] = {}
+        self.gone: dict[int, int] = {}
+        self.running: set[int] = set()
+        self.silent = False
+        self.asked: list[agents_pb2.ReadLog] = []
+        super().__init__(channel, key)
+
+    def arrived(self, message: agents_pb2.ManagerMessage) -> bool:
+        if not message.HasField("read_log"):
+            return True
+        self.asked.append(message.read_log)
+        if not self.silent:
+            self.send_message(log_piece=self._piece(message.read_log))
+        return False
+
+    def _piece(self, asked: agents_pb2.ReadLog) -> agents_pb2.LogPiece:
+        piece, output = agents_pb2.LogPiece(request_id=asked.request_id), self.outputs.get(asked.worker_id)
+        if output is None:
+            piece.problem = agents_pb2.LogPiece.NOT_KEPT
+            return piece
+        first, end = self.gone.get(asked.worker_id, 0), len(output)
+        start = min(max(end + asked.offset if asked.offset < 0 else asked.offset, first), end)
+        piece.offset, piece.data, piece.first, piece.end = start, output[start : start + asked.limit], first, end
+        piece.running = asked.worker_id in self.running
+        return piece

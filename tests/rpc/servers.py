@@ -72,10 +72,15 @@ class StreamClient(Generic[M]):
     def _read(self) -> None:
         try:
             for message in self.call:
-                self._in.put(message)
+                if self.arrived(message):
+                    self._in.put(message)
             self._in.put(END)
         except grpc.RpcError as error:
             self._in.put(error)
+
+    def arrived(self, _message: M) -> bool:
+        """Whether a message is for `receive`."""
+        return True
 
     def send(self, message: Any) -> None:
         self._out.put(message)

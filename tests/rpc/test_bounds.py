@@ -62,7 +62,7 @@ def _message(call: str, way: tuple[FieldDescriptor, ...], length: int, each: int
         piece.SetInParent()
     field, value = way[-1], getattr(piece, way[-1].name)
     if not field.is_repeated:
-        setattr(piece, field.name, "x" * length)
+        setattr(piece, field.name, b"x" * length if field.type == FieldDescriptor.TYPE_BYTES else "x" * length)
     elif field.message_type is None:
         text = field.type == FieldDescriptor.TYPE_STRING
         value.extend("x" * each if text else 1 for _ in range(length))

@@ -1,11 +1,12 @@
 // Draws <figure class="mc-chart" data-chart="ADDRESS" data-kind="line|bar"><canvas></canvas><p></p></figure> from JSON:
 // {"unit": "devices", "times": [ms, …] or "labels": ["…"], "series": [{"name": "…", "values": [n|null, …]}]}.
+// "empty" and "note" in it say why there are no values, and what is left out; {"error": "…"} of a failure is shown.
 // Colours come from the style sheet, so a chart follows the theme; data-live topics draw it anew.
 (() => {
   "use strict";
   const drawn = new Map();
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const zone = () => document.getElementById("mc-live")?.dataset.zone;
+  const zone = () => document.querySelector("[data-zone]")?.dataset.zone;
   const language = () => document.documentElement.lang || "en";
 
   function clock(times) {
@@ -77,22 +78,29 @@
     drawn.get(figure)?.destroy();
     const empty = !data.series.some((series) => series.values.some((value) => value !== null));
     figure.dataset.state = empty ? "empty" : "drawn";
-    figure.querySelector("p").textContent = empty ? figure.dataset.empty || "" : "";
+    figure.querySelector("p").textContent = empty ? data.empty || figure.dataset.empty || "" : "";
+    const note = figure.parentElement.querySelector("header .mc-note");
+    if (note && data.note !== undefined) note.textContent = data.note;
     if (empty) return;
     const bare = kind === "bar" && data.times ? { ...data, labels: data.times.map(clock(data.times)), times: null } : data;
     const chart = new Chart(figure.querySelector("canvas"), { type: kind, data: { labels: bare.labels, datasets: datasets(bare, kind) }, options: options(bare, kind) });
     drawn.set(figure, chart);
   }
 
+  function fail(figure, reason) {
+    figure.dataset.state = "error";
+    figure.querySelector("p").textContent = reason || figure.dataset.error || "";
+  }
+
   async function draw(figure) {
     try {
       const answer = await fetch(figure.dataset.chart, { credentials: "same-origin" });
-      if (!answer.ok) throw new Error(answer.status);
-      figure.chartData = await answer.json();
-      paint(figure, figure.chartData);
+      const data = await answer.json();
+      if (!answer.ok) return fail(figure, data.error);
+      figure.chartData = data;
+      paint(figure, data);
     } catch {
-      figure.dataset.state = "error";
-      figure.querySelector("p").textContent = figure.dataset.error || "";
+      fail(figure);
     }
   }
 
@@ -112,6 +120,8 @@
     event.target.chartData = event.detail;
     paint(event.target, event.detail);
   });
+
+  document.addEventListener("chart:load", (event) => draw(event.target));
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const figure of figures()) { draw(figure); watch(figure); }

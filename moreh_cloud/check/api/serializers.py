@@ -30,6 +30,13 @@ class ProcessPartSerializer(PartSerializer):
     age = serializers.FloatField(required=False, help_text="s")
 
 
+class OutboxPartSerializer(ProcessPartSerializer):
+    """Whether messages leave: the age of the worker, the channels that are on, and those that fail."""
+
+    channels = serializers.IntegerField(required=False)
+    failing = serializers.IntegerField(required=False)
+
+
 class TickPartSerializer(PartSerializer):
     """Whether periodic work is done: how long ago each kind of it was last done, by whomever."""
 
@@ -50,6 +57,7 @@ class CheckSerializer(serializers.Serializer[Any]):
     broker = PartSerializer(required=False)
     worker = ProcessPartSerializer(required=False)
     powerWorker = ProcessPartSerializer(required=False)
+    outbox = OutboxPartSerializer(required=False)
     beat = ProcessPartSerializer(required=False)
     tick = TickPartSerializer(required=False)
 

@@ -107,7 +107,7 @@ def test_every_role_sees_all_parts(role: Role) -> None:
         assert f'id="home-{part}"' in shown
         assert f'id="home-{part}"' in page(browser, f"/admin/console/home/{part}")
     checked = re.findall(r'data-part="(\w+)"', shown)
-    assert checked == ["api", "db", "broker", "worker", "powerWorker", "beat", "tick", "grpc", "ipmi"]
+    assert checked == ["api", "db", "broker", "worker", "powerWorker", "outbox", "beat", "tick", "grpc", "ipmi"]
     assert "A GPU fell off the bus." in shown
 
 

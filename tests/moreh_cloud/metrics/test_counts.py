@@ -106,7 +106,7 @@ def test_as_many_queries_for_two_customers_as_for_twenty() -> None:
     _customers(18)
     recount_hours(NINE, NINE + 3 * HOUR, actor=make.ACTOR)
     assert len(scrape()["moreh_token_device_seconds_total"]) == 20
-    assert few == _queries() == 29 + 4 * CLOCK
+    assert few == _queries() == 31 + 5 * CLOCK
 
 
 def _customers(number: int) -> None:

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.moreh_cloud.metrics.scrape import KEY, ask, body
 from tests.moreh_cloud.metrics.world import populate
+from tests.rpc.certificates import Authority
 
 ROW = re.compile(r"^\| `(moreh_\w+)` \| (\w+) \| (.+?) \| (\w+) \|", re.MULTILINE)
 NO_LABELS = "-"
@@ -16,8 +17,10 @@ TOLD = Path(__file__).parents[3] / "docs/metrics.md"
 
 
 @pytest.mark.django_db
-def test_every_metric_is_documented_with_its_type_and_labels(settings: Any) -> None:
+def test_every_metric_is_documented_with_its_type_and_labels(settings: Any, tmp_path: Path) -> None:
     settings.MOREH_METRICS_KEY = KEY
+    settings.MOREH_CERTIFICATES = (tmp_path / "web.pem",)
+    settings.MOREH_CERTIFICATES[0].write_bytes(Authority("cloud").pem)
     populate()
     families = list(text_string_to_metric_families(body(ask()).decode()))
     told = {

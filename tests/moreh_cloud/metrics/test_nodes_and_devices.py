@@ -71,7 +71,7 @@ def test_each_node_tells_its_power_its_bmc_its_agent_and_its_host() -> None:
     node = make.ready_backend(1, name="n1", group=group("서울"))
     Bmc.objects.filter(backend=node).update(status="on", checked_at=db_now())
     Bmc.objects.filter(backend=nodes["lost"]).update(status="unknown", error="TIMEOUT", checked_at=db_now())
-    Agent.objects.filter(backend=node).update(cpu=12.5, used_memory=1024, total_memory=2048)
+    Agent.objects.filter(backend=node).update(cpu=12.5, used_memory=1024, total_memory=2048, clock_skew_ms=-250)
     told, it = scrape(), ("서울", "n1")
     assert told["moreh_node_active"] == {it: 1, (HERE, "new"): 1, (HERE, "lost"): 1, (HERE, "bare"): 1}
     assert told["moreh_node_power_on"] == {it: 1}
@@ -80,6 +80,7 @@ def test_each_node_tells_its_power_its_bmc_its_agent_and_its_host() -> None:
     assert told["moreh_node_cpu_utilization_ratio"] == {it: 0.125}
     assert told["moreh_node_memory_used_bytes"] == {it: GIB}
     assert told["moreh_node_memory_size_bytes"] == {it: 2 * GIB}
+    assert told["moreh_node_clock_skew_seconds"] == {it: -0.25}
     assert 0 <= told["moreh_node_agent_age_seconds"][it] < 10
 
 

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ import httpx
 import pytest
 import yaml
 
+from backends.models import Backend
+from backends.telemetry_history import shapes
+from scheduler.models import Job, Worker
+from scheduler.queries.device_history import history_of_job, history_of_node
 from tests import services
 from tests.moreh_cloud.metrics.files import RULES, panels, rules, variables
 from tests.moreh_cloud.metrics.scrape import KEY
@@ -22,12 +27,16 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.only_sqlite, pytest.mark.django_db(transaction=True)]
 EVERY = "500ms"
+NAME = 'gpu-1 "a"|\\d.*{x}'  # everything that a query must not read as part of itself
 TIMEOUT = 30.0  # seconds
 
 
-def test_it_finds_data_for_every_panel(live_server: "LiveServer", settings: Any, tmp_path: Path) -> None:
+def test_it_finds_data_for_every_panel_and_chart(
+    live_server: "LiveServer", settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.MOREH_METRICS_KEY, settings.MOREH_METRICS_EXPORTERS = KEY, {"node": 1}
     populate()
+    Backend.objects.update(name=NAME)
     with prometheus(tmp_path, live_server.url) as query:
         await_data(query, "count_over_time(moreh_nodes[1m]) > 1")  # a rate needs two scrapes
         count()
@@ -37,11 +46,32 @@ def test_it_finds_data_for_every_panel(live_server: "LiveServer", settings: Any,
             query(rule["expr"])
         assert await_data(query, 'up{job="exporters"}')[0]["metric"]["exporter"] == "node"
         assert await_data(query, "moreh:fleet_devices_in_use:ratio")[0]["value"][1] == "0.5"
+        settings.MOREH_PROMETHEUS_URL, settings.MOREH_PROMETHEUS_KEY = query.address, "not-asked-for"
+        monkeypatch.setattr(shapes, "STEPS", (1,))
+        check_histories()
+
+
+def check_histories() -> None:
+    """Compare the histories of a node, a device and a job with what the world has: every value is 40."""
+    node, job = Backend.objects.get(), Job.objects.get(status="RUNNING")
+    every = {name: {40.0, None} for name in shapes.MEASURED}
+    histories = {
+        (0, 1): history_of_node(node, "1h"),
+        (1,): history_of_node(node, "1h", 1),
+        tuple(Worker.objects.get(job=job).devices): history_of_job(job),
+    }
+    for indexes, history in histories.items():
+        assert (history.source, tuple(one.index for one in history.devices)) == ("PROMETHEUS", indexes)
+        for one in history.devices:
+            assert {name: set(values) for name, values in one.values.items()} == every
+            assert len(one.values["power"]) == len(history.grid.times)
+    node.name = ".*"
+    assert history_of_node(node, "1h").devices == []
 
 
 @contextmanager
 def prometheus(folder: Path, server: str) -> Iterator[Any]:
-    """Run Prometheus; yields a function that returns what an expression finds."""
+    """Run Prometheus; yields a function that returns what an expression finds, with its address."""
     address = f"127.0.0.1:{services.free_port()}"
     host = server.removeprefix("http://")
     (folder / "key").write_text(KEY)
@@ -60,7 +90,9 @@ def prometheus(folder: Path, server: str) -> Iterator[Any]:
     with (folder / "log").open("wb") as log, httpx.Client(base_url=f"http://{address}") as web:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            yield lambda expr: _query(web, expr)
+            query: Any = partial(_query, web)
+            query.address = f"http://{address}"
+            yield query
         finally:
             process.terminate()
             process.wait(10)

@@ -8,6 +8,7 @@ from core.measures import Counter, Gauge, Histogram, Measure
 from liveness.models import Sign
 from moreh_cloud.metrics.processes import DEFINED_IN
 from moreh_cloud.metrics.recorder import Recorder
+from outbox.services import create_channel
 from tests import make
 from tests.console.allocations import HOUR, NINE, hold
 
@@ -19,7 +20,7 @@ def populate() -> None:
     now = db_now()
     node = make.ready_backend(2)
     free, busy = node.devices.order_by("index")
-    Agent.objects.filter(backend=node).update(cpu=5, used_memory=1, total_memory=2)
+    Agent.objects.filter(backend=node).update(cpu=5, used_memory=1, total_memory=2, clock_skew_ms=3)
     Bmc.objects.filter(backend=node).update(status="on", checked_at=now)
     for device in (free, busy):
         Telemetry.objects.create(device=device, at=now, **dict.fromkeys(MEASURED, 40))
@@ -27,6 +28,7 @@ def populate() -> None:
     make.job()
     hold(make.token(), node, NINE, NINE + HOUR)
     Finding.objects.create(device=free, code="LOST", first_at=NINE, last_at=NINE)
+    create_channel(name="portal", kind="MAIL", recipients=["a@example.com"], actor=make.ACTOR)
     for name in ("worker", "tick"):
         Sign.objects.create(name=name, seen_at=now, by="here")
     count()

@@ -22,7 +22,7 @@ SERVER = (
         "inventory",
         "liveness",
     ),
-    *("moreh_cloud", "scheduler", "sda", "tokens", "usage"),
+    *("moreh_cloud", "outbox", "scheduler", "subscriptions", "sda", "tokens", "usage"),
 )
 
 

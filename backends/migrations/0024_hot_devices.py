@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backends", "0022_outage_noticed"),
+        ("backends", "0023_clock_skew"),
     ]
 
     operations = [

@@ -1,0 +1,157 @@
+"""The page that makes a channel and a rule in one step, shows what a message looks like, and sends a test."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from unfold.enums import ActionVariant
+from unfold.widgets import (
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from core.admin import Secret
+from core.admin.row_forms import with_errors
+from core.errors import DomainError
+from events.admin import actor_of
+from notifications.choices import Preset
+from notifications.messages import ALERT
+from notifications.models import Rule
+from notifications.services import set_up
+from outbox.choices import ChannelKind, Language
+from outbox.queries import live_channels
+from outbox.services.preview import Preview, preview_as
+from outbox.services.testing import send_test
+
+WIRE = {"channels": "channel"}
+SECRET_NOTE = _("The receiver verifies the signatures with it. It is not shown again.")
+
+
+class SetupForm(forms.Form):
+    """What to hear of, and where."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=128,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": _("on-call")}),
+        help_text=_("Of the rule, and of a new channel."),
+    )
+    preset = forms.ChoiceField(
+        label=_("Tell of"), choices=Preset.choices, initial=Preset.NODES, widget=UnfoldAdminRadioSelectWidget
+    )
+    kind = forms.ChoiceField(
+        label=_("By"),
+        choices=[*ChannelKind.choices, ("", _("a channel that exists"))],
+        initial=ChannelKind.MAIL,
+        required=False,
+        widget=UnfoldAdminRadioSelectWidget,
+    )
+    recipients = forms.CharField(
+        label=_("Mail addresses"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text=_("Of mail: addresses, one in each line."),
+    )
+    url = forms.CharField(
+        label=_("Address"),
+        required=False,
+        max_length=2048,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "placeholder": "https://"}),
+        help_text=_("Of webhooks: where they are posted to. Stored encrypted and never shown."),
+    )
+    channel = forms.ModelChoiceField(
+        label=_("Channel"), queryset=live_channels().none(), required=False, widget=UnfoldAdminSelectWidget
+    )
+    language = forms.ChoiceField(label=_("Language"), choices=Language.choices, widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["channel"].queryset = live_channels()  # type: ignore[attr-defined]
+        self.fields["language"].initial = "ko" if (get_language() or "").startswith("ko") else "en"
+
+    def clean(self) -> dict[str, Any]:
+        """Require the destination that was chosen."""
+        data: dict[str, Any] = super().clean() or {}
+        needed = {ChannelKind.MAIL: "recipients", ChannelKind.WEBHOOK: "url", ChannelKind.SLACK: "url", "": "channel"}
+        name = needed.get(data["kind"], "") if "kind" in data else ""
+        if name and not data.get(name) and name not in self.errors:
+            self.add_error(name, _("It is needed."))
+        return data
+
+    def of_channel(self) -> dict[str, Any]:
+        """Return what makes the new channel."""
+        data = self.cleaned_data
+        lines = [line.strip() for line in data["recipients"].splitlines() if line.strip()]
+        to = {"recipients": lines} if data["kind"] == ChannelKind.MAIL else {"url": data["url"]}
+        return {"kind": data["kind"], "language": data["language"], **to}
+
+
+def setup_button() -> Any:
+    """Make the button of the list of rules that leads to the page."""
+
+    def go(_self: Any, _request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:notifications_rule_setup"))
+
+    looks = {"short_description": _("Set up"), "allowed_permissions": ["operate"], "icon": "bolt"}
+    go.__dict__.update(looks, attrs={}, variant=ActionVariant.PRIMARY, original_function_name="set_up")
+    return go
+
+
+def setup_page(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Show the form, a preview of the message, or make channel and rule and send a test."""
+    if not admin.has_operate_permission(request):
+        raise PermissionDenied
+    form = SetupForm(request.POST or None)
+    preview = None
+    if request.method == "POST" and form.is_valid():
+        if "preview" in request.POST:
+            preview = _preview(form)
+        else:
+            try:
+                return _made(admin, request, form)
+            except DomainError as refusal:
+                form = with_errors(SetupForm, refusal, WIRE)(request.POST)
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": _("Set up notifications"),
+        "opts": admin.model._meta,
+        "form": form,
+        "preview": preview,
+    }
+    return TemplateResponse(request, "notifications/setup.html", context)
+
+
+def _made(admin: Any, request: HttpRequest, form: SetupForm) -> HttpResponse:
+    data = form.cleaned_data
+    where = form.of_channel() if data["kind"] else {"channel": data["channel"]}
+    rule, secret = set_up(name=data["name"], preset=Preset(data["preset"]), actor=actor_of(request), **where)
+    messages.success(request, _("It is set up: the rule tells from now on, and of what is open."))
+    if "test" in request.POST:
+        _test(request, rule)
+    if secret:
+        shown: HttpResponse = admin.show_secret(request, rule, Secret(_("Secret"), secret, SECRET_NOTE))
+        return shown
+    return HttpResponseRedirect(reverse("admin:notifications_rule_change", args=[rule.pk]))
+
+
+def _test(request: HttpRequest, rule: Rule) -> None:
+    for channel in rule.channels.all():
+        attempt = send_test(channel, actor=actor_of(request))
+        result = _("Test message: %(result)s") % {"result": attempt.get_result_display()}
+        (messages.success if attempt.result == "OK" else messages.warning)(
+            request, f"{result} {attempt.detail}".strip()
+        )
+
+
+def _preview(form: SetupForm) -> Preview:
+    data = form.cleaned_data
+    kind = data["kind"] or data["channel"].kind
+    return preview_as(ALERT, kind, data["language"] if data["kind"] else data["channel"].language)

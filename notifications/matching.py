@@ -1,0 +1,35 @@
+"""Which alerts a rule or a silence means, in plain Python."""
+
+from dataclasses import dataclass
+
+from alerts.choices import SEVERITY, Level, SubjectKind
+from alerts.queries import KnownAlert
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Conditions on an alert. An empty set holds for every alert; of a set that is not empty, one entry must fit."""
+
+    categories: frozenset[str] = frozenset()
+    least_level: str = Level.NOTICE
+    groups: frozenset[int] = frozenset()
+    tags: frozenset[str] = frozenset()
+    tokens: frozenset[int] = frozenset()
+    subject: tuple[str, int] | None = None
+
+    def fits(self, known: KnownAlert) -> bool:
+        """Whether an alert is meant."""
+        alert, facts = known.alert, known.facts
+        return (
+            (not self.categories or alert.category in self.categories)
+            and SEVERITY[Level(alert.level)] >= SEVERITY[Level(self.least_level)]
+            and (not self.groups or facts.group_id in self.groups)
+            and (not self.tags or not self.tags.isdisjoint(facts.tags))
+            and (not self.tokens or facts.token_id in self.tokens)
+            and self.subject in (None, tuple(alert.subject))
+        )
+
+
+def subject_text(kind: str, pk: int | None) -> str:
+    """Return a subject as events write it, "" for none."""
+    return f"{SubjectKind(kind).value}/{pk}" if kind and pk is not None else ""

@@ -1,0 +1,152 @@
+"""What rules say of alerts: stored as deliveries, in the transaction that raises or clears them.
+
+An alert that is silenced, or raised outside of a rule's hours, is held back. The sweep tells it later if it is still
+open then; one that is over by then is dropped.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+
+from alerts.choices import Change
+from alerts.models import Alert
+from alerts.queries import KnownAlert, alerts_with
+from alerts.services import AlertChange
+from core.clock import db_now
+from notifications.choices import NOTICE_TRANSITIONS, NoticeState
+from notifications.messages import ALERT, payload_of
+from notifications.models import Notice
+from notifications.queries import LoadedRule, load_rules, load_silences, unnotified_alerts
+from outbox.services import NewDelivery, enqueue
+
+BATCH = 500
+ENDED = (NoticeState.DROPPED, NoticeState.RESOLVED)
+
+
+class Pair(NamedTuple):
+    """A rule, and an alert that it means."""
+
+    rule: LoadedRule
+    known: KnownAlert
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Return the ids of alert and rule, of which there is one notice."""
+        return self.known.alert.pk, self.rule.pk
+
+
+def notify_of_changes(changes: Sequence[AlertChange]) -> None:
+    """Notify of changes of alerts, in the transaction that makes them; the alerts are locked by the caller."""
+    over = [change.alert_id for change in changes if change.change == Change.CLEARED]
+    new = [change.alert_id for change in changes if change.change != Change.CLEARED]
+    if over:
+        _notify_of_cleared(over)
+    if new and (rules := load_rules()):
+        _notify_of_open(alerts_with(new), rules)
+
+
+@transaction.atomic
+def catch_up(*, since: datetime | None = None, rule_ids: Collection[int] | None = None) -> int:
+    """Notify of open alerts of which a rule has said nothing yet; return how many notices are new.
+
+    It is called for a rule that is created, changed or switched on, and by the sweep for alerts that were raised in
+    the same moment.
+    """
+    rules = load_rules(rule_ids)
+    if not rules:
+        return 0
+    untold = list(unnotified_alerts(since, [rule.pk for rule in rules]).values_list("pk", flat=True))
+    # Whoever raises or clears one of them comes before or after this transaction.
+    locked = Alert.objects.select_for_update(no_key=True).filter(pk__in=untold, cleared_at__isnull=True)
+    ids = list(locked.order_by("pk").values_list("pk", flat=True))
+    return _notify_of_open(alerts_with(ids), rules, again=False) if ids else 0
+
+
+def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *, again: bool = True) -> int:
+    """Notify of open alerts, or hold them back; return how many notices are new.
+
+    `again`: also alerts of which the rule has told.
+    """
+    pairs = [Pair(rule, known) for known in alerts for rule in rules if rule.match.fits(known)]
+    if not pairs:
+        return 0
+    now = db_now()
+    rows = Notice.objects.select_for_update(no_key=True, of=("self",))
+    rows = rows.filter(alert__in={pair.known.alert.pk for pair in pairs}).order_by("pk")
+    stored = {(alert, rule): pk for alert, rule, pk in rows.values_list("alert_id", "rule_id", "pk")}
+    allowed = {pair.key for pair in without_held(pairs, now)}
+    new = [pair for pair in pairs if pair.key not in stored]
+    Notice.objects.bulk_create((_notice(pair, now, notified=pair.key in allowed) for pair in new), batch_size=BATCH)
+    known_before = [pair for pair in pairs if pair.key in stored and pair.key in allowed and again]
+    mark_notified([stored[pair.key] for pair in known_before], now, {pair.rule.pk: pair.rule for pair in known_before})
+    store_deliveries([pair for pair in (*new, *known_before) if pair.key in allowed], Change.RAISED, now)
+    return len(new)
+
+
+def _notify_of_cleared(alert_ids: Collection[int]) -> None:
+    """Notify that alerts are over, by the rules that have notified of them; drop what was held back."""
+    rows = Notice.objects.filter(alert__in=alert_ids).exclude(state__in=ENDED)
+    locked = list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk"))
+    if not locked:
+        return
+    for state in ENDED:
+        rows.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
+    heard = [(one.rule_id, one.alert_id) for one in locked if one.state == NoticeState.NOTIFIED]
+    rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in heard}) if rule.send_resolved}
+    alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in heard})}
+    pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in heard if rule in rules and alert in alerts]
+    store_deliveries(pairs, Change.CLEARED, db_now())
+
+
+def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
+    """Return the pairs that are notified now: nothing silences the alert, and it is within the rule's hours."""
+    silenced = load_silences(now) if pairs else []
+    return [
+        pair for pair in pairs if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
+    ]
+
+
+def mark_notified(notice_ids: Sequence[int], now: datetime, rules: dict[int, LoadedRule]) -> None:
+    """Store that notices were notified, and when they are repeated: one update for each rule."""
+    for rule in rules.values():
+        rows = Notice.objects.filter(pk__in=notice_ids, rule=rule.pk)
+        again = now + rule.repeat if rule.repeat else None
+        rows.filter(state=NoticeState.NOTIFIED).update(notified_at=now, next_at=again)
+        held = rows.filter(state__in=NOTICE_TRANSITIONS.before(NoticeState.NOTIFIED))
+        held.update(state=NoticeState.NOTIFIED, notified_at=now, next_at=again)
+
+
+def store_deliveries(pairs: Iterable[Pair], change: Change, now: datetime) -> None:
+    """Put what rules say of alerts into the outbox; a channel of several rules hears of an alert once."""
+    heard: set[tuple[int, int]] = set()
+    deliveries = []
+    for rule, known in pairs:
+        payload = payload_of(known, change, rule.name)
+        for channel in rule.channels:
+            if (channel, known.alert.pk) in heard:
+                continue
+            heard.add((channel, known.alert.pk))
+            deliveries.append(
+                NewDelivery(
+                    channel_id=channel,
+                    kind=ALERT,
+                    payload=payload,
+                    ordering_key=f"alert/{known.alert.pk}",
+                    group_key=f"rule/{rule.pk}",
+                    not_before=now + rule.wait,
+                )
+            )
+    enqueue(deliveries)
+
+
+def _notice(pair: Pair, now: datetime, *, notified: bool) -> Notice:
+    rule = pair.rule
+    return Notice(
+        rule_id=rule.pk,
+        alert_id=pair.known.alert.pk,
+        state=NoticeState.NOTIFIED if notified else NoticeState.HELD,
+        notified_at=now if notified else None,
+        next_at=now + rule.repeat if notified and rule.repeat else None,
+    )

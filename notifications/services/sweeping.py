@@ -1,0 +1,51 @@
+"""What time brings: the end of a silence, the hours of a rule, a repetition."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from alerts.choices import Change
+from alerts.queries import alerts_with
+from core.clock import db_now
+from notifications.models import Notice
+from notifications.queries import due_repeats, held_notices, load_rules
+from notifications.services.notifying import Pair, mark_notified, store_deliveries, without_held
+
+PAGE = 500  # notices in one transaction
+
+
+def notify_held() -> int:
+    """Notify of what was held back and may be notified now; return how many notices."""
+    return sum(_notify_page(page) for page in _pages(lambda _now: held_notices()))
+
+
+def repeat_due() -> int:
+    """Notify again of what is open and not acknowledged, as often as its rule says; return how many notices."""
+    return sum(_notify_page(page) for page in _pages(due_repeats))
+
+
+def _pages(rows: Callable[[datetime], QuerySet[Notice]]) -> Iterator[QuerySet[Notice]]:
+    """Yield queries of one page each; what stays held back is passed over."""
+    last = 0
+    while ids := list(rows(db_now()).filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:PAGE]):
+        last = ids[-1]
+        yield rows(db_now()).filter(pk__in=ids)
+
+
+@transaction.atomic
+def _notify_page(page: QuerySet[Notice]) -> int:
+    notices = list(page.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk"))
+    rules = {rule.pk: rule for rule in load_rules({notice.rule_id for notice in notices})} if notices else {}
+    alerts = {known.alert.pk: known for known in alerts_with([notice.alert_id for notice in notices])}
+    pairs = {
+        (one.alert_id, one.rule_id): (Pair(rules[one.rule_id], alerts[one.alert_id]), one.pk)
+        for one in notices
+        if one.rule_id in rules and one.alert_id in alerts
+    }
+    now = db_now()
+    notified = without_held([pair for pair, _notice in pairs.values()], now)
+    mark_notified([pairs[pair.key][1] for pair in notified], now, rules)
+    store_deliveries(notified, Change.RAISED, now)
+    return len(notified)

@@ -1,0 +1,66 @@
+"""The delivery log in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from core.admin import GrowingAdmin, exact_time, link_column
+from core.admin.keyset import KeysetList
+from core.admin.time_range import TimeRange
+from outbox.admin.formatting import result_badge
+from outbox.models import Attempt
+from outbox.queries import attempts
+
+
+@admin.register(Attempt)
+class AttemptAdmin(GrowingAdmin):
+    """Every attempt to send a message, with its answer."""
+
+    comes_from = _("Every attempt to send a message to a channel is listed here with the answer.")
+    list_display = (
+        "time",
+        "channel_link",
+        "subject",
+        "number",
+        "result_column",
+        "code",
+        "latency_ms",
+        "size",
+        "detail",
+    )
+    list_filter = ("channel", "result", ("at", TimeRange))
+    ordering = ("-id",)
+    sortable_by = ()
+    export_columns = {"time": "at"}
+    fields = (
+        ("time", "channel_link"),
+        ("subject", "message"),
+        ("number", "result_column"),
+        ("code", "latency_ms", "size"),
+        "detail",
+    )
+    readonly_fields = ("time", "channel_link", "subject", "result_column")
+
+    channel_link = link_column("channel", _("channel"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        return attempts()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return KeysetList
+
+    @admin.display(description=_("time"))
+    def time(self, row: Attempt) -> SafeString | str:
+        return exact_time(row.at)
+
+    @admin.display(description=_("subject"))
+    def subject(self, row: Attempt) -> str:
+        return row.message.subject
+
+    @admin.display(description=_("result"))
+    def result_column(self, row: Attempt) -> SafeString:
+        return result_badge(row)

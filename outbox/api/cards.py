@@ -1,0 +1,60 @@
+"""The shapes of channels, deliveries and attempts on the wire."""
+
+from typing import Any
+
+from core.api.times import iso
+from core.crypto import readable
+from outbox.models import Attempt, Channel, Delivery
+from outbox.sending.targets import shown_url
+
+
+def channel_card(channel: Channel) -> dict[str, Any]:
+    """Return a channel; of its address only the host is shown, of its secret whether there is one."""
+    return {
+        "id": channel.pk,
+        "name": channel.name,
+        "kind": channel.kind,
+        "url": shown_url(str(readable(channel.url, channel.pk) or "")),
+        "recipients": channel.recipients,
+        "language": channel.language,
+        "enabled": channel.enabled,
+        "failures": channel.failures,
+        "failingSince": iso(channel.failing_since),
+        "nextAt": iso(channel.next_at),
+    }
+
+
+def delivery_card(row: Delivery) -> dict[str, Any]:
+    """Return a delivery with its message, which the row was read with."""
+    message = row.message
+    return {
+        "id": row.pk,
+        "channel": row.channel_id,
+        "kind": row.kind,
+        "about": row.ordering_key,
+        "group": row.group_key,
+        "state": row.state,
+        "message": str(message) if message else None,
+        "subject": message.subject if message else "",
+        "tries": message.tries if message else 0,
+        "createdAt": iso(row.created_at),
+        "notBefore": iso(row.not_before),
+        "nextAt": iso(message.next_at) if message else None,
+        "endedAt": iso(row.ended_at),
+    }
+
+
+def attempt_card(row: Attempt) -> dict[str, Any]:
+    """Return an attempt with its message, which the row was read with."""
+    return {
+        "id": row.pk,
+        "channel": row.channel_id,
+        "message": str(row.message),
+        "number": row.number,
+        "at": iso(row.at),
+        "result": row.result,
+        "statusCode": row.code,
+        "latency": row.latency_ms,
+        "size": row.size,
+        "detail": row.detail,
+    }

@@ -1,0 +1,1 @@
+"""Output of workers: asked of their agents piece by piece, made readable, with secrets masked."""

@@ -1,0 +1,92 @@
+"""Make text of the bytes that a worker wrote: no control character, no escape sequence, no secret.
+
+A piece is a part of a window. The bytes around it decide what a secret is, so that one that lies across the border of
+two pieces is masked in the first and left out of the second.
+"""
+
+import re
+from bisect import bisect_left
+from typing import NamedTuple
+
+from core.masking import MASK, secret_spans
+
+AROUND = 1024  # bytes of the window on each side of a piece: more than the longest secret and escape sequence
+LONGEST_WORD = 512  # bytes; a longer run at the end of an output is not waited for
+UNSEEN = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and the like
+    rb"|\x1b[\]PX^_][^\x07\x1b]{0,512}(?:\x07|\x1b\\)?"  # titles and other strings
+    rb"|\x1b[ -/]*[0-~]?"
+    rb"|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]|\r(?=\n)"
+    rb"|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]"  # further controls; marks that turn the line round
+)
+SPACE = re.compile(rb"[ \t\r\n][^ \t\r\n]*\Z")
+
+
+class OutputWindow(NamedTuple):
+    """Bytes of an output from `offset` on; `open_end`: the output ends there now, and may go on."""
+
+    offset: int
+    data: bytes
+    open_end: bool
+
+
+class TextPiece(NamedTuple):
+    """Text of an output, and the offset at which the next piece begins."""
+
+    text: str
+    next_offset: int
+
+
+def text_of(window: OutputWindow, begin: int, limit: int) -> TextPiece:
+    """Return the text of at most `limit` bytes from the offset `begin` on, which lies in the window.
+
+    While the output may go on, its last word is left for the next piece: it may be the beginning of a secret.
+    """
+    start = begin - window.offset
+    stop = _stop(window, start, min(start + limit, len(window.data)))
+    seen, gone = _without(window.data)
+    first, last = _moved(gone, start), _moved(gone, stop)
+    return TextPiece(_masked(seen, first, last).decode(errors="replace").replace("\r", "\n"), window.offset + stop)
+
+
+def whole_words_from(data: bytes) -> int:
+    """Return where the second word of some bytes begins: the first may be the end of a secret."""
+    space = re.search(rb"[ \t\r\n]", data[:AROUND])
+    return space.end() if space else 0
+
+
+def _stop(window: OutputWindow, start: int, stop: int) -> int:
+    data = window.data
+    if window.open_end and (word := SPACE.search(data, max(start, len(data) - LONGEST_WORD - 1))):
+        stop = min(stop, word.start() + 1)
+    elif window.open_end and len(data) - start <= LONGEST_WORD:
+        stop = start
+    if stop < len(data):
+        for _ in range(3):  # not within a character
+            if stop > start and data[stop] & 0xC0 == 0x80:
+                stop -= 1
+    return max(start, stop)
+
+
+def _without(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return the bytes that are seen, and where the others were."""
+    gone = [match.span() for match in UNSEEN.finditer(data)]
+    return (UNSEEN.sub(b"", data) if gone else data), gone
+
+
+def _moved(gone: list[tuple[int, int]], place: int) -> int:
+    """Return where a place of the window is when what is not seen is gone."""
+    return place - sum(min(end, place) - begin for begin, end in gone[: bisect_left(gone, (place, place))])
+
+
+def _masked(data: bytes, first: int, last: int) -> bytes:
+    """Return a part of some bytes, with a mask where a secret begins in it."""
+    parts, at = [], first
+    for begin, end in secret_spans(data):
+        if end <= at or begin >= last:
+            continue
+        parts.append(data[at : max(at, begin)])
+        if begin >= at:
+            parts.append(MASK.encode())
+        at = max(at, min(end, last))
+    return b"".join((*parts, data[at:last]))

@@ -1,0 +1,5 @@
+"""The admin of subscriptions."""
+
+from subscriptions.admin import subscriptions
+
+__all__ = ["subscriptions"]

@@ -1,0 +1,131 @@
+"""The pages of notifications as a beginner uses them."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.choices import Role
+from notifications.models import Rule, Silence
+from outbox.models import Attempt, Channel
+from tests import make
+from tests.admin_world import client_of
+from tests.api import events
+from tests.notifications.world import channel, lose, rule, told
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
+SETUP = reverse("admin:notifications_rule_setup")
+GIVEN = {"name": "on-call", "preset": "NODES", "kind": "MAIL", "recipients": "ops@example.com", "language": "ko"}
+
+
+@pytest.fixture
+def browser() -> Client:
+    return client_of(Role.GENERAL)
+
+
+def errors(page: Any) -> dict[str, list[str]]:
+    """Return the errors that a page shows, by field."""
+    form = page.context["adminform"].form if "adminform" in page.context else page.context["form"]
+    return {name: [str(one) for one in said] for name, said in form.errors.items()}
+
+
+def test_a_beginner_sets_up_mail_about_lost_nodes_with_a_test(browser: Client) -> None:
+    answer = browser.post(SETUP, {**GIVEN, "test": "1"}, follow=True)
+    made, where = Rule.objects.get(), Channel.objects.get()
+    assert answer.redirect_chain == [(reverse("admin:notifications_rule_change", args=[made.pk]), 302)]
+    assert [str(one) for one in answer.context["messages"]] == [
+        "It is set up: the rule tells from now on, and of what is open.",
+        "Test message: accepted",
+    ]
+    assert (where.name, where.kind, where.recipients, where.language) == ("on-call", "MAIL", ["ops@example.com"], "ko")
+    assert "NODE_LOST" in made.categories
+    assert list(made.channels.all()) == [where]
+    assert [attempt.result for attempt in Attempt.objects.all()] == ["OK"]
+    assert len(events("CREATE_CHANNEL")) == len(events("CREATE_RULE")) == 1
+    lose(make.backend(1, name="node-01"))
+    assert [(name, change) for name, change, _node in told()][-1:] == [("on-call", "RAISED")]
+
+
+def test_the_secret_of_a_new_webhook_is_shown_once(browser: Client) -> None:
+    given = {**GIVEN, "kind": "WEBHOOK", "url": "https://portal.example.com/hook", "save": "1"}
+    page = browser.post(SETUP, given).content.decode()
+    assert re.search(r'value="whsec_[A-Za-z0-9+/=]+"', page)
+    assert "portal.example.com/hook" not in browser.get(reverse("admin:notifications_rule_changelist")).content.decode()
+
+
+def test_a_preview_makes_nothing(browser: Client) -> None:
+    page = browser.post(SETUP, {**GIVEN, "preview": "1"})
+    assert page.context["preview"].subject == "[심각] 노드 유실: 노드 node-01"
+    assert (Rule.objects.count(), Channel.objects.count()) == (0, 0)
+
+
+WRONG: dict[str, tuple[dict[str, str], str]] = {
+    "no address": ({"recipients": ""}, "recipients"),
+    "an address that is none": ({"recipients": "ops"}, "recipients"),
+    "no name": ({"name": " "}, "name"),
+    "a name that is taken": ({"name": "taken"}, "name"),
+    "a webhook without an address": ({"kind": "WEBHOOK"}, "url"),
+    "a webhook that is not https": ({"kind": "WEBHOOK", "url": "http://portal.example.com"}, "url"),
+    "no channel": ({"kind": ""}, "channel"),
+    "a channel that does not exist": ({"kind": "", "channel": "999"}, "channel"),
+    "a kind that does not exist": ({"kind": "FAX"}, "kind"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_named_at_its_field_and_nothing_is_made(browser: Client, case: str) -> None:
+    wrong, field = WRONG[case]
+    channel("taken")
+    page = browser.post(SETUP, {**GIVEN, **wrong, "save": "1"})
+    assert list(errors(page)) == [field]
+    assert (Rule.objects.count(), Channel.objects.count()) == (0, 1)
+
+
+def test_a_channel_that_exists_is_used(browser: Client) -> None:
+    where = channel()
+    browser.post(SETUP, {**GIVEN, "kind": "", "channel": str(where.pk), "save": "1"})
+    assert list(Rule.objects.get().channels.all()) == [where]
+    assert Channel.objects.count() == 1
+
+
+def test_who_only_reads_sets_nothing_up() -> None:
+    looker = client_of(Role.READ_ONLY)
+    assert looker.get(SETUP).status_code == 403
+    assert looker.get(reverse("admin:notifications_rule_changelist")).status_code == 200
+
+
+def test_the_page_of_an_alert_leads_to_a_silence_of_its_subject(browser: Client) -> None:
+    node = make.backend(1, name="node-01")
+    alert = lose(node)
+    page = browser.get(reverse("admin:alerts_alert_change", args=[alert.pk])).content.decode()
+    address = f"{reverse('admin:notifications_silence_add')}?about=backend%2F{node.pk}"
+    assert address in page
+    assert "Alerts about this only: node node-01" in browser.get(address).content.decode()
+    given = {"ends_at_0": f"{timezone.localdate() + timedelta(days=2)}", "ends_at_1": "00:00", "comment": "cables"}
+    browser.post(address, given)
+    silence = Silence.objects.get()
+    assert (silence.subject_kind, silence.subject_id, silence.comment) == ("backend", node.pk, "cables")
+    assert "node node-01" in browser.get(reverse("admin:notifications_silence_changelist")).content.decode()
+
+
+def test_a_rule_is_changed_on_its_page_and_its_errors_are_at_their_fields(browser: Client) -> None:
+    made = rule(channel())
+    address = reverse("admin:notifications_rule_change", args=[made.pk])
+    given = {
+        "name": "nights",
+        "channels": [str(channel("second").pk)],
+        "least_level": "CRITICAL",
+        "categories": ["NODE_LOST"],
+        "weekdays": ["SAT"],
+        "group_wait_s": "7",
+        "from_time": "22:00",
+    }
+    assert list(errors(browser.post(address, given))) == ["to_time"]
+    browser.post(address, {**given, "to_time": "06:00"})
+    made.refresh_from_db()
+    assert (made.name, made.enabled, made.weekdays, made.group_wait_s) == ("nights", False, ["SAT"], 7)
+    assert [one.name for one in made.channels.all()] == ["second"]
