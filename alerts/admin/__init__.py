@@ -173,7 +173,7 @@ class AlertAdmin(ServiceAdmin):
 
     @admin.display(description=_("first steps"))
     def first_steps(self, row: Alert) -> str:
-        return str(FIRST_STEPS[Category(row.category)])
+        return str(FIRST_STEPS.get(Category(row.category), ""))
 
     @admin.display(description=_("notifications"))
     def silence(self, row: Alert) -> SafeString:
