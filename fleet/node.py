@@ -15,6 +15,7 @@ from fleet.roster import DEVICE_MEMORY, DEVICE_MODEL, DEVICES, SeededNode
 from fleet.runner import FaultyRunner, StandingRunner
 
 POWER_DELAY = 1.0  # seconds a node takes to lose or gain power
+LOOK = 1.0  # seconds between two looks at whether it is cut off
 
 logger = logging.getLogger("fleet")
 
@@ -59,6 +60,8 @@ class Node:
         runner: FakeRunner = StandingRunner(self.devices)
         while True:
             await self._on.wait()
+            while self.faults.is_cut_off:
+                await asyncio.sleep(LOOK)
             agent = self.make_agent(runner)
             await agent.start()
             self.agent = agent
@@ -72,21 +75,29 @@ class Node:
             runner = FaultyRunner(self.devices)
 
     async def _wait_for_end(self) -> None:
-        """Wait until the node loses power or is rebooted."""
+        """Wait until the node loses power, is rebooted or is cut off."""
         self._rebooted.clear()
-        ends = [asyncio.create_task(event.wait()) for event in (self._off, self._rebooted)]
+        ends = [asyncio.create_task(end) for end in (self._off.wait(), self._rebooted.wait(), self._until_cut_off())]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for end in ends:
                 end.cancel()
 
+    async def _until_cut_off(self) -> None:
+        while not self.faults.is_cut_off:
+            await asyncio.sleep(LOOK)
+
     async def up(self) -> None:
         """Wait until the manager has welcomed the node's agent.
 
-        A node without power is not waited for, nor one that an operator deleted or gave another key.
+        A node without power or network is not waited for, nor one that an operator deleted or gave another key.
         """
-        while self._on.is_set() and not (self.agent and (self.agent.welcomed.is_set() or self.agent.unknown)):
+        while (
+            self._on.is_set()
+            and not self.faults.is_cut_off
+            and not (self.agent and (self.agent.welcomed.is_set() or self.agent.unknown))
+        ):
             await asyncio.sleep(0.05)
 
     def make_agent(self, runner: FakeRunner) -> Agent:

@@ -82,12 +82,20 @@ def _loaded(row: Rule) -> LoadedRule:
         pk=row.pk,
         name=row.name,
         match=match_of(row),
-        hours=Hours(row.weekdays, row.from_time, row.to_time, zone_of(row.time_zone)),
+        hours=Hours(row.weekdays, row.from_time, row.to_time, _zone_of(row)),
         channels=tuple(channel.pk for channel in row.channels.all()),
         wait=timedelta(seconds=row.group_wait_s),
         repeat=timedelta(minutes=row.repeat_min) if row.repeat_min else None,
         send_resolved=row.send_resolved,
     )
+
+
+def _zone_of(row: Rule) -> ZoneInfo:
+    """Return the time zone of a rule; that of the installation if the machine does not know it any more."""
+    try:
+        return zone_of(row.time_zone)
+    except ValueError:
+        return zone_of("")
 
 
 def held_notices() -> QuerySet[Notice]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+from django.db import DatabaseError, transaction
 from django.dispatch import receiver
 
 from alerts.choices import Category, SubjectKind
@@ -14,13 +16,20 @@ from outbox.choices import AttemptResult
 from outbox.models import Channel
 from outbox.signals import channel_failing, channel_recovered
 
+log = structlog.get_logger(__name__)
 register({SubjectKind.CHANNEL: SubjectSource(Channel, name="name")})
 
 
 @receiver(alerts_changed)
 def on_alerts_changed(*, changes: Sequence[AlertChange], **_signal: object) -> None:
-    """Store what rules say of the changes, in their transaction."""
-    notify_of_changes(changes)
+    """Store what rules say of the changes, in their transaction; what goes wrong here prevents no alert."""
+    try:
+        with transaction.atomic():
+            notify_of_changes(changes)
+    except DatabaseError:
+        raise  # the caller's transaction may be lost
+    except Exception:
+        log.exception("notification_failed", alerts=[change.alert_id for change in changes])
 
 
 @receiver(channel_failing)

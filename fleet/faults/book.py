@@ -10,6 +10,8 @@ from pathlib import Path
 
 from fleet.faults.table import FAULTS, Mend
 
+CUT_OFF = "cut-off"  # the file that says so
+
 
 @dataclass(frozen=True)
 class Occurrence:
@@ -82,6 +84,22 @@ class FaultBook:
         """Let a device have a fault; return False if it has it."""
         with self.change() as page:
             return page.add(device, fault)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether nothing reaches the node but its BMC."""
+        return (self._folder / CUT_OFF).exists()
+
+    def cut_off(self) -> None:
+        """Take the node off the network within a second; what ran on it is lost."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / CUT_OFF).touch()
+
+    def reconnect(self) -> bool:
+        """Put the node back on the network; return False if it was not cut off."""
+        cut = self.is_cut_off
+        (self._folder / CUT_OFF).unlink(missing_ok=True)
+        return cut
 
     def mend(self, by: Mend, devices: Collection[int] | None = None) -> None:
         """Repair what this repairs, on some devices or on all."""

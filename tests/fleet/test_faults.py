@@ -241,3 +241,20 @@ def test_an_operator_causes_faults_by_a_command(settings: Any, tmp_path: Path) -
     assert shown.getvalue() == "node-01  device 2  lost  since 0 min  repaired by: power cycle\n"
     call_command("demo_fault", "node-01", "2", "--exchange")
     assert (book.read().faults, book.read().exchanged) == ([], {2: 1})
+
+
+def test_an_operator_cuts_a_node_off_and_puts_it_back(settings: Any, tmp_path: Path) -> None:
+    settings.MOREH_DATA_DIR = tmp_path
+    write_roster(Roster("fleet", "secret", [SeededNode("node-01", "key", 1)]), tmp_path)
+    book = FaultBook(tmp_path / "fleet" / "node-01")
+    with pytest.raises(CommandError, match="node-01 is not cut off"):
+        call_command("demo_fault", "node-01", "--reconnect")
+    for words in (("--cut-off", "--reconnect"), ("1", "--cut-off"), ("--cut-off", "--exchange")):
+        with pytest.raises(CommandError, match="Name a node, and --cut-off or --reconnect"):
+            call_command("demo_fault", "node-01", *words)
+    call_command("demo_fault", "node-01", "--cut-off")
+    shown = StringIO()
+    call_command("demo_fault", stdout=shown)
+    assert (shown.getvalue(), book.is_cut_off) == ("node-01  cut off\n", True)
+    call_command("demo_fault", "node-01", "--reconnect")
+    assert not book.is_cut_off

@@ -17,7 +17,7 @@ from backends.services.groups import create_backend_group
 from core.clock import db_now
 from inventory.services import create_tag
 from notifications.hours import Hours
-from notifications.models import Notice
+from notifications.models import Notice, Rule
 from notifications.services import create_silence, delete_rule, end_silence, update_rule
 from notifications.work import sweep
 from outbox.models import Delivery
@@ -57,6 +57,18 @@ def test_nothing_is_stored_when_the_transaction_that_raises_fails() -> None:
         lose(backend)
         transaction.set_rollback(True)
     assert (told(), notices(), Alert.objects.count()) == ([], [], 0)
+
+
+def test_a_rule_that_cannot_be_read_prevents_no_alert_and_is_caught_up_when_it_can() -> None:
+    backend = make.backend(1, name="node-01")
+    made = rule(channel())
+    Rule.objects.update(least_level="HIGH")
+    lose(backend)
+    assert (Alert.objects.filter(cleared_at=None).count(), told(), notices()) == (1, [], [])
+    Rule.objects.update(least_level="NOTICE", time_zone="Mars/Base")
+    sweep()
+    assert told() == [("on-call", "RAISED", "node-01")]
+    assert made.pk == Rule.objects.get().pk
 
 
 MATCHES: dict[str, tuple[dict[str, Any], bool]] = {

@@ -15,7 +15,7 @@ Books = dict[str, FaultBook]
 class Command(BaseCommand):
     """Change the files in which simulated nodes look for their faults; no database is used."""
 
-    help = "Let a device of the simulated fleet have a fault, or show all faults. docs/health.md lists their names."
+    help = "Let a device or node of the simulated fleet have a fault, or show all. docs/health.md lists their names."
     requires_system_checks = []
     requires_migrations_checks = False
 
@@ -24,6 +24,10 @@ class Command(BaseCommand):
         parser.add_argument("device", type=number(0, DEVICES - 1), nargs="?", help="its index on the node")
         parser.add_argument("fault", nargs="?", choices=list(FAULTS), metavar="fault", help=", ".join(FAULTS))
         parser.add_argument("--exchange", action="store_true", help="put another card in the device's place")
+        parser.add_argument(
+            "--cut-off", action="store_true", help="take the node off the network; its BMC still answers"
+        )
+        parser.add_argument("--reconnect", action="store_true", help="put the node back on the network")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         books = _books()
@@ -33,6 +37,9 @@ class Command(BaseCommand):
             return
         if node not in books:
             raise CommandError(f"There is no simulated node {node!r}.")
+        if options["cut_off"] or options["reconnect"]:
+            self._network(books[node], **options)
+            return
         if device is None or (fault is None) is not options["exchange"]:
             raise CommandError("Name a node, a device and a fault; or a node and a device with --exchange.")
         if options["exchange"]:
@@ -40,8 +47,18 @@ class Command(BaseCommand):
         elif not books[node].add(device, fault):
             raise CommandError(f"Device {device} of {node} has this fault already.")
 
+    def _network(self, book: FaultBook, *, node: str, cut_off: bool, reconnect: bool, **rest: Any) -> None:
+        if (cut_off and reconnect) or rest["device"] is not None or rest["exchange"]:
+            raise CommandError("Name a node, and --cut-off or --reconnect.")
+        if cut_off:
+            book.cut_off()
+        elif not book.reconnect():
+            raise CommandError(f"{node} is not cut off.")
+
     def _show(self, books: Books) -> None:
         for name, book in books.items():
+            if book.is_cut_off:
+                self.stdout.write(f"{name}  cut off")
             for one in book.read().faults:
                 minutes = int(time.time() - one.since) // 60
                 mend = FAULTS[one.fault].mend.name.lower().replace("_", " ")
