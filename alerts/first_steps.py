@@ -63,4 +63,14 @@ FIRST_STEPS: Mapping[Category, Message] = {
         " names it."
     ),
     Category.DELIVERY_FAILED: _("Check the address and the secret of the channel, and send a test message."),
+    Category.NO_BEAT: _(
+        "Look at the list of processes in the console and at the log of the beat process, and start it again."
+    ),
+    Category.QUEUE_STALLED: _(
+        "Check that workers run and that the broker answers. Read the workers' logs for errors of this group."
+    ),
+    Category.DISK_FULL: _("Free space on the disk that the text names, or make it larger, before the database stops."),
+    Category.CERTIFICATE_EXPIRES: _("Renew the certificate that the text names, and restart what uses it."),
+    Category.AGENT_OLD: _("Install the current agent on the node, and restart it."),
+    Category.CLOCK_SKEW: _("Check time synchronization (NTP) on the node."),
 }

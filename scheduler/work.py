@@ -84,8 +84,8 @@ def watch_devices() -> None:
     _look((note_heat, note_shortages, note_failed_jobs, clear_node_alerts), "watch_devices")
 
 
-def _look(looks: Iterable[Callable[[], object]], work: str) -> None:
-    by_name = {look.__name__: look for look in looks}
+def _look(checks: Iterable[Callable[[], object]], work: str) -> None:
+    by_name = {check.__name__: check for check in checks}
     each_apart(by_name, lambda name: by_name[name](), "watch_failed", work=work)
 
 

@@ -47,7 +47,7 @@ class StillOpen(admin.SimpleListFilter):
         return queryset
 
 
-class BySubject(ExactText):
+class ByAlertSubject(ExactText):
     """Filter by what the alert is about."""
 
     title = _("subject, like backend/12")
@@ -113,7 +113,7 @@ class AlertAdmin(ServiceAdmin):
         "shown_state",
         "acknowledged_by",
     )
-    list_filter = (StillOpen, "level", "category", "subject_kind", BySubject)
+    list_filter = (StillOpen, "level", "category", "subject_kind", ByAlertSubject)
     page_of_rows = AlertList
     search_fields = ("params",)
     search_help_text = _("A thing like backend/12, or a part of what an alert names")
@@ -124,12 +124,13 @@ class AlertAdmin(ServiceAdmin):
         "subject": lambda alert: str(alert.subject),
         "shown_subject": None,
         "content": lambda alert: alert.text,
+        "note": "note",
         "code": "code",
         "params": "params",
     }
     fieldsets = (
         (_("What"), {"fields": (("category", "level"), "shown_subject", "content", "first_steps", "silence")}),
-        (_("When"), {"fields": (("raised_at", "shown_last", "cleared_at"), "times")}),
+        (_("When"), {"fields": (("raised_at", "cleared_at"), ("shown_last", "times"))}),
         (_("Who looks after it"), {"fields": (("acknowledged_at", "acknowledged_by"), "note")}),
     )
     readonly_fields = ("shown_subject", "content", "first_steps", "silence", "shown_last")
@@ -172,7 +173,7 @@ class AlertAdmin(ServiceAdmin):
 
     @admin.display(description=_("first steps"))
     def first_steps(self, row: Alert) -> str:
-        return str(FIRST_STEPS[Category(row.category)])
+        return str(FIRST_STEPS.get(Category(row.category), ""))
 
     @admin.display(description=_("notifications"))
     def silence(self, row: Alert) -> SafeString:

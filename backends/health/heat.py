@@ -5,7 +5,7 @@ from typing import NamedTuple
 REPORTS = 2  # in a row that must agree before anything changes, so that an alert does not flap
 
 
-class Limits(NamedTuple):
+class HeatLimits(NamedTuple):
     """The temperatures (°C) from which on the levels 1, 2 and 3 hold, and how much cooler a level ends."""
 
     notice: float
@@ -26,7 +26,7 @@ class Heat(NamedTuple):
     reports: int = 0
 
 
-def next_heat(before: Heat, temperature: float, limits: Limits) -> Heat:
+def next_heat(before: Heat, temperature: float, limits: HeatLimits) -> Heat:
     """Return what follows a report: another level only after REPORTS reports in a row above or below the present one.
 
     The level is then the one that all of them have reached.

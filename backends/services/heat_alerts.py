@@ -14,7 +14,7 @@ from alerts.choices import Category, Level, SubjectKind
 from alerts.codes import Code
 from alerts.services import NewAlert, settle_alerts
 from alerts.subjects import node
-from backends.health.heat import Heat, Limits, next_heat
+from backends.health.heat import Heat, HeatLimits, next_heat
 from backends.models import HotDevice, Telemetry
 from backends.queries import silence_cutoff
 from core.clock import db_now
@@ -25,10 +25,10 @@ NAMED = 16  # devices that an alert names
 LINE = _("device %(index)s has reached %(limit)s °C")
 
 
-def limits() -> Limits:
+def limits() -> HeatLimits:
     """Return the levels of temperatures, as configured."""
     levels = (settings.MOREH_GPU_NOTICE, settings.MOREH_GPU_WARNING, settings.MOREH_GPU_CRITICAL)
-    return Limits(*levels, settings.MOREH_GPU_COOLER_BY)
+    return HeatLimits(*levels, settings.MOREH_GPU_COOLER_BY)
 
 
 @transaction.atomic

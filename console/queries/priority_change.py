@@ -11,7 +11,7 @@ from scheduler.cycle.reserved import reserved_in_front
 from scheduler.models import WAITING, Job
 from scheduler.policy.ordering import in_order
 from scheduler.policy.priority_change import QueueKey, priority_between
-from scheduler.policy.what_if import Change, changed
+from scheduler.policy.what_if import WhatIfChange, changed
 from scheduler.queries.queue import QUEUE_ORDER
 from tokens.choices import MAX_PRIORITY, MIN_PRIORITY
 
@@ -104,7 +104,7 @@ def _fair_place(job: Job, priority: int) -> int:
 
     A job on a reserved SDA is not planned; its place is by priority, fair rank and time of request.
     """
-    ordered = in_order(changed(load(job.group_id), Change(priorities={job.pk: priority})))
+    ordered = in_order(changed(load(job.group_id), WhatIfChange(priorities={job.pk: priority})))
     ids = [request.id for request in ordered]
     if job.pk in ids:
         return 1 + ids.index(job.pk) + reserved_in_front(job.group_id, priority, fair=True)

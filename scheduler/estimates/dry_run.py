@@ -18,7 +18,7 @@ from scheduler.policy.decisions import OVER_LIMITS, PendingReason, Placed, Waits
 from scheduler.policy.forecast import Start, forecast
 from scheduler.policy.plan import plan
 from scheduler.policy.snapshot import Limits, Policy, QueuedRequest, Snapshot
-from scheduler.policy.what_if import Change, changed
+from scheduler.policy.what_if import WhatIfChange, changed
 from sda.models import Sda
 from tokens.choices import MAX_PRIORITY
 from tokens.models import Token
@@ -78,7 +78,7 @@ def dry_run(params: DryRunParams, *, deadline_s: float = DEADLINE_S) -> DryRunRe
         expected = expected_runs(snapshot, [request])
         fair = snapshot.rules.policy is Policy.FAIR
         in_front = reserved_in_front(params.group, request.priority, fair=fair)
-    changed_snapshot = changed(snapshot, Change(submit=(request,)))
+    changed_snapshot = changed(snapshot, WhatIfChange(submit=(request,)))
     place, waits = _decide(changed_snapshot)
     found = forecast(changed_snapshot, expected, enough=deadline(deadline_s))
     remedies = list(_remedies(snapshot, request, waits, deadline(deadline_s))) if waits else []
@@ -168,7 +168,7 @@ def _higher_limit(
         most, now = max(limit.most + 1, limit.held + request.devices), waits
         while now.reason is waits.reason and not enough():
             changed_snapshot = replace(snapshot, limits=_raised(snapshot.limits, request.token_id, group, most))
-            _place, still = _decide(changed(changed_snapshot, Change(submit=(request,))))
+            _place, still = _decide(changed(changed_snapshot, WhatIfChange(submit=(request,))))
             if still is None:
                 yield Remedy.MAX_DEVICES, most
                 return
@@ -185,4 +185,4 @@ def _raised(limits: Limits, token: int, group: int | None, most: int) -> Limits:
 
 
 def _starts(snapshot: Snapshot, request: QueuedRequest, add: tuple[int, ...] = ()) -> bool:
-    return _decide(changed(snapshot, Change(submit=(request,), add=add)))[1] is None
+    return _decide(changed(snapshot, WhatIfChange(submit=(request,), add=add)))[1] is None

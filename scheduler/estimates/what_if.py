@@ -13,7 +13,7 @@ from scheduler.estimates.runtime_history import expected_runs
 from scheduler.estimates.start_estimates import deadline
 from scheduler.policy.forecast import Expected
 from scheduler.policy.snapshot import Maintenance, Node, Policy, Running, Snapshot
-from scheduler.policy.what_if import Change, WhatIfResult, what_if
+from scheduler.policy.what_if import WhatIfChange, WhatIfResult, what_if
 
 DEADLINE_S = 2  # seconds of each of the two forecasts of one group
 
@@ -103,11 +103,11 @@ def _evaluate(
     return GroupResult(group, found, known, snapshots[group].now_ms, monotonic() - began)
 
 
-def _change(proposed: ProposedChange, group: int, snapshot: Snapshot) -> Change:
+def _change(proposed: ProposedChange, group: int, snapshot: Snapshot) -> WhatIfChange:
     """Return the change of one group, without nodes that come from other groups."""
     mine = group == proposed.group
     leave = {node for node, home in proposed.move.items() if home == group and proposed.to != group}
-    return Change(
+    return WhatIfChange(
         drain=frozenset(node for node, home in proposed.drain.items() if home == group),
         leave=frozenset(leave),
         maintain=_maintained(proposed, group, snapshot.now_ms),

@@ -23,7 +23,7 @@ from scheduler.policy.snapshot import (
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WhatIfChange:
     """A change of a group; several things may change at once.
 
     `drain`: nodes that drain; their devices do not become free again. `leave`: nodes that move to another group,
@@ -113,7 +113,7 @@ class WhatIfResult:
 def what_if(
     snapshot: Snapshot,
     expected: Expected,
-    change: Change,
+    change: WhatIfChange,
     *,
     out: Mapping[int, int] = MappingProxyType({}),
     enough: Callable[[], bool] = lambda: False,
@@ -147,7 +147,7 @@ def what_if(
     return WhatIfResult(after_change, start_changes, stay, until, sum(there.values()), sum(left.values()))
 
 
-def _stays(job: Running, change: Change) -> bool:
+def _stays(job: Running, change: WhatIfChange) -> bool:
     """Whether a drain waits for a running job."""
     nodes = {node for node, _mask in job.devices}
     if nodes & change.drain or nodes & change.leave:
@@ -178,7 +178,7 @@ def _within(start: Start | None, until_ms: int | None) -> Start | None:
     return None if start and until_ms is not None and start.at_ms >= until_ms else start
 
 
-def changed(snapshot: Snapshot, change: Change) -> Snapshot:
+def changed(snapshot: Snapshot, change: WhatIfChange) -> Snapshot:
     """Return the snapshot right after the change; devices of canceled jobs are being cleaned."""
     gone = change.drain | change.leave
     freed = _freed(snapshot, change.cancel)
@@ -213,7 +213,7 @@ def changed(snapshot: Snapshot, change: Change) -> Snapshot:
     return with_unavailable(changed, _unavailable(snapshot, change))
 
 
-def _unavailable(snapshot: Snapshot, change: Change) -> Mapping[int, int] | None:
+def _unavailable(snapshot: Snapshot, change: WhatIfChange) -> Mapping[int, int] | None:
     """Return how many devices no job can get after the change: none of a drained node."""
     if snapshot.unavailable is None:
         return None
@@ -254,17 +254,17 @@ def _sizes(snapshot: Snapshot) -> dict[int, int]:
     return {**snapshot.away, **{node.id: node.size for node in snapshot.nodes}}
 
 
-def _largest(snapshot: Snapshot, change: Change) -> int:
+def _largest(snapshot: Snapshot, change: WhatIfChange) -> int:
     """Return the size of the largest node after the change."""
     left = (size for node, size in _sizes(snapshot).items() if node not in change.leave)
     return max([0, *left, *_coming(change)])
 
 
-def _coming(change: Change) -> list[int]:
+def _coming(change: WhatIfChange) -> list[int]:
     """Return the sizes of all nodes that are added or join, including those not in service."""
     return [*change.add, *(node.size for node in change.join), *change.join_away.values()]
 
 
-def _waiting(queue: Sequence[QueuedRequest], change: Change) -> list[QueuedRequest]:
+def _waiting(queue: Sequence[QueuedRequest], change: WhatIfChange) -> list[QueuedRequest]:
     staying = [request for request in queue if request.id not in change.cancel]
     return [r._replace(priority=change.priorities.get(r.id, r.priority)) for r in (*staying, *change.submit)]

@@ -29,12 +29,8 @@ OWN = {
     ("/api/v2/auth/tokens", "delete"): (400,),
 }
 NEEDY = (
-    "/api/v2/usage",
-    "/api/v2/scheduler/log",
-    "/api/v2/scheduler/outlook",
-    "/api/v2/backend/maintenance/holdings",
     *("/api/v2/usage", "/api/v2/scheduler/outlook", "/api/v2/backend/maintenance/holdings"),
-    "/api/v2/backend/device/history",
+    *("/api/v2/scheduler/log", "/api/v2/backend/device/history"),
 )
 READS = {(path, "get"): (400,) for path in NEEDY}
 

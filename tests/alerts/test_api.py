@@ -27,7 +27,7 @@ def api() -> APIClient:
     return client()
 
 
-def ids(api: APIClient, **asked: object) -> list[int]:
+def ids(api: APIClient, **asked: Any) -> list[int]:
     answer = api.get(URL, asked)
     assert answer.status_code == 200, answer.json()
     return [card["id"] for card in answer.json()]

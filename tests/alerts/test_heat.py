@@ -6,14 +6,14 @@ from itertools import count
 import pytest
 
 from alerts.models import OPEN, Alert
-from backends.health.heat import Heat, Limits, next_heat
+from backends.health.heat import Heat, HeatLimits, next_heat
 from backends.models import Backend, HotDevice, Telemetry
 from backends.services.heat_alerts import note_heat
 from core.clock import db_now
 from tests import make
 from tests.alerts.heard import by_category, heard
 
-LIMITS = Limits(86, 94, 98, 3)
+LIMITS = HeatLimits(86, 94, 98, 3)
 STEPS: dict[str, tuple[list[float], list[int]]] = {
     "below": ([85.9, 85.9, 85.9], [0, 0, 0]),
     "two reports at a limit": ([86, 86, 85], [0, 1, 1]),

@@ -54,7 +54,7 @@ def as_json(browser: Client, model: Any, query: str = "", **more: Any) -> list[d
 # Programs read these names: they are told when one goes.
 HEADERS = {
     "accounts.Operator": "id,username,role,email,verified,two_factor,entry,login",
-    "alerts.Alert": "id,level,category,subject,content,times,raised,state,acknowledged_by",
+    "alerts.Alert": "id,level,category,subject,content,times,raised,state,acknowledged_by,note,code,params",
     "backends.Backend": "id,name,group,status,power,devices,address,seen,agent_version,ip,port,description,"
     "rack,unit,serial,tags,device_count,device_model,bmc_ip,bmc_port,bmc_driver,bmc_certificate",
     "backends.BackendGroup": "id,name,description,index,combine,policy,preempt,draining,backends,"

@@ -20,7 +20,7 @@ POSTGRESQL = os.environ.get("DATABASE_URL", "").startswith("postgres")
 # Three of each are the session, the operator and the saved filters; of live lists, one more what the page has seen.
 LISTS = {
     "accounts.Operator": 5,
-    "alerts.Alert": 7,
+    "alerts.Alert": 9,
     "backends.Backend": 12,
     "backends.BackendGroup": 6,
     "backends.BmcLogEntry": 4,

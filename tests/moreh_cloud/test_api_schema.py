@@ -18,8 +18,9 @@ from tests.api import V2, client
 HOUR = timedelta(hours=1)
 COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 NOT_FOR_PORTALS = 5  # log in, renew, leave, list and end access tokens
-# Dry run, output, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4),
-# maintenance (5), repairs (3), channels (6), deliveries (2), attempts, subscriptions (4)
+# Dry run, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4), maintenance (5),
+# repairs (3), channels (6), deliveries (2), attempts, subscriptions (4), alerts (2), rules (4), silences (4), output of
+# workers, history of values
 ADDED = 48
 
 

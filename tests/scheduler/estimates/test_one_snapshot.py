@@ -16,7 +16,7 @@ from scheduler.estimates.dry_run import DryRunParams, dry_run
 from scheduler.estimates.start_estimates import estimates, refresh_estimates
 from scheduler.estimates.what_if import ProposedChange, evaluate
 from scheduler.models import Job
-from scheduler.policy.what_if import Change
+from scheduler.policy.what_if import WhatIfChange
 from scheduler.services.jobs import finish_job, preempt_job
 from scheduler.work import refresh_all_estimates
 from tests import make
@@ -86,7 +86,7 @@ def test_jobs_that_start_and_end_meanwhile_break_no_estimate_no_dry_run_and_no_w
             lambda: dry_run(DryRunParams(owner.token, 1, 0, owner)),
             lambda: make.answer(node),
             lambda: evaluate(ProposedChange(drain={node.pk: 0})),
-            lambda: evaluate_group(0, Change()),
+            lambda: evaluate_group(0, WhatIfChange()),
             _end_one,
             lambda: cache.delete("outlook:0:turn"),
         ]

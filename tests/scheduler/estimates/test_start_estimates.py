@@ -22,7 +22,7 @@ from scheduler.estimates.runtime_history import ExpectedRun, RuntimeHistory, exp
 from scheduler.estimates.start_estimates import _steady, estimates, refresh_estimates
 from scheduler.models import Allocation, Job
 from scheduler.policy.forecast import Basis, Expected, Start
-from scheduler.policy.what_if import Change, Effect
+from scheduler.policy.what_if import Effect, WhatIfChange
 from scheduler.services.jobs import cancel_job, finish_job, set_job_priority
 from scheduler.services.sdas import create_sda
 from sda.models import Sda
@@ -221,7 +221,7 @@ def test_estimates_take_as_many_queries_for_50_jobs_as_for_5() -> None:
 def test_what_if_of_drained_nodes_is_what_happens() -> None:
     one, two = make.ready_backend(2), make.ready_backend(2)
     first, second = make.job(num_devices=2), make.job(num_devices=2)
-    effects = evaluate_group(first.group_id, Change(drain=frozenset({one.pk})))
+    effects = evaluate_group(first.group_id, WhatIfChange(drain=frozenset({one.pk})))
     assert [(o.request.id, o.effect, o.after is not None) for o in effects.start_changes] == [
         (first.pk, Effect.SAME, True),
         (second.pk, Effect.STALLS, False),
@@ -236,7 +236,7 @@ def test_what_if_of_a_raised_priority_and_a_cancellation_is_what_happens() -> No
     node = make.ready_backend(2)
     holder = running(make.sda(2), 1)
     first, second = make.job(num_devices=2), make.job(num_devices=2)
-    change = Change(priorities={second.pk: 5}, cancel=frozenset({holder.pk}))
+    change = WhatIfChange(priorities={second.pk: 5}, cancel=frozenset({holder.pk}))
     effects = evaluate_group(first.group_id, change)
     assert [(o.request.id, o.effect) for o in effects.start_changes] == [
         (second.pk, Effect.STARTS),

@@ -9,7 +9,7 @@ from scheduler.policy.decisions import PendingReason, Placed, Waits
 from scheduler.policy.forecast import Basis, Expected, Start, forecast
 from scheduler.policy.plan import plan
 from scheduler.policy.snapshot import Limits, Node, Policy, QueuedRequest, Rules, Running, Snapshot
-from scheduler.policy.what_if import Change, Effect, changed, what_if
+from scheduler.policy.what_if import Effect, WhatIfChange, changed, what_if
 from tests.scheduler.policy.snapshots import all_starts, live_snapshots
 
 F = 0xFF
@@ -88,29 +88,29 @@ def test_it_comes_true(snapshot: Snapshot) -> None:
 SIX = Expected({1: 50, 2: 50, 3: 50}, {7: 10, 8: 30})
 WHAT_IFS = {
     "a drained node gives nothing back": (
-        Change(drain=frozenset({1})),
+        WhatIfChange(drain=frozenset({1})),
         [(1, Effect.LATER, NOW + 30), (2, Effect.LATER, NOW + 80)],
     ),
     "a node that leaves the group": (
-        Change(leave=frozenset({2})),
+        WhatIfChange(leave=frozenset({2})),
         [(1, Effect.SAME, NOW + 10), (2, Effect.LATER, NOW + 60)],
     ),
-    "a new node": (Change(add=(8,)), [(1, Effect.SOONER, NOW), (2, Effect.SOONER, NOW + 10)]),
-    "a raised priority": (Change(priorities={2: 1}), [(2, Effect.SOONER, NOW + 10), (1, Effect.LATER, NOW + 30)]),
+    "a new node": (WhatIfChange(add=(8,)), [(1, Effect.SOONER, NOW), (2, Effect.SOONER, NOW + 10)]),
+    "a raised priority": (WhatIfChange(priorities={2: 1}), [(2, Effect.SOONER, NOW + 10), (1, Effect.LATER, NOW + 30)]),
     "a canceled running job": (
-        Change(cancel=frozenset({8})),
+        WhatIfChange(cancel=frozenset({8})),
         [(1, Effect.SOONER, NOW), (2, Effect.SOONER, NOW + 10)],
     ),
-    "a canceled waiting job": (Change(cancel=frozenset({1})), [(2, Effect.SOONER, NOW + 10)]),
+    "a canceled waiting job": (WhatIfChange(cancel=frozenset({1})), [(2, Effect.SOONER, NOW + 10)]),
     "both nodes: no device is left": (
-        Change(drain=frozenset({1, 2})),
+        WhatIfChange(drain=frozenset({1, 2})),
         [(1, Effect.BREAKS, None), (2, Effect.BREAKS, None)],
     ),
     "one more job": (
-        Change(submit=(QueuedRequest(-1, 1, 1, 8, 9, NOW),)),
+        WhatIfChange(submit=(QueuedRequest(-1, 1, 1, 8, 9, NOW),)),
         [(-1, Effect.STARTS, NOW + 10), (1, Effect.LATER, NOW + 30), (2, Effect.LATER, NOW + 80)],
     ),
-    "nothing": (Change(), [(1, Effect.SAME, NOW + 10), (2, Effect.SAME, NOW + 30)]),
+    "nothing": (WhatIfChange(), [(1, Effect.SAME, NOW + 10), (2, Effect.SAME, NOW + 30)]),
 }
 
 
@@ -123,7 +123,7 @@ def test_what_if(case: str) -> None:
 
 
 def test_it_names_what_a_drain_waits_for_and_what_can_never_start() -> None:
-    answer = what_if(state(job(1, 9), running=BUSY), SIX, Change(leave=frozenset({1})))
+    answer = what_if(state(job(1, 9), running=BUSY), SIX, WhatIfChange(leave=frozenset({1})))
     assert answer.stay == (7,)
     assert answer.start_changes[0].waits == Waits(1, PendingReason.NEVER_FITS, 9, 8)
 
@@ -131,7 +131,7 @@ def test_it_names_what_a_drain_waits_for_and_what_can_never_start() -> None:
 @given(live_snapshots())
 def test_what_starts_at_once_is_what_the_plan_then_starts(snapshot: Snapshot) -> None:
     settled = replace(snapshot, nodes=tuple(node._replace(coming=0) for node in snapshot.nodes))
-    change = Change(drain=frozenset(node.id for node in settled.nodes[:1]), add=(4,))
+    change = WhatIfChange(drain=frozenset(node.id for node in settled.nodes[:1]), add=(4,))
     answer = what_if(settled, Expected({}, {}), change)
     starts = {
         o.request.id: o.after.devices for o in answer.start_changes if o.after and o.after.at_ms == settled.now_ms
@@ -149,12 +149,12 @@ def test_the_plan_of_a_drain_is_the_plan_after_the_drain(snapshot: Snapshot) -> 
         replace(one, lost=tuple(place for place in one.devices if place[0] in gone)) for one in snapshot.running
     )
     drained = replace(snapshot, nodes=nodes, running=running)
-    assert plan(changed(snapshot, Change(drain=gone))) == plan(drained)
+    assert plan(changed(snapshot, WhatIfChange(drain=gone))) == plan(drained)
 
 
 def test_who_waits_for_a_node_that_would_drain_can_never_start_and_still_holds_back_those_behind() -> None:
     snapshot = replace(state(job(1, 12), job(2, 4), running=BUSY[1:], free=F), combine=True)
-    answer = what_if(snapshot, SIX, Change(drain=frozenset({2})))
+    answer = what_if(snapshot, SIX, WhatIfChange(drain=frozenset({2})))
     assert [(o.effect, o.waits) for o in answer.start_changes] == [
         (Effect.BREAKS, Waits(1, PendingReason.NEVER_FITS, 12, 8)),
         (Effect.STALLS, Waits(2, PendingReason.BLOCKED_BY_HEAD, 4, 8, blocker=1)),
@@ -163,7 +163,7 @@ def test_who_waits_for_a_node_that_would_drain_can_never_start_and_still_holds_b
 
 
 def test_a_drain_of_all_nodes_that_are_still_in_service_leaves_nothing() -> None:
-    answer = what_if(state(job(1, 4), running=BUSY[:1]), SIX, Change(drain=frozenset({1})), out={2: 8})
+    answer = what_if(state(job(1, 4), running=BUSY[:1]), SIX, WhatIfChange(drain=frozenset({1})), out={2: 8})
     assert (answer.capacity, answer.left) == (8, 0)
     assert [(o.effect, o.waits) for o in answer.start_changes] == [
         (Effect.BREAKS, Waits(1, PendingReason.NEVER_FITS, 4, 0))
@@ -171,7 +171,7 @@ def test_a_drain_of_all_nodes_that_are_still_in_service_leaves_nothing() -> None
 
 
 def test_a_node_that_comes_from_another_group_counts_though_it_is_not_there_now() -> None:
-    answer = what_if(state(job(1, 20), running=BUSY), SIX, Change(join_away={5: 8}))
+    answer = what_if(state(job(1, 20), running=BUSY), SIX, WhatIfChange(join_away={5: 8}))
     assert (answer.left, answer.changed.capacity, answer.changed.away) == (24, 24, {5: 8})
     assert answer.start_changes[0].waits == Waits(1, PendingReason.NOT_ENOUGH_DEVICES, 20, 0)
 
@@ -181,7 +181,7 @@ def test_a_forecast_that_is_cut_off_has_its_end_and_nothing_beyond_is_compared()
     cut_off = forecast(snapshot, SIX, enough=lambda: True)
     assert (dict(cut_off.starts), cut_off.until_ms) == ({}, NOW + 10)
     forecasts = iter([False, True, False, True])
-    answer = what_if(snapshot, SIX, Change(drain=frozenset({1})), enough=lambda: next(forecasts))
+    answer = what_if(snapshot, SIX, WhatIfChange(drain=frozenset({1})), enough=lambda: next(forecasts))
     assert answer.until_ms == NOW + 30
     assert [(o.request.id, o.effect) for o in answer.start_changes] == [
         (1, Effect.LATER),  # not before the end of the look, instead of at once when job 7 ends
@@ -192,7 +192,9 @@ def test_a_forecast_that_is_cut_off_has_its_end_and_nothing_beyond_is_compared()
 
 def test_what_only_one_of_the_two_forecasts_has_is_not_compared() -> None:
     forecasts = iter([True, False, False, True])
-    answer = what_if(state(job(1, 8), running=BUSY), SIX, Change(drain=frozenset({1})), enough=lambda: next(forecasts))
+    answer = what_if(
+        state(job(1, 8), running=BUSY), SIX, WhatIfChange(drain=frozenset({1})), enough=lambda: next(forecasts)
+    )
     assert answer.until_ms == NOW + 10
     assert [(o.effect, o.after) for o in answer.start_changes] == [(Effect.SAME, None)]
 
@@ -209,7 +211,9 @@ def test_what_an_estimate_rests_on() -> None:
 def test_nodes_that_come_from_another_group_bring_what_is_free_and_give_back_the_rest_later() -> None:
     snapshot = state(job(1, 8), job(2, 4), running=BUSY)
     node, there = Node(5, 0xF0, 8), Running(9, 9, 0, ((5, 0x0F),), 0)
-    answer = what_if(snapshot, Expected({1: 50, 2: 50}, {7: 10, 8: 30, 9: 5}), Change(join=(node,), joining=(there,)))
+    answer = what_if(
+        snapshot, Expected({1: 50, 2: 50}, {7: 10, 8: 30, 9: 5}), WhatIfChange(join=(node,), joining=(there,))
+    )
     assert [(o.request.id, o.effect, o.after and o.after.at_ms) for o in answer.start_changes] == [
         (1, Effect.SOONER, NOW + 5),
         (2, Effect.SOONER, NOW + 10),
@@ -217,5 +221,5 @@ def test_nodes_that_come_from_another_group_bring_what_is_free_and_give_back_the
 
 
 def test_what_can_never_start_with_the_change_breaks() -> None:
-    answer = what_if(state(job(1, 16), job(2, 8), running=BUSY), SIX, Change(leave=frozenset({2})))
+    answer = what_if(state(job(1, 16), job(2, 8), running=BUSY), SIX, WhatIfChange(leave=frozenset({2})))
     assert [o.effect for o in answer.start_changes] == [Effect.BREAKS, Effect.SOONER]

@@ -12,7 +12,7 @@ from scheduler.policy.forecast import Basis, Expected, Start, forecast
 from scheduler.policy.maintenance import ENDLESS_MS, Windows, with_maintenance
 from scheduler.policy.plan import plan
 from scheduler.policy.snapshot import Maintenance, Node, Policy, QueuedRequest, Rules, Running, Snapshot
-from scheduler.policy.what_if import Change, Effect, what_if
+from scheduler.policy.what_if import Effect, WhatIfChange, what_if
 from tests.scheduler.policy.snapshots import live_snapshots
 
 NOW = 1000
@@ -135,7 +135,7 @@ def test_what_if_shows_whom_planned_maintenance_delays_and_whom_its_drain_waits_
     running = (Running(8, 1, 0, ((1, 1),), 0, NOW + 20), Running(9, 1, 0, ((1, 2),), 0, NOW + 200))
     snapshot = world(job(1, 8, 400), job(2, 2, 10), free=(0b1100, 0b1111), running=running)
     expected = Expected({1: 400, 2: 10}, {8: 20, 9: 200}, frozenset({1, 2, 8, 9}))
-    found = what_if(snapshot, expected, Change(maintain={1: Maintenance(NOW + 100, NOW + 700)}))
+    found = what_if(snapshot, expected, WhatIfChange(maintain={1: Maintenance(NOW + 100, NOW + 700)}))
     assert found.stay == (9,)
     assert [(one.request.id, one.effect) for one in found.start_changes] == [(1, Effect.LATER), (2, Effect.SOONER)]
     first = found.start_changes[0]

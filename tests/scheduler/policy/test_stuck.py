@@ -13,7 +13,7 @@ from scheduler.policy.forecast import Basis, Expected, Start, forecast
 from scheduler.policy.placement import FreeDevices
 from scheduler.policy.plan import head_of, heads_after, plan, starts
 from scheduler.policy.snapshot import Node, Policy, QueuedRequest, Rules, Running, Snapshot, with_unavailable
-from scheduler.policy.what_if import Change, changed
+from scheduler.policy.what_if import WhatIfChange, changed
 from scheduler.policy.window import GROWTH, LENGTH_DIVISOR
 from tests.scheduler.policy.life import Event, Life, node_states
 
@@ -84,12 +84,12 @@ def test_a_forecast_starts_those_behind_it() -> None:
 
 
 def test_a_change_counts_what_no_job_can_get_anew() -> None:
-    assert changed(world(), Change(drain=frozenset({2}))).attainable == 7
-    assert changed(world(), Change(leave=frozenset({1}))).attainable == 8
-    assert changed(world(), Change(add=(4,))).attainable == 19
-    joined = changed(world(), Change(join=(Node(5, 0, 8),), join_unavailable={5: 3}))
+    assert changed(world(), WhatIfChange(drain=frozenset({2}))).attainable == 7
+    assert changed(world(), WhatIfChange(leave=frozenset({1}))).attainable == 8
+    assert changed(world(), WhatIfChange(add=(4,))).attainable == 19
+    joined = changed(world(), WhatIfChange(join=(Node(5, 0, 8),), join_unavailable={5: 3}))
     assert joined.attainable == 20
-    assert changed(with_unavailable(world(), None), Change(add=(4,))).attainable is None
+    assert changed(with_unavailable(world(), None), WhatIfChange(add=(4,))).attainable is None
 
 
 def test_it_is_the_head_again_when_its_devices_are_back() -> None:
