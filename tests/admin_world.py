@@ -28,6 +28,7 @@ from bulk.services import BulkRequest, begin_bulk
 from core.clock import db_now
 from inventory.services import create_custom_field
 from liveness.models import Sign
+from notifications.services import create_rule, create_silence
 from outbox.services import NewDelivery, create_channel, enqueue
 from outbox.services.testing import send_test
 from remediation.services.operators import open_repair
@@ -111,6 +112,8 @@ def _once() -> None:
     )
     enqueue([NewDelivery(channel.pk, "test", {"channel": channel.name}, f"backend/{number}")])
     send_test(channel, actor=make.ACTOR)  # loopback is not allowed, so nothing leaves
+    create_rule(name=f"rule {number}", channels=[channel], categories=["BMC_WEAK"], actor=make.ACTOR)
+    create_silence(ends_at=db_now() + timedelta(days=1), comment="fans", categories=["BMC_WEAK"], actor=make.ACTOR)
     create_subscription(name=f"portal {number}", kinds=["JOB"], url="https://localhost/events", actor=make.ACTOR)
     make.operator(Role.GENERAL)
     begin_bulk(BulkRequest("backends.Backend", "activate", [(node.pk, node.name)]), operator=master(), actor=make.ACTOR)

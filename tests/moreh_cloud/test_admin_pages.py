@@ -13,6 +13,7 @@ from accounts.models import Operator
 from backends.models import Backend, BackendGroup, EnrolmentKey
 from billing.models import Budget, Price
 from inventory.models import CustomField, Tag
+from notifications.models import Rule, Silence
 from outbox.models import Channel
 from sda.models import Membership, Sda, SdaModel, SdaModelGroup
 from subscriptions.models import Subscription
@@ -22,8 +23,8 @@ from tokens.models import Token, TokenGroup
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
 CREATABLE = {
-    Backend, BackendGroup, Budget, Channel, CustomField, EnrolmentKey, Membership, Operator, Price, Sda,
-    SdaModel, SdaModelGroup, Subscription, Tag, Token, TokenGroup,
+    Backend, BackendGroup, Budget, Channel, CustomField, EnrolmentKey, Membership, Operator, Price, Rule, Sda,
+    SdaModel, SdaModelGroup, Silence, Subscription, Tag, Token, TokenGroup,
 }  # fmt: skip
 ONLY_MASTERS_CREATE = {Operator}
 

@@ -38,6 +38,8 @@ LISTS = {
     "inventory.CustomField": 5,
     "inventory.Tag": 5,
     "liveness.Sign": 5,
+    "notifications.Rule": 5,
+    "notifications.Silence": 7,
     "outbox.Attempt": 5,
     "outbox.Channel": 5,
     "outbox.Delivery": 6,

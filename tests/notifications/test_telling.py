@@ -99,7 +99,7 @@ def test_which_alerts_a_rule_means(case: str) -> None:
         ("tags", "other"): other,
         ("tokens", "other"): make.token(),
     }
-    fields = {
+    fields: dict[str, Any] = {
         name: value if isinstance(value, list) or name == "least_level" else [rows[name, value]]
         for name, value in asked.items()
     }
@@ -240,7 +240,8 @@ HOURS: dict[str, tuple[list[str], str, str, str, bool]] = {
 @pytest.mark.parametrize("case", HOURS)
 def test_hours(case: str) -> None:
     days, begins, ends, at, expected = HOURS[case]
-    hours = Hours(days, *(time.fromisoformat(one) if one else None for one in (begins, ends)), SEOUL)
+    from_time, to_time = (time.fromisoformat(one) if one else None for one in (begins, ends))
+    hours = Hours(days, from_time, to_time, SEOUL)
     assert hours.include(datetime.fromisoformat(at).replace(tzinfo=SEOUL)) == expected
 
 
