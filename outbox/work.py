@@ -11,13 +11,13 @@ from core.lease import LeaseLost
 from outbox.choices import AttemptResult
 from outbox.models import OutgoingMessage
 from outbox.queries import due_channels
-from outbox.sending import Outcome, Outgoing, Sender
+from outbox.sending import Outgoing, Sender, SendOutcome
 from outbox.services.outcomes import Sent
 from outbox.services.sending import ChannelLease, lease_channel, store_outcomes, take_messages
 
 RUN_S = 2.0  # then the worker's thread is given back, and the rest is enqueued
 PROLONG_S = 3.0
-NOT_RENDERED = Outcome(AttemptResult.NOT_RENDERED)
+NOT_RENDERED = SendOutcome(AttemptResult.NOT_RENDERED)
 
 
 def send_channel(channel_id: int) -> bool:
@@ -65,5 +65,5 @@ def _sent(
     return [Sent(message, future.result()) for future, message in begun.items() if not future.cancelled()]
 
 
-def _outcome(sender: Sender, message: OutgoingMessage, outgoing: Outgoing) -> Outcome:
+def _outcome(sender: Sender, message: OutgoingMessage, outgoing: Outgoing) -> SendOutcome:
     return sender.send(outgoing) if message.content else NOT_RENDERED

@@ -1,12 +1,11 @@
 """The forms of rules and silences."""
 
-from typing import Any
-
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from alerts.choices import Category
+from backends.admin.maintenance_tables import moment_field
 from core.admin import RowForm
 from notifications.choices import Weekday
 from notifications.models import Rule, Silence
@@ -63,13 +62,9 @@ class SilenceForm(RowForm):
     """A silence; which alerts are meant is asked for only once."""
 
     categories = categories_field()
+    starts_at = moment_field(_("From"), _("Empty or past: at once."), required=False)
+    ends_at = moment_field(_("To"), _("Then what is still open is sent."))
 
     class Meta:
         model = Silence
         fields = ("categories", "least_level", "groups", "tags", "tokens", "starts_at", "ends_at", "comment")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "starts_at" in self.fields:
-            self.fields["starts_at"].required = False
-            self.fields["starts_at"].help_text = _("Empty: now.")

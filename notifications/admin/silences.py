@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -86,7 +85,7 @@ class SilenceAdmin(GrowingAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial = super().get_changeform_initial_data(request)
-        return {"ends_at": timezone.localtime(db_now() + timedelta(hours=2)), **initial}
+        return {"ends_at": db_now() + timedelta(hours=2), **initial}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         over = obj is not None and obj.ends_at <= db_now()

@@ -69,7 +69,7 @@ class SecretView(OperatorView):
 
     @writes(shapes.OneChannel, shapes.SecretSerializer)
     def create(self, _request: Request) -> Response:
-        """Give a signed webhook a new secret, which is in this answer only; the old one is not valid any more."""
+        """Replace the secret of a signed webhook; the new one is in this answer only, the old one ends."""
         channel = self.given(shapes.OneChannel)["channel"]
         return success({"id": channel.pk, "secret": renew_secret(channel, actor=self.actor)})
 

@@ -14,7 +14,7 @@ import h11
 from outbox.choices import AttemptResult
 from outbox.sending.addresses import Address, Network, checked_addresses
 from outbox.sending.outcome import SendError
-from outbox.sending.targets import Target
+from outbox.sending.targets import WebhookTarget
 
 LONGEST_BODY = 1 << 16  # bytes of an answer that are read; its status counts
 LONGEST_HEAD = 1 << 16
@@ -22,7 +22,7 @@ CHUNK = 1 << 14
 DRAIN_WAIT = 2.0  # seconds for the body of an answer, which nobody reads
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """An HTTP answer; the names of its headers are in small letters."""
 
     status: int
@@ -60,16 +60,18 @@ class Deadline:
         return left
 
 
-class HttpConnection:
+class WebhookConnection:
     """An open connection to a receiver. It carries one request at a time."""
 
-    def __init__(self, sock: socket.socket, target: Target) -> None:
+    def __init__(self, sock: socket.socket, target: WebhookTarget) -> None:
         self._sock, self.target = sock, target
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
         self.used = False
 
     @classmethod
-    def open(cls, target: Target, networks: Sequence[Network], ca_file: str, deadline: Deadline) -> "HttpConnection":
+    def open(
+        cls, target: WebhookTarget, networks: Sequence[Network], ca_file: str, deadline: Deadline
+    ) -> "WebhookConnection":
         """Connect to one of the target's addresses, all of which were checked. Raises SendError, TimeoutError."""
         addresses = checked_addresses(target.host, target.port, networks, deadline.left())
         sock = _connect(addresses, target.port, deadline)
@@ -93,7 +95,7 @@ class HttpConnection:
         """Whether another request may be sent on it."""
         return self._http.our_state is h11.IDLE and self._http.their_state is h11.IDLE
 
-    def post(self, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Answer:
+    def post(self, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> HttpAnswer:
         """Send a request and return the answer. Raises Stale, SendError, TimeoutError; then it is closed."""
         try:
             answer = self._exchange(headers, body, deadline)
@@ -104,7 +106,7 @@ class HttpConnection:
         self._finish()
         return answer
 
-    def _exchange(self, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> Answer:
+    def _exchange(self, headers: Mapping[str, str], body: bytes, deadline: Deadline) -> HttpAnswer:
         head = [("Host", self.target.authority), *headers.items(), ("Content-Length", str(len(body)))]
         request = h11.Request(method="POST", target=self.target.path, headers=head)
         events: tuple[h11.Event, ...] = (request, h11.Data(data=body), h11.EndOfMessage())
@@ -120,14 +122,14 @@ class HttpConnection:
         except OSError as error:
             raise self._broken(error.strerror or "the connection was lost") from None
 
-    def _receive(self, deadline: Deadline) -> Answer:
+    def _receive(self, deadline: Deadline) -> HttpAnswer:
         """Return the answer as soon as its head is whole: a body that is too long, too slow or cut changes nothing."""
         answer = None
         while answer is None:
             event = self._next_event(deadline)
             if isinstance(event, h11.Response):
                 names = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
-                answer = Answer(event.status_code, names)
+                answer = HttpAnswer(event.status_code, names)
             elif not isinstance(event, h11.InformationalResponse):
                 raise self._broken("")
         with suppress(OSError, h11.ProtocolError):

@@ -14,7 +14,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
 
 from outbox.choices import AttemptResult
-from outbox.sending.outcome import Outcome, Outgoing
+from outbox.sending.outcome import Outgoing, SendOutcome
 
 Refusal = tuple[int, bytes]
 OK = AttemptResult.OK
@@ -31,7 +31,7 @@ def mail_content(subject: str, text: str, html: str) -> str:
     return json.dumps({"subject": subject, "text": text, "html": html}, ensure_ascii=False)
 
 
-def send_mail(outgoing: Outgoing, wait: float) -> Outcome:
+def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
     """Send a mail to all recipients at once; every socket operation may take `wait` seconds."""
     message = _message(outgoing)
     size = len(message.message().as_bytes())
@@ -39,7 +39,11 @@ def send_mail(outgoing: Outgoing, wait: float) -> Outcome:
         refused = _handed_over(message, wait)
     except (SMTPException, OSError) as error:
         return replace(_failure(error), size=size, common=True)
-    return Outcome(AttemptResult.OK, 250, _listed(refused), size) if refused is not None else Outcome(OK, size=size)
+    return (
+        SendOutcome(AttemptResult.OK, 250, _listed(refused), size)
+        if refused is not None
+        else SendOutcome(OK, size=size)
+    )
 
 
 def _handed_over(message: EmailMultiAlternatives, wait: float) -> Mapping[str, Refusal] | None:
@@ -55,19 +59,19 @@ def _handed_over(message: EmailMultiAlternatives, wait: float) -> Mapping[str, R
         return told
 
 
-def _failure(error: SMTPException | OSError) -> Outcome:
+def _failure(error: SMTPException | OSError) -> SendOutcome:
     if isinstance(error, SMTPRecipientsRefused):
-        code, said = next(iter(error.recipients.values()), (550, b""))
-        return Outcome(AttemptResult.REFUSED, code, _text(said))
+        code, reply = next(iter(error.recipients.values()), (550, b""))
+        return SendOutcome(AttemptResult.REFUSED, code, _text(reply))
     if isinstance(error, SMTPResponseException):
-        return Outcome(AttemptResult.REFUSED, error.smtp_code, _text(error.smtp_error))
+        return SendOutcome(AttemptResult.REFUSED, error.smtp_code, _text(error.smtp_error))
     late = error.__context__ if isinstance(error.__context__, TimeoutError) else error  # smtplib wraps time-outs
     result = next((result for kind, result in RESULTS.items() if isinstance(late, kind)), AttemptResult.UNREACHABLE)
-    return Outcome(result, detail=getattr(error, "strerror", None) or type(error).__name__)
+    return SendOutcome(result, detail=getattr(error, "strerror", None) or type(error).__name__)
 
 
-def _text(said: bytes | str) -> str:
-    return said.decode(errors="replace") if isinstance(said, bytes) else said
+def _text(reply: bytes | str) -> str:
+    return reply.decode(errors="replace") if isinstance(reply, bytes) else reply
 
 
 def _listed(refused: Mapping[str, Refusal]) -> str:
@@ -76,12 +80,15 @@ def _listed(refused: Mapping[str, Refusal]) -> str:
 
 
 def _message(outgoing: Outgoing) -> EmailMultiAlternatives:
-    said: Mapping[str, str] = json.loads(outgoing.content)
+    content: Mapping[str, str] = json.loads(outgoing.content)
     host = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
     headers = {"Message-ID": f"<{outgoing.uid.hex}@{host}>", "Auto-Submitted": "auto-generated"}
     message = EmailMultiAlternatives(
-        subject=" ".join(said["subject"].split()), body=said["text"], to=list(outgoing.recipients), headers=headers
+        subject=" ".join(content["subject"].split()),
+        body=content["text"],
+        to=list(outgoing.recipients),
+        headers=headers,
     )
-    if said["html"]:
-        message.attach_alternative(said["html"], "text/html")
+    if content["html"]:
+        message.attach_alternative(content["html"], "text/html")
     return message

@@ -22,7 +22,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """Result of one attempt. `common`: a refusal that is not about this message alone."""
 
     result: AttemptResult

@@ -8,10 +8,10 @@ from django.conf import settings
 
 from core.texts import cleaned
 from outbox.choices import AttemptResult, ChannelKind
-from outbox.sending.http import Deadline, HttpConnection, Stale
+from outbox.sending.http import Deadline, Stale, WebhookConnection
 from outbox.sending.mail import send_mail
-from outbox.sending.outcome import Outcome, Outgoing, SendError
-from outbox.sending.targets import Target, parse_target
+from outbox.sending.outcome import Outgoing, SendError, SendOutcome
+from outbox.sending.targets import WebhookTarget, parse_target
 from outbox.sending.webhook import headers_of, outcome_of
 
 
@@ -21,17 +21,17 @@ class Sender:
     def __init__(self, wait: float | None = None) -> None:
         self._wait = settings.MOREH_OUTBOX_TIMEOUT.total_seconds() if wait is None else wait
         self._own = local()
-        self._open: list[HttpConnection] = []
+        self._open: list[WebhookConnection] = []
 
-    def send(self, outgoing: Outgoing) -> Outcome:
+    def send(self, outgoing: Outgoing) -> SendOutcome:
         """Send a message and return what came of it; every failure is an outcome."""
         begin = time.perf_counter()
         try:
             outcome = self._send(outgoing)
         except TimeoutError:
-            outcome = Outcome(AttemptResult.TIMEOUT)
+            outcome = SendOutcome(AttemptResult.TIMEOUT)
         except SendError as error:
-            outcome = Outcome(error.result, detail=error.detail)
+            outcome = SendOutcome(error.result, detail=error.detail)
         took = round((time.perf_counter() - begin) * 1000)
         return replace(outcome, latency_ms=took, detail=cleaned(outcome.detail))
 
@@ -40,7 +40,7 @@ class Sender:
         for connection in self._open:
             connection.close()
 
-    def _send(self, outgoing: Outgoing) -> Outcome:
+    def _send(self, outgoing: Outgoing) -> SendOutcome:
         if outgoing.kind == ChannelKind.MAIL:
             return send_mail(outgoing, self._wait)
         deadline = Deadline.after(self._wait)
@@ -48,7 +48,7 @@ class Sender:
         headers = headers_of(outgoing, body)
         target = parse_target(outgoing.url)
         if headers is None or target is None:
-            return Outcome(AttemptResult.NO_SECRET)
+            return SendOutcome(AttemptResult.NO_SECRET)
         if not target.tls and not settings.MOREH_OUTBOX_HTTP:
             raise SendError(AttemptResult.NOT_ALLOWED, "http, not https")
         try:
@@ -57,15 +57,15 @@ class Sender:
             answer = self._connection(target, deadline).post(headers, body, deadline)
         return outcome_of(answer, len(body))
 
-    def _connection(self, target: Target, deadline: Deadline) -> HttpConnection:
+    def _connection(self, target: WebhookTarget, deadline: Deadline) -> WebhookConnection:
         """Return the connection of this thread, a new one if there is none that can be used."""
-        kept: HttpConnection | None = getattr(self._own, "connection", None)
+        kept: WebhookConnection | None = getattr(self._own, "connection", None)
         if kept and kept.usable and kept.target == target:
             return kept
         if kept:
             kept.close()
         ca_file = str(settings.MOREH_OUTBOX_CA or "")
-        made = HttpConnection.open(target, settings.MOREH_OUTBOX_NETWORKS, ca_file, deadline)
+        made = WebhookConnection.open(target, settings.MOREH_OUTBOX_NETWORKS, ca_file, deadline)
         self._own.connection = made
         self._open.append(made)
         return made

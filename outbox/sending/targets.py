@@ -7,7 +7,7 @@ LONGEST = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class WebhookTarget:
     """Where a webhook goes. Its `repr` shows no path, which may be a secret."""
 
     tls: bool
@@ -27,7 +27,7 @@ class Target:
         return f"{'https' if self.tls else 'http'}://{self.authority}"
 
 
-def parse_target(url: str) -> Target | None:
+def parse_target(url: str) -> WebhookTarget | None:
     """Return the parts of a web address without login and fragment, None for any other text."""
     if len(url) > LONGEST or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return None
@@ -42,7 +42,7 @@ def parse_target(url: str) -> Target | None:
     if "%" in host or not _is_host(host):
         return None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme == "https", host, port or (443 if parts.scheme == "https" else 80), path)
+    return WebhookTarget(parts.scheme == "https", host, port or (443 if parts.scheme == "https" else 80), path)
 
 
 def _is_host(host: str) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 from core.version import VERSION
 from outbox.choices import AttemptResult, ChannelKind
-from outbox.sending.http import Answer
-from outbox.sending.outcome import Outcome, Outgoing
+from outbox.sending.http import HttpAnswer
+from outbox.sending.outcome import Outgoing, SendOutcome
 from outbox.sending.signature import key_of, signature
 
 BASE = {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": f"moreh-cloud/{VERSION}"}
@@ -48,14 +48,14 @@ def headers_of(outgoing: Outgoing, body: bytes) -> dict[str, str] | None:
     }
 
 
-def outcome_of(answer: Answer, size: int) -> Outcome:
+def outcome_of(answer: HttpAnswer, size: int) -> SendOutcome:
     """Return what an answer means: only 2xx accepts a message."""
     if 200 <= answer.status < 300:
-        return Outcome(AttemptResult.OK, answer.status, size=size)
+        return SendOutcome(AttemptResult.OK, answer.status, size=size)
     if 300 <= answer.status < 400:
-        return Outcome(AttemptResult.REDIRECT, answer.status, size=size)
+        return SendOutcome(AttemptResult.REDIRECT, answer.status, size=size)
     wait = _retry_after(answer.headers.get("retry-after", "")) if answer.status in (429, 503) else None
-    return Outcome(AttemptResult.REFUSED, answer.status, size=size, retry_after=wait)
+    return SendOutcome(AttemptResult.REFUSED, answer.status, size=size, retry_after=wait)
 
 
 def _retry_after(text: str) -> float | None:

@@ -70,7 +70,7 @@ def update_channel(channel: Channel, *, actor: Actor, **fields: Any) -> Channel:
 
 @transaction.atomic
 def renew_secret(channel: Channel, *, actor: Actor) -> str:
-    """Give a signed webhook a new secret and return it; the old one signs nothing any more.
+    """Replace the secret of a signed webhook and return the new one; the old one signs nothing any more.
 
     Raises InvalidParameter for another kind of channel, Conflict when it was deleted meanwhile.
     """

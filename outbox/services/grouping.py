@@ -6,7 +6,7 @@ from typing import NamedTuple
 MOST_GROUPED = 100  # deliveries in one message
 
 
-class Waiting(NamedTuple):
+class WaitingDelivery(NamedTuple):
     """What matters of a delivery that waits."""
 
     pk: int
@@ -15,7 +15,7 @@ class Waiting(NamedTuple):
     group_key: str
 
 
-def grouped(rows: Iterable[Waiting], room: int) -> list[list[int]]:
+def grouped(rows: Iterable[WaitingDelivery], room: int) -> list[list[int]]:
     """Return the ids of the deliveries of at most `room` messages, in order.
 
     No delivery passes an earlier one with the same ordering key: where that one is left for later, so is this one.

@@ -16,7 +16,7 @@ from core.measures import Counter
 from outbox.choices import DELIVERY_TRANSITIONS, DeliveryState
 from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
 from outbox.rendering import KINDS
-from outbox.sending import Outcome
+from outbox.sending import SendOutcome
 from outbox.services.pauses import Pauses
 from outbox.signals import channel_failing, channel_recovered, deliveries_failed
 
@@ -30,7 +30,7 @@ class Sent(NamedTuple):
     """A message with what came of an attempt to send it."""
 
     message: OutgoingMessage
-    outcome: Outcome
+    outcome: SendOutcome
 
 
 def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> None:
@@ -79,7 +79,7 @@ def _end(message_ids: Sequence[int], state: DeliveryState, now: datetime) -> int
     return rows.update(state=state, ended_at=now) if message_ids else 0
 
 
-def _judge(channel: Channel, outcomes: Sequence[Outcome], now: datetime) -> None:
+def _judge(channel: Channel, outcomes: Sequence[SendOutcome], now: datetime) -> None:
     """Store whether the channel works: with one message accepted it does; a failure that concerns all makes it wait."""
     failed = [outcome for outcome in outcomes if outcome.of_channel]
     asked = max((outcome.retry_after for outcome in failed if outcome.retry_after is not None), default=None)
@@ -99,7 +99,7 @@ def _judge(channel: Channel, outcomes: Sequence[Outcome], now: datetime) -> None
     channel.save(update_fields=["failures", "failing_since", "reported_at", "next_at"])
 
 
-def _report(channel: Channel, outcome: Outcome, now: datetime) -> None:
+def _report(channel: Channel, outcome: SendOutcome, now: datetime) -> None:
     """Tell once that a channel has failed for long."""
     since = channel.failing_since
     if channel.reported_at or since is None or now - since < settings.MOREH_OUTBOX_REPORT_AFTER:

@@ -23,7 +23,7 @@ from outbox.rendering import Payloads, render_message
 from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
 from outbox.sending.webhook import slack_content, webhook_content
-from outbox.services.grouping import Waiting, grouped
+from outbox.services.grouping import WaitingDelivery, grouped
 from outbox.services.outcomes import Sent, settle
 
 LEASE = timedelta(seconds=15)  # a worker prolongs it while it sends; one that is dead is replaced after this
@@ -95,8 +95,8 @@ def _count_open(channel_id: int) -> int:
 
 def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMessage]:
     """Make messages of what waits, in order, and store them with their content."""
-    looked_at = due_deliveries(channel.pk, now).values_list(*Waiting._fields)[:LOOKED_AT]
-    chosen = grouped(map(Waiting._make, looked_at), room)
+    looked_at = due_deliveries(channel.pk, now).values_list(*WaitingDelivery._fields)[:LOOKED_AT]
+    chosen = grouped(map(WaitingDelivery._make, looked_at), room)
     waiting = _locked([pk for group in chosen for pk in group])
     groups = [found for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]
     messages = [make_message(channel, group, now) for group in groups]

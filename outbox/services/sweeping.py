@@ -16,7 +16,7 @@ BATCH = 5000
 
 
 def give_up_waiting() -> None:
-    """Give up what waited for MOREH_OUTBOX_GIVE_UP without an attempt; cancel what deleted channels were to get."""
+    """End as FAILED what waited for MOREH_OUTBOX_GIVE_UP without an attempt; cancel what deleted channels had."""
     cancel_rows(Delivery.objects.filter(channel__deleted_at__isnull=False))
     before = db_now() - settings.MOREH_OUTBOX_GIVE_UP
     late = Delivery.objects.filter(state=DeliveryState.PENDING, not_before__lte=before)

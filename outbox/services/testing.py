@@ -12,7 +12,7 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DeliveryState
 from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
-from outbox.sending import Outcome, Outgoing, Sender
+from outbox.sending import Outgoing, Sender, SendOutcome
 from outbox.services.channels import subject_of
 from outbox.services.outcomes import Sent, settle
 from outbox.services.sending import make_message, outgoing_of
@@ -53,7 +53,7 @@ def _store(channel: Channel, actor: Actor) -> tuple[OutgoingMessage, Outgoing]:
 
 
 @transaction.atomic
-def _settle(channel: Channel, message: OutgoingMessage, outcome: Outcome) -> Attempt:
+def _settle(channel: Channel, message: OutgoingMessage, outcome: SendOutcome) -> Attempt:
     locked = Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
     settle(locked, [Sent(message, outcome)], judged=outcome.accepted)
     found: Attempt = Attempt.objects.filter(message=message).order_by("-pk")[0]

@@ -55,6 +55,7 @@ def test_answers_keep_to_it(schema: dict[str, Any]) -> None:
         asked_of: dict[str, dict[str, Any]] = {
             f"{V2}/scheduler/outlook": {"token": waiting.token.value},
             f"{V2}/scheduler/log": {"job": running.pk},
+            f"{V2}/backend/device/history": {"backend": node.pk},
             f"{V2}/backend/maintenance": {"expand": "backends"},
             f"{V2}/backend/maintenance/holdings": {"id": window.pk},
         }

@@ -105,7 +105,7 @@ def test_the_page_of_an_alert_leads_to_a_silence_of_its_subject(browser: Client)
     address = f"{reverse('admin:notifications_silence_add')}?about=backend%2F{node.pk}"
     assert address in page
     assert "Alerts about this only: node node-01" in browser.get(address).content.decode()
-    given = {"ends_at_0": f"{timezone.localdate() + timedelta(days=2)}", "ends_at_1": "00:00", "comment": "cables"}
+    given = {"ends_at": f"{timezone.localdate() + timedelta(days=2)}T00:00", "comment": "cables"}
     browser.post(address, given)
     silence = Silence.objects.get()
     assert (silence.subject_kind, silence.subject_id, silence.comment) == ("backend", node.pk, "cables")

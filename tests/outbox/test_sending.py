@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from outbox.choices import AttemptResult, ChannelKind
-from outbox.sending import Outcome, Outgoing, Sender
+from outbox.sending import Outgoing, Sender, SendOutcome
 from outbox.sending import http as http_module
 from outbox.sending.addresses import may_connect
 from outbox.sending.signature import new_webhook_secret
@@ -40,7 +40,7 @@ def webhook(url: str, secret: str = "") -> Outgoing:
     return Outgoing(ChannelKind.WEBHOOK, UID, '{"a":1}', AT, url=url, secret=secret or new_webhook_secret())
 
 
-def sent(outgoing: Outgoing) -> Outcome:
+def sent(outgoing: Outgoing) -> SendOutcome:
     sender = Sender()
     try:
         return sender.send(outgoing)
@@ -48,7 +48,7 @@ def sent(outgoing: Outgoing) -> Outcome:
         sender.close()
 
 
-def told(outcome: Outcome) -> tuple[AttemptResult, int | None, float | None]:
+def told(outcome: SendOutcome) -> tuple[AttemptResult, int | None, float | None]:
     return outcome.result, outcome.code, outcome.retry_after
 
 

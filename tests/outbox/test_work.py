@@ -18,7 +18,7 @@ from outbox.errors import NotEnded, NothingToSend
 from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
 from outbox.queries import due_channels
 from outbox.rendering import KINDS
-from outbox.sending import Outcome
+from outbox.sending import SendOutcome
 from outbox.services import cancel_deliveries, delete_channel, update_channel
 from outbox.services.again import send_again
 from outbox.services.channels import HEALTHY
@@ -286,7 +286,7 @@ def test_a_worker_that_died_leaves_what_the_next_one_sends_and_its_late_writes_c
     assert due_channels(db_now()) == [where.pk]
     work.send_channel(where.pk)
     with pytest.raises(LeaseLost):
-        store_outcomes(lease, [Sent(message, Outcome(AttemptResult.TIMEOUT))])
+        store_outcomes(lease, [Sent(message, SendOutcome(AttemptResult.TIMEOUT))])
     with pytest.raises(LeaseLost):
         take_messages(lease)
     assert (states(), log()) == ({1: "SENT"}, [(1, "OK", 200)])
@@ -345,7 +345,7 @@ def test_a_worker_takes_a_fixed_number_of_queries(receiver: HttpReceiver) -> Non
         with CaptureQueriesContext(connection) as taken:
             messages = take_messages(lease)
         with CaptureQueriesContext(connection) as stored:
-            store_outcomes(lease, [Sent(message, Outcome(AttemptResult.OK, 200)) for message, _ in messages])
+            store_outcomes(lease, [Sent(message, SendOutcome(AttemptResult.OK, 200)) for message, _ in messages])
         counts.append((len(taken), len(stored), len(messages)))
         lease.release()
     assert counts[0][:2] == counts[1][:2]
