@@ -1,5 +1,7 @@
 """The forms of rules and silences."""
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
@@ -68,3 +70,8 @@ class SilenceForm(RowForm):
     class Meta:
         model = Silence
         fields = ("categories", "least_level", "groups", "tags", "tokens", "starts_at", "ends_at", "comment")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            del self.fields["categories"]
