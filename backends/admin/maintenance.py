@@ -1,22 +1,19 @@
 """The admin of maintenance windows."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backends.admin.maintenance_tables import holding_table, moment_field, state_badge
+from backends.admin.maintenance_tables import MinuteForm, holding_table, moment_field, state_badge
 from backends.choices import OPEN_WINDOWS, MaintenanceState
 from backends.errors import MaintenanceIsOver
 from backends.models import MaintenanceNode, MaintenanceWindow
@@ -24,7 +21,6 @@ from backends.queries.maintenance import windows
 from backends.services.maintenance import change_window, end_window
 from core.admin import (
     GrowingAdmin,
-    RowForm,
     Table,
     badge,
     by_number,
@@ -35,7 +31,6 @@ from core.admin import (
     time_ago,
 )
 from core.signs import NOTHING
-from core.times import read_time
 from events.actor import Actor
 from events.admin import actor_of, event_table
 from scheduler.estimates.holdings import held_on
@@ -44,7 +39,7 @@ SHOWN = 200  # nodes on the page of a window
 BackendFilter = by_number(_("backend"), "nodes__backend")
 
 
-class WindowForm(RowForm):
+class WindowForm(MinuteForm):
     """When a window begins and ends, and why."""
 
     starts_at = moment_field(_("From"), _("Cannot be changed once it has begun."))
@@ -54,21 +49,6 @@ class WindowForm(RowForm):
     class Meta:
         model = MaintenanceWindow
         fields = ("starts_at", "ends_at", "reason")
-
-    @cached_property
-    def changed_data(self) -> list[str]:
-        """Return the names of the fields that differ; the form shows times to the minute."""
-        return [name for name in super().changed_data if not self._same_minute(name)]
-
-    def _same_minute(self, name: str) -> bool:
-        stored, given = self.initial.get(name), self[name].data
-        if not isinstance(stored, datetime) or not given:
-            return False
-        try:
-            at = read_time(str(given))
-        except ValidationError:
-            return False
-        return stored.replace(second=0, microsecond=0) == at.replace(second=0, microsecond=0)
 
 
 def _plan() -> Any:

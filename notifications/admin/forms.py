@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from alerts.choices import Category
-from backends.admin.maintenance_tables import moment_field
+from backends.admin.maintenance_tables import MinuteForm, moment_field
 from core.admin import RowForm
 from notifications.choices import Weekday
 from notifications.models import Rule, Silence
@@ -60,7 +60,7 @@ class RuleForm(RowForm):
         )
 
 
-class SilenceForm(RowForm):
+class SilenceForm(MinuteForm):
     """A silence; which alerts are meant is asked for only once."""
 
     categories = categories_field()
