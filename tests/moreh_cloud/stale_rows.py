@@ -117,7 +117,7 @@ def _rule() -> tuple[Model, Case]:
     made = create_rule(name="r", channels=[row], actor=make.ACTOR)
     times: Case = {"from_time": (), "to_time": (), "time_zone": ("Asia/Seoul", "UTC")}
     sets: Case = {"channels": (), "groups": (), "tags": (), "tokens": (), "categories": (), "weekdays": ()}
-    numbers: Case = {"group_wait_s": (7, 8), "repeat_min": (60, 70), "least_level": ("WARNING", "CRITICAL")}
+    numbers: Case = {"group_wait_s": (7, 8), "repeat_min": (60, 70), "least_level": ()}
     return made, {
         "name": ("theirs", "mine"),
         "enabled": (False, None),
