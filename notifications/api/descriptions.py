@@ -2,8 +2,8 @@
 
 from core.api.description.words import AT, Words, describe
 
-RULES = ("Rule", "NewRule", "RuleChange")
-SILENCES = ("Silence", "NewSilence", "SilenceChange")
+RULES = ("Rule", "NewRuleRequest", "RuleChangeRequest")
+SILENCES = ("Silence", "NewSilenceRequest")
 MATCH: Words = {
     "groups": ("Ids of backend groups; empty: all.", [1]),
     "tokens": ("Ids of tokens; empty: all.", [7]),
@@ -24,6 +24,8 @@ describe(
     words={
         **{f"{noun}.{word}": text for noun in RULES for word, text in RULE.items()},
         **{f"{noun}.{word}": text for noun in SILENCES for word, text in SILENCE.items()},
+        "SilenceChangeRequest.to": SILENCE["to"],
+        "alert_silence_list.state": ("Only silences that last (ACTIVE), are to come, or have ended.", "ACTIVE"),
         "categories": ("Categories of alerts; empty: all.", ["NODE_LOST"]),
         "comment": ("Why it is silent.", "cable is being replaced"),
         "fromTime": ("Time of day from which messages are sent; null: all day.", "22:00"),
