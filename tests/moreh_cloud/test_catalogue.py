@@ -28,7 +28,7 @@ OWN = (
         "inventory",
         "liveness",
     ),
-    *("moreh_cloud", "remediation", "scheduler", "sda", "tokens", "usage"),
+    *("moreh_cloud", "notifications", "outbox", "remediation", "scheduler", "sda", "subscriptions", "tokens", "usage"),
 )
 UNFOLD = Path(unfold.__file__).parent
 # Of pages that are not here: other apps' forms and data sets; and what a template of ours says in its own words.
