@@ -272,3 +272,12 @@ def site_env(empty_site_env: dict[str, str]) -> dict[str, str]:
     elif "DATABASE_URL" not in empty_site_env:
         tables.copy_to_file(data / "moreh.sqlite3")
     return empty_site_env
+
+
+@pytest.fixture
+def alert_changes() -> Iterator[list[tuple[int, str]]]:
+    """Return what the signal of alerts has said since the test began."""
+    from tests.alerts.heard import heard
+
+    with heard() as changes:
+        yield changes

@@ -7,13 +7,13 @@ from typing import Any
 from alerts.models import Alert
 from alerts.signals import alerts_changed
 
-Change = tuple[int, str]  # the id of an alert, and what happened to it
+AlertChanges = list[tuple[int, str]]  # the id of an alert, and what happened to it
 
 
 @contextmanager
-def heard() -> Iterator[list[Change]]:
+def heard() -> Iterator[AlertChanges]:
     """Collect all changes that are announced."""
-    found: list[Change] = []
+    found: AlertChanges = []
 
     def hear(sender: object, changes: Any, **_more: object) -> None:
         found.extend((alert, str(change)) for alert, change in changes)
@@ -25,7 +25,7 @@ def heard() -> Iterator[list[Change]]:
         alerts_changed.disconnect(hear)
 
 
-def by_category(changes: list[Change]) -> list[tuple[str, str]]:
+def by_category(changes: AlertChanges) -> list[tuple[str, str]]:
     """Return the changes with the categories of their alerts."""
     known = Alert.objects.in_bulk([pk for pk, _change in changes])
     return [(known[pk].category, change) for pk, change in changes]

@@ -29,14 +29,14 @@ from backends.services.groups import create_backend_group
 from backends.services.nodes import update_backend
 from core.stored_text import StoredText
 from tests import make
-from tests.alerts.heard import Change, heard
+from tests.alerts.heard import AlertChanges, heard
 
 pytestmark = pytest.mark.django_db
 NOTICE, WARNING, CRITICAL = Level.NOTICE, Level.WARNING, Level.CRITICAL
 
 
 @pytest.fixture
-def told() -> Iterator[list[Change]]:
+def told() -> Iterator[AlertChanges]:
     with heard() as found:
         yield found
 
@@ -46,7 +46,7 @@ def rows() -> list[tuple[str, str, str, int, bool]]:
     return [(a.code, str(a.subject), a.level, a.times, a.cleared_at is None) for a in found]
 
 
-def test_a_repetition_counts_says_what_is_true_now_and_is_no_change(told: list[Change]) -> None:
+def test_a_repetition_counts_says_what_is_true_now_and_is_no_change(told: AlertChanges) -> None:
     raise_alert(Code.CHECK_FAILED, node(7), level=NOTICE, node="gpu-7", error="one")
     first = Alert.objects.get()
     raise_alert(
@@ -66,7 +66,7 @@ def test_a_repetition_counts_says_what_is_true_now_and_is_no_change(told: list[C
     assert rows()[0] == ("CHECK_FAILED", "backend/7", "CRITICAL", 6, True)
 
 
-def test_what_is_cleared_is_told_once_and_a_new_cause_opens_a_new_row(told: list[Change]) -> None:
+def test_what_is_cleared_is_told_once_and_a_new_cause_opens_a_new_row(told: AlertChanges) -> None:
     raise_alert(Code.NODE_LOST, node(7), node="gpu-7")
     raise_alert(Code.NODE_LOST, node(8), node="gpu-8")
     raise_alert(Code.BMC_UNREACHABLE, node(7), bmc="10.0.0.7", error="BMC_TIMEOUT")
@@ -84,7 +84,7 @@ def test_what_is_cleared_is_told_once_and_a_new_cause_opens_a_new_row(told: list
     assert [alert.pk for alert in Alert.objects.filter(OPEN)] == [other.pk]
 
 
-def test_seen_alerts_are_cleared_but_those_whose_cause_is_still_there(told: list[Change]) -> None:
+def test_seen_alerts_are_cleared_but_those_whose_cause_is_still_there(told: AlertChanges) -> None:
     for number in (1, 2, 3):
         raise_alert(Code.REPAIRED, node(number), subject=f"backend/{number}", problem="wrong")
     one, two, _three = Alert.objects.order_by("pk")
@@ -96,7 +96,7 @@ def test_seen_alerts_are_cleared_but_those_whose_cause_is_still_there(told: list
     assert told == [(one.pk, "CLEARED"), (two.pk, "CLEARED")]
 
 
-def test_many_alerts_take_as_many_queries_as_one(told: list[Change]) -> None:
+def test_many_alerts_take_as_many_queries_as_one(told: AlertChanges) -> None:
     def queries(act: Callable[[], None]) -> int:
         with CaptureQueriesContext(connection) as seen:
             act()

@@ -20,6 +20,7 @@ from core.errors import Duplicate, InvalidParameter, NotFound
 from scheduler.models import Allocation
 from sda.models import Sda
 from tests import make
+from tests.alerts.heard import AlertChanges, by_category
 from tests.billing.budgets import SECONDS_18, a_month_later, alerts, hours, money, told
 from tests.billing.world import hold
 from tokens.choices import BudgetKind
@@ -89,7 +90,7 @@ def test_a_warning_names_the_figures_in_event_and_alert(sda: Sda, month: Month) 
     assert Alert.objects.get().text == wanted
 
 
-def test_first_nearly_spent_then_spent_then_a_new_month(sda: Sda, month: Month) -> None:
+def test_first_nearly_spent_then_spent_then_a_new_month(sda: Sda, month: Month, alert_changes: AlertChanges) -> None:
     budget = hours(sda.token, "0.006")
     assert [action for action, *_ in told()] == ["WARN_BUDGET"]
     hold(sda, month.start, month.start + timedelta(seconds=3, milliseconds=599))
@@ -108,6 +109,13 @@ def test_first_nearly_spent_then_spent_then_a_new_month(sda: Sda, month: Month) 
     check_budgets()
     assert [action for action, *_ in told()] == ["WARN_BUDGET", "SPEND_BUDGET", "WARN_BUDGET"]
     assert alerts() == [("BUDGET_NEAR", f"budget/{budget.pk}", 1)]
+    assert by_category(alert_changes) == [
+        ("BUDGET_NEAR", "RAISED"),
+        ("BUDGET_NEAR", "CLEARED"),
+        ("BUDGET_SPENT", "RAISED"),
+        ("BUDGET_SPENT", "CLEARED"),
+        ("BUDGET_NEAR", "RAISED"),
+    ]
 
 
 def test_a_raised_budget_is_told_anew_when_it_is_spent_again(sda: Sda, month: Month) -> None:

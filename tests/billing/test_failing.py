@@ -23,6 +23,7 @@ from events.models import Event
 from sda.models import Sda
 from tests import make
 from tests.admin_world import client_of
+from tests.alerts.heard import AlertChanges, by_category
 from tests.billing.test_admin import act, said
 from tests.billing.world import DAY, END, HOUR, MARCH, START, close, hold, price
 from tokens.choices import BudgetKind
@@ -64,13 +65,14 @@ def test_who_cannot_be_billed_is_named_and_all_others_are_issued(rich: Sda) -> N
     assert audit_billing().differences == []
 
 
-def test_the_alert_closes_when_the_statement_is_made(rich: Sda) -> None:
+def test_the_alert_closes_when_the_statement_is_made(rich: Sda, alert_changes: AlertChanges) -> None:
     make_statements(MARCH, actor=make.ACTOR)
     make_statements(MARCH, actor=make.ACTOR)
     change_price(rich.model.prices.get(), amount=Decimal(1), actor=make.ACTOR)
     assert len(_open_alerts()) == 1
     assert make_statements(MARCH, actor=make.ACTOR).made == 2
     assert _open_alerts() == []
+    assert by_category(alert_changes) == [("STATEMENT_FAILED", "RAISED"), ("STATEMENT_FAILED", "CLEARED")]
 
 
 def test_a_single_draft_that_became_too_large_stays_as_it_is(rich: Sda) -> None:

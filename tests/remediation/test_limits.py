@@ -12,6 +12,7 @@ from core.clock import db_now
 from remediation.models import RepairStep
 from scheduler.services.nodes import activate_backend, set_device_status
 from tests import make
+from tests.alerts.heard import AlertChanges, by_category
 from tests.remediation.site import (
     ALL,
     LOST,
@@ -32,7 +33,9 @@ from tests.remediation.site import (
 pytestmark = pytest.mark.django_db
 
 
-def test_a_few_nodes_of_a_group_are_repaired_at_once_and_the_others_wait_with_an_alert() -> None:
+def test_a_few_nodes_of_a_group_are_repaired_at_once_and_the_others_wait_with_an_alert(
+    alert_changes: AlertChanges,
+) -> None:
     allow(repair_reset=True, repair_percent=50)
     nodes = [make.ready_backend(1) for _ in range(4)]
     repairs = [faulty(node) for node in nodes[:3]]
@@ -47,6 +50,8 @@ def test_a_few_nodes_of_a_group_are_repaired_at_once_and_the_others_wait_with_an
     look(repairs[2])
     sweep()
     assert (described(repairs[2])[0], alerts()) == ("REMEDY", [])
+    breaker = [change for category, change in by_category(alert_changes) if category == "REPAIR_BREAKER"]
+    assert breaker == ["RAISED", "CLEARED"]
 
 
 def test_attempts_are_counted_by_node_and_day() -> None:

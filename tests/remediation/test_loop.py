@@ -17,6 +17,7 @@ from scheduler.services.jobs import finish_job
 from scheduler.services.nodes import delete_backend
 from scheduler.services.workers import note_health
 from tests import make
+from tests.alerts.heard import AlertChanges, by_category
 from tests.remediation.site import (
     ALL,
     alerts,
@@ -40,7 +41,9 @@ pytestmark = pytest.mark.django_db
 BACK = ("HEALTHY", "IDLE", "")
 
 
-def test_without_remedies_a_faulty_device_waits_for_hands_and_is_validated_when_its_finding_ends() -> None:
+def test_without_remedies_a_faulty_device_waits_for_hands_and_is_validated_when_its_finding_ends(
+    alert_changes: AlertChanges,
+) -> None:
     node = make.ready_backend(2)
     device = device_of(node)
     repair = faulty(node)
@@ -52,6 +55,8 @@ def test_without_remedies_a_faulty_device_waits_for_hands_and_is_validated_when_
     report(device)  # reseated
     sweep()
     assert (described(repair), alerts()) == (("VALIDATION", "ORDER", ""), [])
+    exhausted = [change for category, change in by_category(alert_changes) if category == "REPAIR_EXHAUSTED"]
+    assert exhausted == ["RAISED", "CLEARED"]
     assert settle(node) == "CHECK [0]"
     repair = look(repair)
     assert (repair.state, steps(repair)) == ("RETURNED", [("CHECK", "SUCCEEDED", [0])])
