@@ -64,7 +64,7 @@ class SubjectKind(models.TextChoices):
     QUEUE = "queue", _("queue")
     BUDGET = "budget", _("budget")
     CHANNEL = "channel", _("channel")
-    SYSTEM = "system", _("system")
+    SYSTEM = "system", _("installation")
 
 
 def subject_kinds() -> list[tuple[str, Any]]:

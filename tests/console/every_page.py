@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from django.conf import settings
 from django.utils import translation
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
@@ -99,7 +100,8 @@ class Visit:
 def untranslated(text: str) -> bool:
     """Whether a text is English although there is a Korean one for it, in our catalogue or in a library's."""
     with translation.override("ko"):
-        return any(map(str.isalpha, text)) and translation.gettext(text) != text
+        own_names = dict(settings.LANGUAGES).values()
+        return text not in own_names and any(map(str.isalpha, text)) and translation.gettext(text) != text
 
 
 def window(browser: Browser, view: View) -> tuple[BrowserContext, Visit]:

@@ -68,10 +68,10 @@ def console_pages() -> list[str]:
     """Return the addresses of the console's pages, with a number or a word where one stands in them."""
     names = {pattern.name for pattern in _patterns(get_resolver()) if _is_of_console(pattern)} - STREAMS
     plain = {"usage-file", "history-export"}
-    numbered = {"job-outlook", "filter-change"}
+    numbered = {"job-outlook", "job-log", "filter-change"}
     made = [reverse(f"console:{name}") for name in sorted(names - plain - numbered)]
     made += [reverse(f"console:{name}", args=["csv"]) for name in sorted(plain)]
-    return [*made, reverse("console:job-outlook", args=[1])]
+    return [*made, *(reverse(f"console:{name}", args=[1]) for name in ("job-outlook", "job-log"))]
 
 
 def _is_of_console(pattern: URLPattern) -> bool:

@@ -21,8 +21,11 @@ from core.errors import Conflict
 from core.stored_text import render
 from events.models import Event
 from inventory.models import CustomField
+from notifications.models import Rule
+from outbox.models import Channel
 from scheduler.services.nodes import activate_backend, check_backend, drain_backend, set_device_status
 from sda.models import Sda, SdaModel, SdaModelGroup
+from subscriptions.models import Subscription
 from tests import make
 from tests.admin_world import address, client_of, master, nouns, populate
 from tokens.models import Token, TokenGroup
@@ -33,11 +36,14 @@ NOT_LISTED = ["None of these rows is left. Nothing was changed."]
 MODELS: tuple[Any, ...] = (
     Backend,
     BackendGroup,
+    Channel,
     CustomField,
     Device,
+    Rule,
     Sda,
     SdaModel,
     SdaModelGroup,
+    Subscription,
     Token,
     TokenGroup,
 )

@@ -78,7 +78,7 @@ def test_bytes_that_are_no_message_are_refused_by_every_call_with_one_line(
     manager: Server, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel = connect(manager)
-    assert len(CALLS) == 16
+    assert len(CALLS) == 17
     for call in CALLS:
         status, info = send(channel, call, [GARBAGE])
         assert status is grpc.StatusCode.INVALID_ARGUMENT, call

@@ -137,7 +137,7 @@ def test_reflection_lists_every_service_and_its_methods(manager: Server, connect
         "grpc.reflection.v1alpha.ServerReflection",
     }
     file = reflected.FindFileContainingSymbol(f"{wire.PACKAGE}.Jobs")
-    assert [method.name for method in file.service[0].method] == ["Run", "Check"]
+    assert [method.name for method in file.service[0].method] == ["Run", "Check", "ReadLog"]
 
 
 def test_a_message_over_the_limit_is_refused(manager: Server, connect: Connect, settings: Any) -> None:
