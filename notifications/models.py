@@ -82,6 +82,7 @@ class Silence(AlertMatch):
 
     subject_kind = models.CharField(max_length=32, blank=True, editable=False)
     subject_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    subject_name = models.CharField(max_length=256, blank=True, editable=False)
     starts_at = models.DateTimeField(_("begins"))
     ends_at = models.DateTimeField(_("ends"))
     comment = models.CharField(_("comment"), max_length=512)

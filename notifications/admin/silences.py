@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Category, SubjectKind
-from alerts.subjects import NOTHING_KNOWN, Subject, describe, named, parse_subject
+from alerts.subjects import NOTHING_KNOWN, Subject, SubjectFacts, describe, named, parse_subject
 from core.admin import GrowingAdmin, Table, badge, confirmed, exact_time, fields_of
 from core.clock import db_now
 from core.signs import NOTHING
@@ -68,7 +68,8 @@ class SilenceAdmin(GrowingAdmin):
     actions_detail: Any = ("end",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Silence]:
-        return silences()
+        now = Value(db_now(), DateTimeField())
+        return silences().annotate(is_over=Q(ends_at__lte=now), is_to_come=Q(starts_at__gt=now))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         which = ("categories", "least_level", "groups", "tags", "tokens")
@@ -109,11 +110,10 @@ class SilenceAdmin(GrowingAdmin):
         yield event_table(f"silence/{row.pk}")
 
     @admin.display(description=_("state"))
-    def shown_state(self, row: Silence) -> SafeString:
-        now = db_now()
-        if row.ends_at <= now:
+    def shown_state(self, row: Any) -> SafeString:
+        if row.is_over:
             return badge(_("ended"))
-        return badge(_("to come"), "info") if row.starts_at > now else badge(_("lasts"), "warning")
+        return badge(_("to come"), "info") if row.is_to_come else badge(_("lasts"), "warning")
 
     @admin.display(description=_("begins"), ordering="starts_at")
     def begins(self, row: Silence) -> SafeString | str:
@@ -130,6 +130,6 @@ class SilenceAdmin(GrowingAdmin):
         parts += [", ".join(str(one) for one in getattr(row, name).all()) for name in ("groups", "tags", "tokens")]
         if row.subject_kind and row.subject_id is not None:
             subject = Subject(SubjectKind(row.subject_kind), row.subject_id)
-            parts.append(named(subject, describe([subject]).get(subject, NOTHING_KNOWN)))
+            parts.append(named(subject, SubjectFacts(name=row.subject_name)))
         parts.append(f"{row.get_least_level_display()} +")
         return " · ".join(part for part in parts if part) or NOTHING

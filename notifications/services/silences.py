@@ -7,10 +7,10 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from alerts.subjects import Subject
+from alerts.subjects import SOURCES, Subject, describe
 from core.clock import db_now
 from core.errors import Conflict, InvalidParameter, NotFound
-from core.texts import require_row
+from core.texts import cleaned, require_row
 from events.actor import Actor
 from events.services import record
 from notifications.matching import subject_text
@@ -32,7 +32,10 @@ def create_silence(
     subject: Subject | None = None,
     **fields: Any,
 ) -> Silence:
-    """Silence alerts for a time; without `starts_at`, or if that is past, from now on. Raises InvalidParameter."""
+    """Silence alerts for a time; without `starts_at`, or if that is past, from now on.
+
+    Raises InvalidParameter, NotFound.
+    """
     now = db_now()
     silence = Silence(
         starts_at=max(now, starts_at or now),
@@ -44,6 +47,7 @@ def create_silence(
     )
     if subject:
         silence.subject_kind, silence.subject_id = subject
+        silence.subject_name = _name_of(subject)
     if not subject and not any(fields.get(name) for name in ("categories", *SETS)):
         raise InvalidParameter(
             _("Say which alerts: a silence without a condition would hide all."), parameter="categories"
@@ -85,6 +89,14 @@ def end_silence(silence: Silence, *, actor: Actor) -> Silence:
 def subject_of(silence: Silence) -> str:
     """Return what events call a silence."""
     return f"silence/{silence.pk}"
+
+
+def _name_of(subject: Subject) -> str:
+    """Return the name of a thing. Raises NotFound if there is no such thing."""
+    facts = describe([subject]).get(subject)
+    if facts is None and subject.kind in SOURCES:
+        raise NotFound(about=str(subject))
+    return cleaned(facts.title, 256) if facts else ""
 
 
 def _lasting(silence: Silence) -> tuple[Silence, datetime]:

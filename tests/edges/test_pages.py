@@ -18,6 +18,7 @@ from tests.edges.values import EDGES, NUMBERS
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files"), pytest.mark.timeout(600)]
 SHARP = ("9" * 25, "\xb2", "0001-01-01T00:00:00", "a\0b")
 STREAMS = {"live-stream"}  # never ends
+OF_AGENTS = {"job-log", "job-log-file"}  # asked of a node
 RANGES = (
     ("1971-01-02", "8999-12-30"),
     ("2026-01-01", "8999-12-31"),
@@ -25,6 +26,7 @@ RANGES = (
     ("1971-01-01T12:00Z", "x"),
     ("8999-12-31", "1971-01-01T00:00Z"),
 )
+WORDS = {"kind": "csv", "column": "temperature"}  # parts of addresses that are no numbers
 
 
 @pytest.fixture
@@ -66,12 +68,10 @@ def read_by(browser: Client, path: str, monkeypatch: pytest.MonkeyPatch) -> set[
 
 def console_pages() -> list[str]:
     """Return the addresses of the console's pages, with a number or a word where one stands in them."""
-    names = {pattern.name for pattern in _patterns(get_resolver()) if _is_of_console(pattern)} - STREAMS
-    plain = {"usage-file", "history-export"}
-    numbered = {"job-outlook", "job-log", "filter-change"}
-    made = [reverse(f"console:{name}") for name in sorted(names - plain - numbered)]
-    made += [reverse(f"console:{name}", args=["csv"]) for name in sorted(plain)]
-    return [*made, *(reverse(f"console:{name}", args=[1]) for name in ("job-outlook", "job-log"))]
+    patterns = {pattern.name: pattern for pattern in _patterns(get_resolver()) if _is_of_console(pattern)}
+    asked = sorted(patterns.keys() - STREAMS - OF_AGENTS - {"filter-change"})
+    parts = {name: [WORDS.get(part, 1) for part in patterns[name].pattern.converters] for name in asked}
+    return [reverse(f"console:{name}", args=parts[name]) for name in asked]
 
 
 def _is_of_console(pattern: URLPattern) -> bool:

@@ -134,6 +134,11 @@ def test_a_wrong_silence_is_refused(api: APIClient, case: str) -> None:
     assert Silence.objects.count() == 0
 
 
+def test_a_silence_of_what_does_not_exist_is_refused(api: APIClient) -> None:
+    answer = refused(api.post(SILENCE, {"comment": "c", "to": LATER, "about": "backend/999"}, "json"))
+    assert answer == (404, "NOT_FOUND", ["about"])
+
+
 def test_who_only_reads_changes_nothing() -> None:
     looker = client(Role.READ_ONLY)
     assert looker.get(RULE).json() == looker.get(SILENCE).json() == []
