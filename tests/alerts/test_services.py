@@ -180,7 +180,7 @@ def test_a_message_knows_the_subject_its_group_its_customer_and_its_tags(django_
     assert [named(subject, f) for subject, f in zip(subjects[::6], facts[::6], strict=True)] == [
         "node gpu-1", "node #999999",
     ]  # fmt: skip
-    assert named(SYSTEM, facts[5]) == "system"
+    assert named(SYSTEM, facts[5]) == "installation"
     assert page_of(subjects[1]) == f"/admin/backends/device/{device.pk}/change/"
     assert page_of(SYSTEM) == ""
 
