@@ -189,7 +189,7 @@ def test_health_that_flaps_is_noted_a_few_times_and_its_last_state_wins(
     assert 1 <= len(statuses) <= 4
     assert statuses[-1] == "SHUTDOWN"
     agent.send_message(report=Report(health=Health(ok=True)))
-    make.wait_for(lambda: Backend.objects.filter(pk=node.pk, status=BackendStatus.ACTIVE).exists())
+    make.wait_for(lambda: Backend.objects.filter(pk=node.pk, status=BackendStatus.ACTIVE).exists(), within=30)
 
 
 def test_a_token_hears_that_too_many_of_its_jobs_wait(manager: Server, connect: Connect, settings: Any) -> None:

@@ -15,7 +15,7 @@ def fleet() -> Iterator[Fleet]:
 
 @pytest.fixture(scope="session")
 def redfish() -> Iterator[Fleet]:
-    fleet = Fleet(100, driver="redfish")
+    fleet = Fleet(160, driver="redfish")
     yield fleet
     fleet.close()
 
