@@ -24,7 +24,6 @@ ENOUGH = 300  # cases, of which some succeed
 NOUNS = {
     "nodes": {"auth", "backend", "check"},
     "customers": {"token", "usage", "log", "inventory"},
-    "messages": {"alert", "outbox"},
     "accelerators": {"sda", "sdamodel", "membership", "scheduler"},
 }
 
