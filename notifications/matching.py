@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from alerts.choices import SEVERITY, Level, SubjectKind
+from alerts.choices import SEVERITY, Level
 from alerts.queries import KnownAlert
+from alerts.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Match:
     groups: frozenset[int] = frozenset()
     tags: frozenset[str] = frozenset()
     tokens: frozenset[int] = frozenset()
-    subject: tuple[str, int] | None = None
+    subject: Subject | None = None
 
     def fits(self, known: KnownAlert) -> bool:
         """Whether an alert is meant."""
@@ -26,10 +27,5 @@ class Match:
             and (not self.groups or facts.group_id in self.groups)
             and (not self.tags or not self.tags.isdisjoint(facts.tags))
             and (not self.tokens or facts.token_id in self.tokens)
-            and self.subject in (None, tuple(alert.subject))
+            and self.subject in (None, alert.subject)
         )
-
-
-def subject_text(kind: str, pk: int | None) -> str:
-    """Return a subject as events write it, "" for none."""
-    return f"{SubjectKind(kind).value}/{pk}" if kind and pk is not None else ""

@@ -6,8 +6,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from alerts.choices import Category, Level
+from alerts.choices import Level
 from alerts.models import Alert
+from alerts.subjects import Subject
 from backends.models import BackendGroup
 from core.json_field import JsonField, is_text
 from core.tombstone import LIVE, Tombstoned
@@ -15,11 +16,6 @@ from inventory.models import Tag
 from notifications.choices import NoticeState
 from outbox.models import Channel
 from tokens.models import Token
-
-
-def is_categories(value: object) -> bool:
-    """Whether a value is a list of names of categories."""
-    return isinstance(value, list) and all(one in Category.values for one in value)
 
 
 class AlertMatch(models.Model):
@@ -42,6 +38,11 @@ class AlertMatch(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def subject(self) -> Subject | None:
+        """Return the one thing that is meant; None for no one thing."""
+        return None
 
 
 class Rule(Tombstoned, AlertMatch):
@@ -98,6 +99,11 @@ class Silence(AlertMatch):
 
     def __str__(self) -> str:
         return f"#{self.pk} ({timezone.localtime(self.ends_at):%Y-%m-%d %H:%M})"
+
+    @property
+    def subject(self) -> Subject | None:
+        """Return the one thing that is silenced; None for no one thing."""
+        return Subject(self.subject_kind, self.subject_id) if self.subject_id is not None else None
 
 
 class Notice(models.Model):

@@ -58,14 +58,13 @@ def load_silences(now: datetime) -> list[Match]:
 
 def match_of(row: AlertMatch) -> Match:
     """Return the conditions of a rule or a silence."""
-    kind, pk = getattr(row, "subject_kind", ""), getattr(row, "subject_id", None)
     return Match(
         categories=frozenset(row.categories),
         least_level=row.least_level,
         groups=frozenset(group.pk for group in row.groups.all()),
         tags=frozenset(tag.name for tag in row.tags.all()),
         tokens=frozenset(token.pk for token in row.tokens.all()),
-        subject=(kind, pk) if kind and pk is not None else None,
+        subject=row.subject,
     )
 
 

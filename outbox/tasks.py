@@ -26,6 +26,6 @@ def pick_up() -> None:
 
 @shared_task(ignore_result=True)
 def tidy() -> None:
-    """Give up what nobody could send, and delete what is old."""
+    """End as FAILED what nobody could send, and delete what is old."""
     give_up_waiting()
     delete_old()

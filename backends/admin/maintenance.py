@@ -6,14 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from backends.admin.maintenance_tables import MinuteForm, holding_table, moment_field, state_badge
+from backends.admin.maintenance_tables import holding_table, state_badge
 from backends.choices import OPEN_WINDOWS, MaintenanceState
 from backends.errors import MaintenanceIsOver
 from backends.models import MaintenanceNode, MaintenanceWindow
@@ -30,6 +28,8 @@ from core.admin import (
     link_to,
     time_ago,
 )
+from core.admin.actions import page_action
+from core.admin.minutes import MinuteForm, moment_field
 from core.signs import NOTHING
 from events.actor import Actor
 from events.admin import actor_of, event_table
@@ -51,17 +51,6 @@ class WindowForm(MinuteForm):
         fields = ("starts_at", "ends_at", "reason")
 
 
-def _plan() -> Any:
-    """Make a button that leads to the list of nodes, where nodes are chosen and the action plans a window."""
-
-    def go(_self: Any, _request: HttpRequest) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:backends_backend_changelist"))
-
-    looks = {"short_description": _("Choose nodes"), "allowed_permissions": ["operate"], "icon": "dns"}
-    go.__dict__.update(looks, attrs={}, variant=ActionVariant.DEFAULT, original_function_name="plan")
-    return go
-
-
 @admin.register(MaintenanceWindow)
 class MaintenanceWindowAdmin(GrowingAdmin):
     """Maintenance windows: changed, canceled and ended here; planned in the list of nodes."""
@@ -78,7 +67,7 @@ class MaintenanceWindowAdmin(GrowingAdmin):
     export_columns = {"began_at": "began_at", "ended_at": "ended_at"}
     fields = (("state_column", "actor", "created_at"), ("starts_at", "ends_at"), "reason", ("began_at", "ended_at"))
     readonly_fields = ("state_column", "actor", "created_at", "began_at", "ended_at")
-    plan = _plan()
+    plan = page_action("plan", _("Choose nodes"), "admin:backends_backend_changelist", icon="dns")
     actions = ("end",)
     actions_list: Any = ("plan",)
     actions_detail: Any = ("end",)

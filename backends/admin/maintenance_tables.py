@@ -6,59 +6,29 @@ from types import MappingProxyType
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backends.admin.status_colours import MAINTENANCE_COLOURS
 from backends.choices import MaintenanceState
 from backends.models import Backend, MaintenanceNode
 from backends.queries.maintenance import describe_next
-from core.admin import ConfirmForm, RowForm, Table, badge, exact_time, link, link_to
-from core.errors import Message
-from core.moments import MomentField
+from core.admin import ConfirmForm, Table, badge, exact_time, link, link_to
+from core.admin.minutes import moment_field
 from core.signs import NOTHING
-from core.times import read_time
 from scheduler.estimates.holdings import EndBasis, Holding, held_on
 
 LISTED = 50  # jobs and SDAs in a table
 HISTORY = 20  # windows on a node's page
 HEADERS = (_("job"), _("customer"), _("devices here"), _("expected end"))
 BASES = {EndBasis.LIMIT: _("at the latest (time limit)"), EndBasis.HISTORY: _("about (history)")}
-CLASSES = " ".join(INPUT_CLASSES)
-MINUTE = "%Y-%m-%dT%H:%M"
-
-
-def moment_field(label: Message, help_text: Message, *, required: bool = True) -> MomentField:
-    """Return a field for a time to the minute."""
-    return MomentField(label=label, help_text=help_text, required=required, shape=MINUTE, step="60", classes=CLASSES)
-
-
-class MinuteForm(RowForm):
-    """A form that shows times to the minute."""
-
-    @cached_property
-    def changed_data(self) -> list[str]:
-        """Return the names of the fields that differ; the form shows times to the minute."""
-        return [name for name in super().changed_data if not self._same_minute(name)]
-
-    def _same_minute(self, name: str) -> bool:
-        stored, given = self.initial.get(name), self[name].data
-        if not isinstance(stored, datetime) or not given:
-            return False
-        try:
-            at = read_time(str(given))
-        except ValidationError:
-            return False
-        return stored.replace(second=0, microsecond=0) == at.replace(second=0, microsecond=0)
 
 
 class MaintenanceForm(ConfirmForm):

@@ -5,11 +5,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.enums import ActionVariant
 
 from billing.admin.paper import file, page
 from billing.choices import StatementKind, StatementStatus
@@ -31,6 +30,7 @@ from core.admin import (
     with_key,
     without,
 )
+from core.admin.actions import page_action
 from core.signs import NOTHING
 from core.stored_text import Skipped, StoredText
 from events.actor import Actor
@@ -54,17 +54,6 @@ class ByMonth(admin.SimpleListFilter):
             return queryset.filter(month=date.fromisoformat(f"{self.value()}-01"))
         except ValueError:
             return queryset.none()
-
-
-def _to_months() -> Any:
-    """Make a button that leads to the closed months, where all statements of one are made."""
-
-    def go(_self: Any, _request: HttpRequest) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:usage_closedmonth_changelist"))
-
-    looks = {"short_description": _("Make statements"), "allowed_permissions": ["operate"], "icon": "calendar_month"}
-    go.__dict__.update(looks, attrs={}, variant=ActionVariant.DEFAULT, original_function_name="to_months")
-    return go
 
 
 @admin.register(Statement)
@@ -101,7 +90,9 @@ class StatementAdmin(ServiceAdmin):
         "total": lambda row: Decimal(row.amount),
         "issued_by": "issued_by",
     }
-    to_months = _to_months()
+    to_months = page_action(
+        "to_months", _("Make statements"), "admin:usage_closedmonth_changelist", icon="calendar_month"
+    )
 
     def get_urls(self) -> list[Any]:
         files = [

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 from unfold.enums import ActionVariant
@@ -94,6 +95,18 @@ def confirmed(
         return run
 
     return decorate
+
+
+def page_action(name: str, title: Message, page: str, *, icon: str, primary: bool = False) -> Any:
+    """Return an action of a list, called `name` in `actions_list`, that leads to another page for who may operate."""
+
+    def go(_self: Any, _request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(reverse(page))
+
+    variant = ActionVariant.PRIMARY if primary else ActionVariant.DEFAULT
+    looks: dict[str, Any] = {"short_description": title, "allowed_permissions": ["operate"], "icon": icon, "attrs": {}}
+    go.__dict__.update(looks, variant=variant, original_function_name=name)
+    return go
 
 
 def without(actions: Iterable[Any], names: Collection[str]) -> list[Any]:

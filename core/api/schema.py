@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema, inline_serializer
 from rest_framework import serializers
 
@@ -50,14 +51,18 @@ def reads(
     many: bool = True,
     listed: Shape | None = None,
     refuses: tuple[int, ...] = (),
+    as_text: bool = False,
 ) -> Callable[[V], V]:
     """Describe a GET: a list of this shape (or one, unless `many`, with a list of the shape `listed` in it).
 
-    `refuses` are statuses beyond those of every GET.
+    `refuses` are statuses beyond those of every GET; `as_text`: some parameters have it answer with plain text.
     """
+    done: dict[Any, Any] = {(200, "application/json"): shape(many=many)}
+    if as_text:
+        done[200, "text/plain"] = OpenApiTypes.STR
     described = extend_schema(
         parameters=[parameters] if parameters else [],
-        responses={200: shape(many=many), **failures(*sorted({400, 401, 403, 503, *refuses}))},
+        responses={**done, **failures(*sorted({400, 401, 403, 503, *refuses}))},
     )
 
     def describe(method: V) -> V:

@@ -76,7 +76,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: what is processed is printed."""
+        """Print no line for a request: what is processed is printed."""
 
 
 if __name__ == "__main__":

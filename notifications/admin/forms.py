@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from alerts.choices import Category
-from backends.admin.maintenance_tables import MinuteForm, moment_field
 from core.admin import RowForm
+from core.admin.minutes import MinuteForm, moment_field
 from notifications.choices import Weekday
 from notifications.models import Rule, Silence
 

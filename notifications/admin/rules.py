@@ -12,12 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Category
 from core.admin import ServiceAdmin, Table, Tombstones, badge, confirmed, link, time_ago
+from core.admin.actions import page_action
 from core.signs import NOTHING
 from core.stored_text import StoredText
 from events.actor import Actor
 from events.admin import actor_of, event_table
 from notifications.admin.forms import RuleForm
-from notifications.admin.setup import setup_button, setup_page
+from notifications.admin.setup import setup_page
 from notifications.choices import NoticeState
 from notifications.models import Notice, Rule
 from notifications.services import create_rule, delete_rule, update_rule
@@ -48,7 +49,7 @@ class RuleAdmin(ServiceAdmin):
         "toTime": "to_time",
         "timeZone": "time_zone",
     }
-    set_up = setup_button()
+    set_up = page_action("set_up", _("Set up"), "admin:notifications_rule_setup", icon="bolt", primary=True)
     actions = ("delete",)
     actions_list: Any = ("set_up",)
     actions_detail = ("test", "delete")

@@ -10,7 +10,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
-from unfold.enums import ActionVariant
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
@@ -26,13 +25,15 @@ from notifications.choices import Preset
 from notifications.messages import ALERT
 from notifications.models import Rule
 from notifications.services import set_up
-from outbox.choices import ChannelKind, Language
+from outbox.admin.channels import SECRET_NOTE
+from outbox.admin.forms import RecipientsField
+from outbox.choices import AttemptResult, ChannelKind, Language
 from outbox.queries import live_channels
+from outbox.sending.targets import LONGEST
 from outbox.services.preview import Preview, preview_as
 from outbox.services.testing import send_test
 
 WIRE = {"channels": "channel"}
-SECRET_NOTE = _("The receiver verifies the signatures with it. It is not shown again.")
 
 
 class SetupForm(forms.Form):
@@ -54,16 +55,17 @@ class SetupForm(forms.Form):
         required=False,
         widget=UnfoldAdminRadioSelectWidget,
     )
-    recipients = forms.CharField(
+    recipients = RecipientsField(
         label=_("Mail addresses"),
         required=False,
+        strip=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text=_("Of mail: addresses, one in each line."),
     )
     url = forms.CharField(
         label=_("Address"),
         required=False,
-        max_length=2048,
+        max_length=LONGEST,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "placeholder": "https://"}),
         help_text=_("Of webhooks: where they are posted to. Stored encrypted and never shown."),
     )
@@ -89,20 +91,8 @@ class SetupForm(forms.Form):
     def of_channel(self) -> dict[str, Any]:
         """Return what makes the new channel."""
         data = self.cleaned_data
-        lines = [line.strip() for line in data["recipients"].splitlines() if line.strip()]
-        to = {"recipients": lines} if data["kind"] == ChannelKind.MAIL else {"url": data["url"]}
-        return {"kind": data["kind"], "language": data["language"], **to}
-
-
-def setup_button() -> Any:
-    """Make the button of the list of rules that leads to the page."""
-
-    def go(_self: Any, _request: HttpRequest) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:notifications_rule_setup"))
-
-    looks = {"short_description": _("Set up"), "allowed_permissions": ["operate"], "icon": "bolt"}
-    go.__dict__.update(looks, attrs={}, variant=ActionVariant.PRIMARY, original_function_name="set_up")
-    return go
+        to = "recipients" if data["kind"] == ChannelKind.MAIL else "url"
+        return {name: data[name] for name in ("kind", "language", to)}
 
 
 def setup_page(admin: Any, request: HttpRequest) -> HttpResponse:
@@ -146,7 +136,7 @@ def _test(request: HttpRequest, rule: Rule) -> None:
     for channel in rule.channels.all():
         attempt = send_test(channel, actor=actor_of(request))
         result = _("Test message: %(result)s") % {"result": attempt.get_result_display()}
-        (messages.success if attempt.result == "OK" else messages.warning)(
+        (messages.success if attempt.result == AttemptResult.OK else messages.warning)(
             request, f"{result} {attempt.detail}".strip()
         )
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from alerts.choices import Category, SubjectKind
+from alerts.choices import Category
 from alerts.subjects import NOTHING_KNOWN, Subject, SubjectFacts, describe, named, parse_subject
 from core.admin import GrowingAdmin, Table, badge, confirmed, exact_time, fields_of
 from core.clock import db_now
@@ -128,8 +128,7 @@ class SilenceAdmin(GrowingAdmin):
         labels = dict(Category.choices)
         parts = [", ".join(str(labels.get(one, one)) for one in row.categories)]
         parts += [", ".join(str(one) for one in getattr(row, name).all()) for name in ("groups", "tags", "tokens")]
-        if row.subject_kind and row.subject_id is not None:
-            subject = Subject(SubjectKind(row.subject_kind), row.subject_id)
-            parts.append(named(subject, SubjectFacts(name=row.subject_name)))
+        if row.subject:
+            parts.append(named(row.subject, SubjectFacts(name=row.subject_name)))
         parts.append(f"{row.get_least_level_display()} +")
         return " · ".join(part for part in parts if part) or NOTHING

@@ -3,7 +3,6 @@
 from typing import Any
 
 from core.api.times import iso
-from notifications.matching import subject_text
 from notifications.models import AlertMatch, Rule, Silence
 
 
@@ -30,7 +29,7 @@ def silence_card(silence: Silence) -> dict[str, Any]:
     return {
         "id": silence.pk,
         **_match(silence),
-        "about": subject_text(silence.subject_kind, silence.subject_id),
+        "about": str(silence.subject or ""),
         "from": iso(silence.starts_at),
         "to": iso(silence.ends_at),
         "comment": silence.comment,

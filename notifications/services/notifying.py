@@ -1,10 +1,10 @@
 """What rules say of alerts: stored as deliveries, in the transaction that raises or clears them.
 
-An alert that is silenced, or raised outside of a rule's hours, is held back. The sweep tells it later if it is still
-open then; one that is over by then is dropped.
+An alert that is silenced, or raised outside of a rule's hours, is held back. The sweep notifies of it later if it is
+still open then; one that is over by then is dropped.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from alerts.choices import Change
 from alerts.models import Alert
 from alerts.queries import KnownAlert, alerts_with
 from alerts.services import AlertChange
+from core.bulk import update_rows
 from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
 from notifications.messages import ALERT, payload_of
@@ -67,7 +68,7 @@ def catch_up(*, since: datetime | None = None, rule_ids: Collection[int] | None 
 def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *, again: bool = True) -> int:
     """Notify of open alerts, or hold them back; return how many notices are new.
 
-    `again`: also alerts of which the rule has told.
+    `again`: also alerts of which the rule has notified before.
     """
     pairs = [Pair(rule, known) for known in alerts for rule in rules if rule.match.fits(known)]
     if not pairs:
@@ -80,7 +81,7 @@ def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *
     new = [pair for pair in pairs if pair.key not in stored]
     Notice.objects.bulk_create((_notice(pair, now, notified=pair.key in allowed) for pair in new), batch_size=BATCH)
     known_before = [pair for pair in pairs if pair.key in stored and pair.key in allowed and again]
-    mark_notified([stored[pair.key] for pair in known_before], now, {pair.rule.pk: pair.rule for pair in known_before})
+    mark_notified({stored[pair.key]: pair.rule for pair in known_before}, now)
     store_deliveries([pair for pair in (*new, *known_before) if pair.key in allowed], Change.RAISED, now)
     return len(new)
 
@@ -108,14 +109,14 @@ def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
     ]
 
 
-def mark_notified(notice_ids: Sequence[int], now: datetime, rules: dict[int, LoadedRule]) -> None:
-    """Store that notices were notified, and when they are repeated: one update for each rule."""
-    for rule in rules.values():
-        rows = Notice.objects.filter(pk__in=notice_ids, rule=rule.pk)
-        again = now + rule.repeat if rule.repeat else None
-        rows.filter(state=NoticeState.NOTIFIED).update(notified_at=now, next_at=again)
-        held = rows.filter(state__in=NOTICE_TRANSITIONS.before(NoticeState.NOTIFIED))
-        held.update(state=NoticeState.NOTIFIED, notified_at=now, next_at=again)
+def mark_notified(notices: Mapping[int, LoadedRule], now: datetime) -> None:
+    """Store that locked notices, held back or notified before, are notified now, and when again; one statement."""
+    rows = ((pk, NoticeState.NOTIFIED.value, now, _again(rule, now)) for pk, rule in notices.items())
+    update_rows(Notice, ("state", "notified_at", "next_at"), rows)
+
+
+def _again(rule: LoadedRule, now: datetime) -> datetime | None:
+    return now + rule.repeat if rule.repeat else None
 
 
 def store_deliveries(pairs: Iterable[Pair], change: Change, now: datetime) -> None:
@@ -148,5 +149,5 @@ def _notice(pair: Pair, now: datetime, *, notified: bool) -> Notice:
         alert_id=pair.known.alert.pk,
         state=NoticeState.NOTIFIED if notified else NoticeState.HELD,
         notified_at=now if notified else None,
-        next_at=now + rule.repeat if notified and rule.repeat else None,
+        next_at=_again(rule, now) if notified else None,
     )

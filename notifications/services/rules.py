@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from alerts.choices import Category
 from core.clock import db_now
 from core.errors import InvalidParameter, NotFound
 from core.texts import require_row, values_of
@@ -15,7 +16,7 @@ from core.unique import unique
 from events.actor import Actor
 from events.services import record
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState, Weekday
-from notifications.models import Notice, Rule, is_categories
+from notifications.models import Notice, Rule
 from notifications.queries import zone_of
 from notifications.services.notifying import catch_up
 
@@ -37,12 +38,12 @@ WIRE = {  # as operators and programs name them
 
 @transaction.atomic
 def create_rule(*, actor: Actor, **fields: Any) -> Rule:
-    """Create a rule; it tells of what is open now, too. Raises Duplicate, InvalidParameter."""
+    """Create a rule; it also notifies of what is open now. Raises Duplicate, InvalidParameter."""
     rule = Rule(created_at=db_now(), **{name: value for name, value in fields.items() if name in PLAIN})
     if not fields.get("channels"):
         raise InvalidParameter(_("Choose at least one channel."), parameter="channels")
     _save(rule, {"name", *fields})
-    _set(rule, fields)
+    set_match(rule, fields, SETS)
     record("CREATE_RULE", actor=actor, subject=subject_of(rule), **_details(rule, fields))
     catch_up(rule_ids=[rule.pk])
     return rule
@@ -50,7 +51,7 @@ def create_rule(*, actor: Actor, **fields: Any) -> Rule:
 
 @transaction.atomic
 def update_rule(rule: Rule, *, actor: Actor, **fields: Any) -> Rule:
-    """Change a rule; it tells of what it means now and has not details yet.
+    """Change a rule; it notifies of what it means now and has not notified of yet.
 
     Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile.
     """
@@ -61,7 +62,7 @@ def update_rule(rule: Rule, *, actor: Actor, **fields: Any) -> Rule:
         if name in fields:
             setattr(rule, name, fields[name])
     _save(rule, fields.keys())
-    _set(rule, fields)
+    set_match(rule, fields, SETS)
     record("UPDATE_RULE", actor=actor, subject=subject_of(rule), **_details(rule, fields))
     catch_up(rule_ids=[rule.pk])
     return rule
@@ -86,7 +87,7 @@ def subject_of(rule: Rule) -> str:
 def match_problems(row: Any, changed: Collection[str]) -> dict[str, list[object]]:
     """Return what is wrong with the conditions of a rule or a silence, by parameter."""
     problems: dict[str, list[object]] = {}
-    if "categories" in changed and not is_categories(row.categories):
+    if "categories" in changed and not set(row.categories) <= set(Category.values):
         problems["categories"] = [_("It is not one of the categories.")]
     return problems
 
@@ -101,10 +102,6 @@ def set_match(row: Any, fields: Mapping[str, Any], names: Collection[str]) -> No
 def named(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values with the names that operators and programs know."""
     return {WIRE.get(name, name): value for name, value in values.items()}
-
-
-def _set(rule: Rule, fields: Mapping[str, Any]) -> None:
-    set_match(rule, fields, SETS)
 
 
 def _save(rule: Rule, changed: Collection[str]) -> None:

@@ -13,7 +13,6 @@ from core.errors import Conflict, InvalidParameter, NotFound
 from core.texts import cleaned, require_row
 from events.actor import Actor
 from events.services import record
-from notifications.matching import subject_text
 from notifications.models import Silence
 from notifications.services.rules import match_problems, named, set_match
 
@@ -123,8 +122,8 @@ def _require(silence: Silence, now: datetime) -> None:
 def _record(action: str, silence: Silence, actor: Actor, fields: Mapping[str, Any]) -> None:
     details: dict[str, Any] = {"from": silence.starts_at.isoformat(), "to": silence.ends_at.isoformat()}
     details["comment"] = silence.comment
-    if about := subject_text(silence.subject_kind, silence.subject_id):
-        details["about"] = about
+    if silence.subject:
+        details["about"] = str(silence.subject)
     sets = {name: sorted(row.pk for row in fields[name]) for name in SETS if fields.get(name)}
     plain = {name: fields[name] for name in PLAIN if name in fields}
     record(action, actor=actor, subject=subject_of(silence), **details, **named({**plain, **sets}))

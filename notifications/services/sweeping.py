@@ -39,13 +39,13 @@ def _notify_page(page: QuerySet[Notice]) -> int:
     notices = list(page.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk"))
     rules = {rule.pk: rule for rule in load_rules({notice.rule_id for notice in notices})} if notices else {}
     alerts = {known.alert.pk: known for known in alerts_with([notice.alert_id for notice in notices])}
-    pairs = {
-        (one.alert_id, one.rule_id): (Pair(rules[one.rule_id], alerts[one.alert_id]), one.pk)
+    pairs = [
+        Pair(rules[one.rule_id], alerts[one.alert_id])
         for one in notices
         if one.rule_id in rules and one.alert_id in alerts
-    }
-    now = db_now()
-    notified = without_held([pair for pair, _notice in pairs.values()], now)
-    mark_notified([pairs[pair.key][1] for pair in notified], now, rules)
-    store_deliveries(notified, Change.RAISED, now)
-    return len(notified)
+    ]
+    ids, now = {(one.alert_id, one.rule_id): one.pk for one in notices}, db_now()
+    allowed = without_held(pairs, now)
+    mark_notified({ids[pair.key]: pair.rule for pair in allowed}, now)
+    store_deliveries(allowed, Change.RAISED, now)
+    return len(allowed)

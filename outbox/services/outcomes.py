@@ -100,7 +100,7 @@ def _judge(channel: Channel, outcomes: Sequence[SendOutcome], now: datetime) -> 
 
 
 def _report(channel: Channel, outcome: SendOutcome, now: datetime) -> None:
-    """Tell once that a channel has failed for long."""
+    """Announce once that a channel has failed for long."""
     since = channel.failing_since
     if channel.reported_at or since is None or now - since < settings.MOREH_OUTBOX_REPORT_AFTER:
         return

@@ -25,7 +25,7 @@ from scheduler.queries.workers import workers_with_output
 class OutputView(Operators):
     """Output of jobs."""
 
-    @reads(shapes.WorkerLogSerializer, shapes.LogQuery, refuses=(404, 429))
+    @reads(shapes.WorkerLogSerializer, shapes.LogQuery, refuses=(404, 429), as_text=True)
     def list(self, request: Request) -> HttpResponseBase:
         """Return the end of the output of a job's workers, or a piece of it; as text with `follow` or `whole`."""
         given = self.given(shapes.LogQuery)

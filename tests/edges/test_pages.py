@@ -154,7 +154,7 @@ def _with_ids(pattern: Any, values: tuple[str, ...]) -> Iterator[str]:
 
 
 def test_forms_take_every_edge(browser: Client) -> None:
-    """Say at the field what is wrong, or make the row; nothing else."""
+    """Check that a form names what is wrong at its field, or makes the row; nothing else."""
     for model in nouns():
         path = address(model, "add")
         page = browser.get(path)
