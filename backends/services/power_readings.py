@@ -7,8 +7,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from alerts.choices import Category, Level
+from alerts.choices import Category, Level, SubjectKind
 from alerts.codes import Code
+from alerts.queries import open_ids
 from alerts.services import NewAlert, clear_alert, clear_alerts, raise_alert, raise_alerts
 from alerts.subjects import node
 from backends.choices import PowerStatus
@@ -56,13 +57,18 @@ def _store(readings: Mapping[int, PowerReading], at: datetime) -> None:
 
 
 def _update_alerts(bmcs: Mapping[int, Bmc], readings: Mapping[int, PowerReading]) -> None:
-    errors = {pk: readings[pk].error for pk in bmcs}
+    """Raise the alert with the second reading in a row that fails, and clear it with the second that succeeds."""
+    confirmed = {pk: bmc for pk, bmc in bmcs.items() if bool(bmc.error) == bool(readings[pk].error)}
+    if not confirmed:
+        return
+    alerted = open_ids(Category.BMC_UNREACHABLE, SubjectKind.NODE)
     raise_alerts(
-        NewAlert(Code.BMC_UNREACHABLE, node(pk), {"bmc": str(bmc), "error": errors[pk]})
-        for pk, bmc in bmcs.items()
-        if errors[pk] and not bmc.error
+        NewAlert(Code.BMC_UNREACHABLE, node(pk), {"bmc": str(bmc), "error": readings[pk].error})
+        for pk, bmc in confirmed.items()
+        if bmc.error and pk not in alerted
     )
-    clear_alerts(Category.BMC_UNREACHABLE, (node(pk) for pk, bmc in bmcs.items() if bmc.error and not errors[pk]))
+    answers = {pk for pk, bmc in confirmed.items() if not bmc.error}
+    clear_alerts(Category.BMC_UNREACHABLE, map(node, answers & alerted))
 
 
 @transaction.atomic

@@ -52,9 +52,19 @@ def read(node: Backend, error: str = "") -> None:
     store_power_readings({node.pk: PowerReading(PowerStatus.UNKNOWN if error else PowerStatus.ON, error)}, at=db_now())
 
 
-def read_twice(node: Backend) -> None:
+def unanswered(node: Backend) -> None:
+    for error in ("BMC_TIMEOUT", "", "BMC_TIMEOUT", "", "BMC_TIMEOUT"):  # packets get lost
+        read(node, error)
+        assert not Alert.objects.exists()
     read(node, "BMC_TIMEOUT")
     read(node, "BMC_TIMEOUT")
+
+
+def answered(node: Backend) -> None:
+    for error in ("", "BMC_TIMEOUT", ""):
+        read(node, error)
+        assert Alert.objects.get().cleared_at is None
+    read(node)
 
 
 def sensors(node: Backend, state: str, times: int = 1) -> None:
@@ -148,8 +158,8 @@ CASES: dict[str, Case] = {
         ),
     ),
     "a silent BMC": Case(
-        read_twice,
-        read,
+        unanswered,
+        answered,
         ("BMC_UNREACHABLE", "WARNING", "BMC 127.0.0.1:623: BMC_TIMEOUT"),
     ),
     "a BMC without password": Case(

@@ -75,7 +75,8 @@ def test_a_node_without_a_bmc_has_no_readings_and_no_power_actions(api: APIClien
 @pytest.mark.django_db
 def test_removing_a_bmc_deletes_its_login_and_alerts() -> None:
     node = make.backend(0, bmc_ip="10.7.7.7", bmc_user="u", bmc_password="p")
-    store_power_readings({node.pk: PowerReading(PowerStatus.UNKNOWN, "BMC_SILENT")}, at=db_now())
+    for _ in range(2):
+        store_power_readings({node.pk: PowerReading(PowerStatus.UNKNOWN, "BMC_SILENT")}, at=db_now())
     action = request_power(node, PowerVerb.ON, actor=make.ACTOR)
     with pytest.raises(ActionUnderWay):
         update_backend(node, actor=make.ACTOR, bmc={"ip": ""})

@@ -63,6 +63,7 @@ def test_the_clearing_of_a_log_that_never_ends_does(redfish: Fleet) -> None:
 def test_a_bmc_with_another_certificate_gets_no_login_and_raises_an_alert(redfish: Fleet) -> None:
     bmc = redfish.one()
     node = _node(bmc, "0" * 64)
+    _drive(node, PowerVerb.STATUS)
     action = _drive(node, PowerVerb.RESET)
     row = Bmc.objects.get(backend=node)
     assert (action.state, action.code, row.error) == ("FAILED", "UNTRUSTED_CERTIFICATE", "UNTRUSTED_CERTIFICATE")
