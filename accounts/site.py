@@ -1,3 +1,4 @@
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
+from structlog.contextvars import bind_contextvars
 from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
@@ -57,8 +59,15 @@ class OperatorSite(UnfoldAdminSite):
         return [one for one in super().get_urls() if getattr(one, "name", "") != "view_on_site"]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Repeat what a form sends when the database rolled it back so that another transaction could go on."""
-        return super().admin_view(repeated_page(view), cacheable)
+        """Name the operator in log lines, and repeat what a form sends when the database rolled it back for another."""
+        page = repeated_page(view)
+
+        @wraps(view)
+        def of_operator(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            bind_contextvars(operator=request.user.get_username())
+            return page(request, *args, **kwargs)
+
+        return super().admin_view(of_operator, cacheable)
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         """Offer rows to a field."""

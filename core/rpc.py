@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache, partial
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import unquote
@@ -33,7 +34,7 @@ def _threads(name: str) -> ThreadPoolExecutor:
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call what touches the database for a caller; it must be one transaction, for it may be repeated."""
-    call = partial(_with_connection, partial(work, *args, **kwargs))
+    call = partial(copy_context().run, _with_connection, partial(work, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_threads("calls"), call)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
+from structlog.contextvars import bind_contextvars
 
 from backends.errors import StaleAgent
 from backends.services.agents import agent_session, close_sessions
@@ -66,6 +67,7 @@ class Agents(AgentsServicer):
         hello = await first_of(messages)
         stream, welcome = await self._arrivals.greet(ArrivingAgent(bearer(context), hello, peer_ip(context)))
         self._join(stream)
+        bind_contextvars(node=stream.backend.pk)  # in the log lines of this call
         listening = asyncio.create_task(self._listen(messages, stream))
         try:
             yield pb.ManagerMessage(welcome=welcome)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
+from structlog.contextvars import bind_contextvars
 
 from core.crypto import digest
 from core.errors import InvalidParameter, Unauthenticated
@@ -86,6 +87,7 @@ class Jobs(JobsServicer):
         first = await first_of(messages)
         value = bearer(context)
         job, actor = await in_thread(self._begin, digest(value), first, peer_ip(context))
+        bind_contextvars(job=job.pk, token=job.token_id)  # in the log lines of this call
         stream = self._join(ClientStream(job, actor, digest(value)))
         listening = asyncio.create_task(self._listen(messages, stream))
         introduction: pb.JobUpdate | None = _introduction(job, opened=first.HasField("open"))
