@@ -19,6 +19,8 @@ class Channel(Tombstoned):
     kind = models.CharField(_("kind"), max_length=16, choices=ChannelKind)
     url = EncryptedField(_("address"), blank=True, default="", editable=False)
     secret = EncryptedField(_("secret"), blank=True, default="", editable=False)
+    old_secret = EncryptedField(_("old secret"), blank=True, default="", editable=False)
+    old_secret_until = models.DateTimeField(_("old secret valid until"), null=True, blank=True, editable=False)
     recipients = JsonField(_("recipients"), fits=is_text, default=list, blank=True)
     language = models.CharField(_("language"), max_length=8, choices=Language, default=Language.ENGLISH)
     enabled = models.BooleanField(_("enabled"), default=True)

@@ -6,6 +6,7 @@ from core.clock import db_now
 from core.wakeups import accept_wakeup, enqueue
 from outbox import work
 from outbox.queries import due_channels
+from outbox.services.channels import forget_old_secrets
 from outbox.services.sweeping import delete_old, give_up_waiting
 
 
@@ -29,3 +30,4 @@ def tidy() -> None:
     """End as FAILED what nobody could send, and delete what is old."""
     give_up_waiting()
     delete_old()
+    forget_old_secrets()

@@ -17,7 +17,7 @@ from core.stored_text import StoredText
 from events.actor import Actor
 from events.admin import actor_of, event_table
 from outbox.admin.formatting import answer_of, channel_badge, result_badge
-from outbox.admin.forms import ChannelForm
+from outbox.admin.forms import ChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.queries import attempts
@@ -41,7 +41,7 @@ class ChannelAdmin(ServiceAdmin):
     search_fields = ("name",)
     search_help_text = _("Name")
     ordering = ("name", "id")
-    readonly_fields = ("goes_to", "shown_state", "failing", "next_at")
+    readonly_fields = ("goes_to", "shown_state", "failing", "next_at", "old_secret_until")
     wire_names = {"url": "new_url", "secret": "new_secret"}
     export_columns = {"failing": "failing_since"}
     actions = ("delete",)
@@ -49,7 +49,7 @@ class ChannelAdmin(ServiceAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("name", ("kind", "language"), "enabled", "new_url", "new_secret", "recipients")
-        state = (_("State"), {"fields": (("goes_to", "shown_state"), ("failing", "next_at"))})
+        state = (_("State"), {"fields": (("goes_to", "shown_state"), ("failing", "next_at"), "old_secret_until")})
         return ((None, {"fields": own}), *([state] if obj else []))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -77,12 +77,13 @@ class ChannelAdmin(ServiceAdmin):
 
     @confirmed(
         _("New secret"),
-        explanation=_("Messages are signed with it from now on; the old one is not valid any more."),
+        explanation=_("Messages are signed with it from now on, and for some hours with the old one as well."),
+        form=SecretForm,
         icon="key",
         dangerous=True,
     )
-    def renew(self, actor: Actor, row: Channel, _data: dict[str, Any]) -> Secret:
-        return Secret(_("Secret"), renew_secret(row, actor=actor), SECRET_NOTE)
+    def renew(self, actor: Actor, row: Channel, data: dict[str, Any]) -> Secret:
+        return Secret(_("Secret"), renew_secret(row, actor=actor, **data), SECRET_NOTE)
 
     @confirmed(
         _("Delete"),

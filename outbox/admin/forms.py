@@ -4,12 +4,17 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordToggleWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordToggleWidget,
+    UnfoldAdminTextareaWidget,
+)
 
-from core.admin import RowForm
+from core.admin import ConfirmForm, RowForm
 from core.crypto import unreadable_secrets
 from outbox.models import Channel
 from outbox.sending.targets import LONGEST
+from outbox.services.channels import MOST_KEEP_HOURS
 
 UNREADABLE = _("The stored one cannot be decrypted. Set it anew.")
 KEEP = _("Stored encrypted and never shown. Empty: unchanged.")
@@ -67,3 +72,16 @@ class ChannelForm(RowForm):
         for name in ("url", "secret"):
             if f"new_{name}" in self.fields:  # read-only pages have no fields
                 self.fields[f"new_{name}"].help_text = UNREADABLE if name in damaged else KEEP
+
+
+class SecretForm(ConfirmForm):
+    """How long the old secret stays valid beside a new one."""
+
+    keep_hours = forms.IntegerField(
+        label=_("The old one stays valid for (hours)"),
+        min_value=0,
+        max_value=MOST_KEEP_HOURS,
+        initial=24,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("0 to 168. 0: it ends at once, as it must when a stranger knows it."),
+    )

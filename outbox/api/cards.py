@@ -21,6 +21,7 @@ def channel_card(channel: Channel) -> dict[str, Any]:
         "failures": channel.failures,
         "failingSince": iso(channel.failing_since),
         "nextAt": iso(channel.next_at),
+        "oldSecretUntil": iso(channel.old_secret_until),
     }
 
 

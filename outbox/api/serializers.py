@@ -5,12 +5,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.parameters import Name, Parameters, Reference, Several, Text, Word
+from core.api.parameters import Name, Parameters, Reference, Several, Text, Whole, Word
 from core.api.times import At
 from outbox.choices import AttemptResult, ChannelKind, DeliveryState, Language
 from outbox.queries import deliveries, live_channels
 from outbox.sending.targets import LONGEST
-from outbox.services.channels import MOST_RECIPIENTS
+from outbox.services.channels import MOST_KEEP_HOURS, MOST_RECIPIENTS
 
 
 class ChannelSerializer(serializers.Serializer[Any]):
@@ -26,6 +26,7 @@ class ChannelSerializer(serializers.Serializer[Any]):
     failures = serializers.IntegerField()
     failingSince = At(allow_null=True)
     nextAt = At(allow_null=True)
+    oldSecretUntil = At(allow_null=True)
 
 
 class NewChannelSerializer(ChannelSerializer):
@@ -69,6 +70,12 @@ class OneChannel(Parameters):
     """A channel."""
 
     id = Reference(live_channels, source="channel")
+
+
+class SecretRenewal(OneChannel):
+    """A new secret; the old one stays valid for some hours."""
+
+    keepHours = Whole(source="keep_hours", min_value=0, max_value=MOST_KEEP_HOURS, default=24)
 
 
 class DeliverySerializer(serializers.Serializer[Any]):

@@ -67,11 +67,11 @@ class SecretView(OperatorView):
     queryset = live_channels()
     repeatable = False
 
-    @writes(shapes.OneChannel, shapes.SecretSerializer)
+    @writes(shapes.SecretRenewal, shapes.SecretSerializer)
     def create(self, _request: Request) -> Response:
-        """Replace the secret of a signed webhook; the new one is in this answer only, the old one ends."""
-        channel = self.given(shapes.OneChannel)["channel"]
-        return success({"id": channel.pk, "secret": renew_secret(channel, actor=self.actor)})
+        """Replace the secret of a signed webhook; the new one is in this answer only, the old one signs for a while."""
+        given = self.given(shapes.SecretRenewal)
+        return success({"id": given["channel"].pk, "secret": renew_secret(**given, actor=self.actor)})
 
 
 @extend_schema(tags=["outbox"])

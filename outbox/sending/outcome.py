@@ -18,6 +18,7 @@ class Outgoing:
     created_at: datetime
     url: str = field(default="", repr=False)
     secret: str = field(default="", repr=False)
+    old_secret: str = field(default="", repr=False)  # signs as well, while a receiver changes to the new one
     recipients: Sequence[str] = field(default=(), repr=False)
 
 

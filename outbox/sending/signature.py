@@ -25,6 +25,6 @@ def key_of(secret: str) -> bytes | None:
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of the header webhook-signature."""
+    """Return one signature of the header webhook-signature, which holds one for each valid secret."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -33,18 +33,18 @@ def _escaped(text: str) -> str:
 
 
 def headers_of(outgoing: Outgoing, body: bytes) -> dict[str, str] | None:
-    """Return the headers of a webhook, signed with its secret and the time of now; None without a usable secret."""
+    """Return the headers of a webhook, signed with its secrets and the time of now; None without a usable secret."""
     if outgoing.kind == ChannelKind.SLACK:
         return BASE
-    key = key_of(outgoing.secret)
-    if key is None:
+    if key_of(outgoing.secret) is None:
         return None
+    keys = filter(None, map(key_of, (outgoing.secret, outgoing.old_secret)))
     message_id, at = f"msg_{outgoing.uid.hex}", int(time.time())
     return {
         **BASE,
         "webhook-id": message_id,
         "webhook-timestamp": str(at),
-        "webhook-signature": signature(key, message_id, at, body),
+        "webhook-signature": " ".join(signature(key, message_id, at, body) for key in keys),
     }
 
 

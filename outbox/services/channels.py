@@ -1,6 +1,7 @@
 """Channels: created, changed and deleted by operators. Addresses and secrets are stored encrypted and never shown."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.clock import db_now
+from core.crypto import unreadable_secrets
 from core.errors import InvalidParameter, NotFound
 from core.texts import require_row, values_of
 from core.tombstone import hold
@@ -23,6 +25,7 @@ from outbox.sending.targets import parse_target, shown_url
 from outbox.signals import channel_recovered, deliveries_enqueued
 
 MOST_RECIPIENTS = 50
+MOST_KEEP_HOURS = 168
 OPEN = ("name", "language", "enabled", "recipients")
 HEALTHY: dict[str, Any] = {"failures": 0, "failing_since": None, "reported_at": None, "next_at": None}
 
@@ -58,6 +61,8 @@ def update_channel(channel: Channel, *, actor: Actor, **fields: Any) -> Channel:
     Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile.
     """
     hold(channel)
+    if "secret" in fields:
+        channel.old_secret, channel.old_secret_until = "", None
     for name, value in fields.items():
         setattr(channel, name, value.strip() if name in ("url", "secret") else value)
     _save(channel, fields.keys())
@@ -69,18 +74,27 @@ def update_channel(channel: Channel, *, actor: Actor, **fields: Any) -> Channel:
 
 
 @transaction.atomic
-def renew_secret(channel: Channel, *, actor: Actor) -> str:
-    """Replace the secret of a signed webhook and return the new one; the old one signs nothing any more.
+def renew_secret(channel: Channel, *, actor: Actor, keep_hours: int = 0) -> str:
+    """Replace the secret of a signed webhook and return the new one; for `keep_hours` the old one signs as well.
 
-    Raises InvalidParameter for another kind of channel, Conflict when it was deleted meanwhile.
+    Raises InvalidParameter for another kind of channel or wrong hours, Conflict when it was deleted meanwhile.
     """
     hold(channel)
     if channel.kind != ChannelKind.WEBHOOK:
         raise InvalidParameter(_("Only a signed webhook has a secret."), parameter="kind")
+    if not 0 <= keep_hours <= MOST_KEEP_HOURS:
+        raise InvalidParameter(_("Enter hours from 0 to 168."), parameter="keep_hours")
+    channel.old_secret = channel.secret if keep_hours and "secret" not in unreadable_secrets(channel) else ""
+    channel.old_secret_until = db_now() + timedelta(hours=keep_hours) if channel.old_secret else None
     channel.secret = new_webhook_secret()
-    channel.save(update_fields=["secret"])
-    record("RENEW_CHANNEL_SECRET", actor=actor, subject=subject_of(channel))
+    channel.save(update_fields=["secret", "old_secret", "old_secret_until"])
+    record("RENEW_CHANNEL_SECRET", actor=actor, subject=subject_of(channel), keepHours=keep_hours)
     return channel.secret
+
+
+def forget_old_secrets() -> None:
+    """Delete the old secrets whose time is over."""
+    Channel.objects.filter(old_secret_until__lte=db_now()).update(old_secret="", old_secret_until=None)
 
 
 @transaction.atomic
@@ -88,7 +102,8 @@ def delete_channel(channel: Channel, *, actor: Actor) -> None:
     """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get."""
     hold(channel, alone=True)
     now = db_now()
-    if not Channel.objects.live().filter(pk=channel.pk).update(deleted_at=now, enabled=False, url="", secret=""):
+    emptied = {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
+    if not Channel.objects.live().filter(pk=channel.pk).update(deleted_at=now, enabled=False, **emptied):
         raise NotFound(id=channel.pk)
     _forget_failures(channel)
     OutgoingMessage.objects.filter(channel=channel, next_at__isnull=False).update(next_at=None)

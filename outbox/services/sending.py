@@ -83,9 +83,12 @@ def outgoing_of(channel: Channel, message: OutgoingMessage) -> Outgoing:
 
 def _secrets_of(channel: Channel) -> dict[str, str]:
     """Return address and secret; empty ones, which send nothing, where no key decrypts them."""
-    if unreadable_secrets(channel):
+    damaged = unreadable_secrets(channel)
+    if "url" in damaged or "secret" in damaged:
         return {}
-    return {"url": channel.url, "secret": channel.secret}
+    until = channel.old_secret_until
+    valid = until is not None and until > db_now() and "old_secret" not in damaged
+    return {"url": channel.url, "secret": channel.secret, "old_secret": channel.old_secret if valid else ""}
 
 
 def _count_open(channel_id: int) -> int:

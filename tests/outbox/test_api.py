@@ -1,15 +1,20 @@
 """Channels, deliveries and the delivery log over REST."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from accounts.choices import Role
+from core.api.times import iso
+from core.clock import db_now
 from events.models import Event
 from outbox import work
-from outbox.models import Channel
-from outbox.sending.signature import key_of
+from outbox.models import Channel, OutgoingMessage
+from outbox.sending.signature import key_of, new_webhook_secret
+from outbox.services.channels import forget_old_secrets
+from outbox.services.sending import outgoing_of
 from tests.api import V2, client, done, events, refused
 from tests.outbox.receiver import HttpReceiver, answers, receiving
 from tests.outbox.world import channel, notes
@@ -37,6 +42,7 @@ def test_channels_are_made_listed_changed_and_deleted(api: APIClient) -> None:
         "failures": 0,
         "failingSince": None,
         "nextAt": None,
+        "oldSecretUntil": None,
         "secret": "",
     }
     made.pop("secret")
@@ -62,13 +68,48 @@ def test_a_secret_is_shown_once_and_an_address_never(api: APIClient) -> None:
     done(api.post(CHANNEL, {"name": "slack", "kind": "SLACK", "url": SLACK}))
     row = Channel.objects.get(pk=made["id"])
     assert (row.secret, row.url) == (renewed["secret"], "https://p.example.com/in?key=hidden-1")
+    assert row.old_secret == secret
     told = [api.get(CHANNEL).json(), *Event.objects.values("request", "subject")]
-    stored = str(
-        list(Channel.objects.raw("SELECT id, CAST(url AS text) || CAST(secret AS text) AS name FROM outbox_channel"))
+    rows = Channel.objects.raw(
+        "SELECT id, CAST(url AS text) || CAST(secret AS text) || CAST(old_secret AS text) AS name FROM outbox_channel"
     )
+    stored = str(list(rows))
     for hidden in ("hidden-1", "path-is-secret", secret, renewed["secret"]):
         assert hidden not in str(told)
         assert hidden not in stored
+
+
+def test_an_old_secret_signs_for_as_long_as_was_said(api: APIClient) -> None:
+    made = done(api.post(CHANNEL, {"name": "portal", "kind": "WEBHOOK", "url": "https://p.example.com/in"}))
+
+    def olds() -> list[str]:
+        row = Channel.objects.get()
+        return [row.old_secret, outgoing_of(row, OutgoingMessage(content="{}", created_at=db_now())).old_secret]
+
+    second = done(api.post(f"{CHANNEL}/secret", {"id": made["id"], "keepHours": 2}))["secret"]
+    assert olds() == [made["secret"], made["secret"]]
+    until = Channel.objects.get().old_secret_until
+    assert until
+    assert timedelta(minutes=119) < until - db_now() <= timedelta(hours=2)
+    assert api.get(CHANNEL).json()[0]["oldSecretUntil"] == iso(until)
+    forget_old_secrets()
+    assert olds() == [made["secret"], made["secret"]]
+    Channel.objects.update(old_secret_until=db_now())
+    assert olds() == [made["secret"], ""]
+    forget_old_secrets()
+    assert olds() == ["", ""]
+    done(api.post(f"{CHANNEL}/secret", {"id": made["id"]}))
+    assert olds() == [second, second]
+    done(api.post(f"{CHANNEL}/secret", {"id": made["id"], "keepHours": 0}))
+    assert olds() == ["", ""]
+    for hours in (-1, 169, "x"):
+        answer = api.post(f"{CHANNEL}/secret", {"id": made["id"], "keepHours": hours}).json()
+        assert (answer["code"], list(answer["details"])) == ("INVALID_PARAMETER", ["keepHours"])
+    subject = f"channel/{made['id']}"
+    assert events("RENEW_CHANNEL_SECRET") == [(subject, {"keepHours": hours}) for hours in (2, 24, 0)]
+    done(api.post(f"{CHANNEL}/secret", {"id": made["id"]}))
+    done(api.put(CHANNEL, {"id": made["id"], "secret": new_webhook_secret()}))
+    assert olds() == ["", ""]
 
 
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -53,13 +54,14 @@ def told(outcome: SendOutcome) -> tuple[AttemptResult, int | None, float | None]
 
 
 def test_a_signed_webhook_is_what_the_reference_library_accepts(receiver: HttpReceiver) -> None:
-    secret = new_webhook_secret()
-    outcome = sent(webhook(receiver.url, secret))
+    secret, old = new_webhook_secret(), new_webhook_secret()
+    outcome = sent(replace(webhook(receiver.url, secret), old_secret=old))
     assert (outcome.result, outcome.code, outcome.size) == (R.OK, 200, 7)
     (got,) = receiver.received
     assert (got.path, got.headers["host"]) == ("/hook?key=hidden-in-query", f"localhost:{receiver.port}")
     assert got.headers["webhook-id"] == f"msg_{UID.hex}"
     assert Webhook(secret).verify(got.body, got.headers) == {"a": 1}
+    assert Webhook(old).verify(got.body, got.headers) == {"a": 1}
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(got.body + b" ", got.headers)
 
