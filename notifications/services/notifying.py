@@ -6,7 +6,7 @@ still open then; one that is over by then is dropped.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -14,7 +14,7 @@ from alerts.choices import Change
 from alerts.models import Alert
 from alerts.queries import KnownAlert, alerts_with
 from alerts.services import AlertChange
-from core.bulk import update_rows
+from core.bulk import insert_rows, update_rows
 from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
 from notifications.messages import ALERT, payload_of
@@ -22,7 +22,7 @@ from notifications.models import Notice
 from notifications.queries import LoadedRule, load_rules, load_silences, unnotified_alerts
 from outbox.services import NewDelivery, enqueue
 
-BATCH = 500
+COLUMNS = ("rule_id", "alert_id", "state", "notified_at", "next_at")
 ENDED = (NoticeState.DROPPED, NoticeState.RESOLVED)
 
 
@@ -79,7 +79,7 @@ def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *
     stored = {(alert, rule): pk for alert, rule, pk in rows.values_list("alert_id", "rule_id", "pk")}
     allowed = {pair.key for pair in without_held(pairs, now)}
     new = [pair for pair in pairs if pair.key not in stored]
-    Notice.objects.bulk_create((_notice(pair, now, notified=pair.key in allowed) for pair in new), batch_size=BATCH)
+    insert_rows(Notice, COLUMNS, (_notice_row(pair, now, notified=pair.key in allowed) for pair in new))
     known_before = [pair for pair in pairs if pair.key in stored and pair.key in allowed and again]
     mark_notified({stored[pair.key]: pair.rule for pair in known_before}, now)
     store_deliveries([pair for pair in (*new, *known_before) if pair.key in allowed], Change.RAISED, now)
@@ -89,12 +89,13 @@ def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *
 def _notify_of_cleared(alert_ids: Collection[int]) -> None:
     """Notify that alerts are over, by the rules that have notified of them; drop what was held back."""
     rows = Notice.objects.filter(alert__in=alert_ids).exclude(state__in=ENDED)
-    locked = list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk"))
-    if not locked:
+    locked = rows.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    notices = list(locked.values_list("rule_id", "alert_id", "state"))
+    if not notices:
         return
     for state in ENDED:
         rows.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
-    heard = [(one.rule_id, one.alert_id) for one in locked if one.state == NoticeState.NOTIFIED]
+    heard = [(rule, alert) for rule, alert, state in notices if state == NoticeState.NOTIFIED]
     rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in heard}) if rule.send_resolved}
     alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in heard})}
     pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in heard if rule in rules and alert in alerts]
@@ -142,12 +143,8 @@ def store_deliveries(pairs: Iterable[Pair], change: Change, now: datetime) -> No
     enqueue(deliveries)
 
 
-def _notice(pair: Pair, now: datetime, *, notified: bool) -> Notice:
-    rule = pair.rule
-    return Notice(
-        rule_id=rule.pk,
-        alert_id=pair.known.alert.pk,
-        state=NoticeState.NOTIFIED if notified else NoticeState.HELD,
-        notified_at=now if notified else None,
-        next_at=_again(rule, now) if notified else None,
-    )
+def _notice_row(pair: Pair, now: datetime, *, notified: bool) -> tuple[Any, ...]:
+    alert, rule = pair.known.alert.pk, pair.rule
+    if notified:
+        return rule.pk, alert, NoticeState.NOTIFIED, now, _again(rule, now)
+    return rule.pk, alert, NoticeState.HELD, None, None
