@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from functools import lru_cache
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -20,8 +21,11 @@ SECRET_BYTES = 32  # 256 random bits; the contract asks for at least 192
 
 
 def new_secret() -> str:
-    """Make an unguessable URL-safe value of 43 characters."""
-    return secrets.token_urlsafe(SECRET_BYTES)
+    """Make an unguessable URL-safe value of 43 characters.
+
+    It begins with a letter or a digit: a command line reads "-" as an option, and a spreadsheet as a formula.
+    """
+    return secrets.choice(ascii_letters + digits) + secrets.token_urlsafe(SECRET_BYTES)[1:]
 
 
 def digest(value: str) -> str:

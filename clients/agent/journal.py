@@ -12,6 +12,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,21 @@ logger = logging.getLogger("moreh-agent")
 # Settled orders and stopped workers that are kept: the manager resends only orders that it has not settled.
 MOST_SETTLED = 1000
 LONGEST = 20_000  # lines before it is rewritten
+LOCK_WITHIN = 2.0  # seconds: a child that a killed agent was just starting holds the lock until it runs its command
+
+
+def _locked(file: Path) -> int:
+    """Open a file and lock it; return its descriptor. Raises JournalInUse."""
+    descriptor, until = os.open(file, os.O_RDWR | os.O_CREAT, 0o600), time.monotonic() + LOCK_WITHIN
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise JournalInUse(str(file.parent)) from error
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -61,12 +77,7 @@ class Journal:
         self._lines = 0
         self._behind = False  # the file lacks lines, and may end in half a line
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise JournalInUse(str(folder)) from error
+        self._lock = _locked(folder / "lock")
         self._read()
         self.boot += 1
         self._rewrite()
