@@ -17,17 +17,10 @@ from alerts.services import AlertChange
 from core.bulk import insert_rows, update_rows
 from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
+from notifications.heard import LastHeard, last_heard_of
 from notifications.messages import ALERT, payload_of
 from notifications.models import Notice
-from notifications.queries import (
-    LastHeard,
-    LoadedRule,
-    last_heard_of,
-    load_rules,
-    load_silences,
-    silence_of,
-    unnotified_alerts,
-)
+from notifications.queries import LoadedRule, load_rules, load_silences, silence_of, unnotified_alerts
 from outbox.services import NewDelivery, enqueue
 
 COLUMNS = ("rule_id", "alert_id", "state", "notified_at", "next_at")
