@@ -12,7 +12,7 @@ from alerts.codes import Code
 from alerts.queries import open_ids
 from alerts.services import NewAlert, clear_alert, clear_alerts, raise_alert, raise_alerts
 from alerts.subjects import node
-from backends.choices import PowerStatus
+from backends.choices import POWER_CAUSES, PowerStatus
 from backends.models import Bmc
 from backends.power.drivers import DRIVERS
 from backends.power.logins import recent_wrong
@@ -63,12 +63,16 @@ def _update_alerts(bmcs: Mapping[int, Bmc], readings: Mapping[int, PowerReading]
         return
     alerted = open_ids(Category.BMC_UNREACHABLE, SubjectKind.NODE)
     raise_alerts(
-        NewAlert(Code.BMC_UNREACHABLE, node(pk), {"bmc": str(bmc), "error": readings[pk].error})
+        NewAlert(Code.BMC_UNREACHABLE, node(pk), _told(bmc, readings[pk].error))
         for pk, bmc in confirmed.items()
         if bmc.error and pk not in alerted
     )
     answers = {pk for pk, bmc in confirmed.items() if not bmc.error}
     clear_alerts(Category.BMC_UNREACHABLE, map(node, answers & alerted))
+
+
+def _told(bmc: Bmc, code: str) -> dict[str, object]:
+    return {"bmc": str(bmc), "cause": code, "error": POWER_CAUSES.get(code, code)}
 
 
 @transaction.atomic
