@@ -19,7 +19,7 @@ from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
 from notifications.messages import ALERT, payload_of
 from notifications.models import Notice
-from notifications.queries import LoadedRule, load_rules, load_silences, unnotified_alerts
+from notifications.queries import LoadedRule, load_rules, load_silences, silence_of, unnotified_alerts
 from outbox.services import NewDelivery, enqueue
 
 COLUMNS = ("rule_id", "alert_id", "state", "notified_at", "next_at")
@@ -105,9 +105,7 @@ def _notify_of_cleared(alert_ids: Collection[int]) -> None:
 def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
     """Return the pairs that are notified now: nothing silences the alert, and it is within the rule's hours."""
     silenced = load_silences(now) if pairs else []
-    return [
-        pair for pair in pairs if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
-    ]
+    return [pair for pair in pairs if pair.rule.hours.include(now) and silence_of(pair.known, silenced) is None]
 
 
 def mark_notified(notices: Mapping[int, LoadedRule], now: datetime) -> None:
