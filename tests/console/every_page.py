@@ -35,12 +35,18 @@ FORMS = """() => [...document.querySelectorAll("form")]
   .map((form) => form.action)"""
 # Half a transition has half its contrast.
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
-AXE = """async () => {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-  const grave = violations.filter((one) => ["serious", "critical"].includes(one.impact));
+# What is told is of the grave rules, so the others need not run.
+AXE = """async (preload) => {
+  const isGrave = (one) => ["serious", "critical"].includes(one.impact);
+  const mild = axe._audit.rules.filter((rule) => rule.impact && !isGrave(rule));
+  const rules = Object.fromEntries(mild.map((rule) => [rule.id, { enabled: false }]));
+  const { violations } = await axe.run(document, { resultTypes: ["violations"], rules, preload });
+  const grave = violations.filter(isGrave);
   const why = (node) => node.any.map((check) => check.message).join("; ").slice(0, 150);
   return grave.flatMap((one) => one.nodes.map((node) => [one.id, node.target.flat().join(" "), why(node)]));
 }"""
+# axe reads the rules of all style sheets; it need not read them again on each page that has the same.
+SHEETS = "() => [...document.styleSheets].map((sheet) => sheet.href ?? sheet.ownerNode.textContent)"
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Visit:
     page: Page
     view: View
     complaints: list[str] = field(default_factory=list)
+    sheets: set[str] = field(default_factory=set)
 
     def hear(self) -> None:
         """Write down from now on what the page and its scripts complain about."""
@@ -88,8 +95,12 @@ class Visit:
     def barriers(self, axe: str, excepted: dict[tuple[str, str], str]) -> list[str]:
         """Tell what axe finds of serious or critical impact on the page."""
         self.page.add_style_tag(content=STILL)
-        self.page.evaluate(axe)
-        found: list[list[Any]] = self.page.evaluate(AXE)
+        if not self.page.evaluate("'axe' in window"):
+            self.page.context.add_init_script(axe)  # of the next pages: half a megabyte need not be sent to each
+            self.page.evaluate(axe)
+        sheets = set(self.page.evaluate(SHEETS))
+        found: list[list[Any]] = self.page.evaluate(AXE, not sheets <= self.sheets)
+        self.sheets |= sheets
         return [
             f"axe {rule}: {target} ({why})"
             for rule, target, why in found
@@ -111,8 +122,13 @@ def window(browser: Browser, view: View) -> tuple[BrowserContext, Visit]:
     )
     page = context.new_page()
     tool = context.new_cdp_session(page)
-    tool.send("Network.enable")
-    tool.send("Network.setBlockedURLs", {"urls": [LIVE]})
+
+    def refuse(asked: dict[str, Any]) -> None:
+        tool.send("Fetch.failRequest", {"requestId": asked["requestId"], "errorReason": "BlockedByClient"})
+
+    # Not by blocked URLs, which would make the browser tell of every request; nor by a route, which keeps no cache.
+    tool.on("Fetch.requestPaused", refuse)
+    tool.send("Fetch.enable", {"patterns": [{"urlPattern": LIVE}]})
     visit = Visit(page, view)
     visit.hear()
     return context, visit
