@@ -35,18 +35,16 @@ FORMS = """() => [...document.querySelectorAll("form")]
   .map((form) => form.action)"""
 # Half a transition has half its contrast.
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
-# What is told is of the grave rules, so the others need not run.
-AXE = """async (preload) => {
+# What is told is of the grave rules, so the others need not run; none of those reads style sheets or media itself.
+AXE = """async () => {
   const isGrave = (one) => ["serious", "critical"].includes(one.impact);
   const mild = axe._audit.rules.filter((rule) => rule.impact && !isGrave(rule));
   const rules = Object.fromEntries(mild.map((rule) => [rule.id, { enabled: false }]));
-  const { violations } = await axe.run(document, { resultTypes: ["violations"], rules, preload });
+  const { violations } = await axe.run(document, { resultTypes: ["violations"], rules, preload: false });
   const grave = violations.filter(isGrave);
   const why = (node) => node.any.map((check) => check.message).join("; ").slice(0, 150);
   return grave.flatMap((one) => one.nodes.map((node) => [one.id, node.target.flat().join(" "), why(node)]));
 }"""
-# axe reads the rules of all style sheets; it need not read them again on each page that has the same.
-SHEETS = "() => [...document.styleSheets].map((sheet) => sheet.href ?? sheet.ownerNode.textContent)"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ class Visit:
     page: Page
     view: View
     complaints: list[str] = field(default_factory=list)
-    sheets: set[str] = field(default_factory=set)
 
     def hear(self) -> None:
         """Write down from now on what the page and its scripts complain about."""
@@ -98,9 +95,7 @@ class Visit:
         if not self.page.evaluate("'axe' in window"):
             self.page.context.add_init_script(axe)  # of the next pages: half a megabyte need not be sent to each
             self.page.evaluate(axe)
-        sheets = set(self.page.evaluate(SHEETS))
-        found: list[list[Any]] = self.page.evaluate(AXE, not sheets <= self.sheets)
-        self.sheets |= sheets
+        found: list[list[Any]] = self.page.evaluate(AXE)
         return [
             f"axe {rule}: {target} ({why})"
             for rule, target, why in found
@@ -121,17 +116,25 @@ def window(browser: Browser, view: View) -> tuple[BrowserContext, Visit]:
         viewport={"width": 1366, "height": 768}, color_scheme=view.scheme, locale=view.language, bypass_csp=True
     )
     page = context.new_page()
-    tool = context.new_cdp_session(page)
+    without_live(page)
+    visit = Visit(page, view)
+    visit.hear()
+    return context, visit
+
+
+def without_live(page: Page) -> None:
+    """Refuse the live streams of a page, which would outlive the test.
+
+    Playwright's own routes switch the browser's cache off, so that each page costs twice; and with blocked URLs it
+    tells of every request.
+    """
+    tool = page.context.new_cdp_session(page)
 
     def refuse(asked: dict[str, Any]) -> None:
         tool.send("Fetch.failRequest", {"requestId": asked["requestId"], "errorReason": "BlockedByClient"})
 
-    # Not by blocked URLs, which would make the browser tell of every request; nor by a route, which keeps no cache.
     tool.on("Fetch.requestPaused", refuse)
     tool.send("Fetch.enable", {"patterns": [{"urlPattern": LIVE}]})
-    visit = Visit(page, view)
-    visit.hear()
-    return context, visit
 
 
 def axe_in(folder: Path) -> str:
