@@ -1,13 +1,13 @@
 """Rules and silences as plain values, and which alerts are held back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
 from alerts.choices import SEVERITY, Level
 from alerts.models import OPEN, Alert
@@ -15,9 +15,12 @@ from alerts.queries import KnownAlert, about_customers, about_groups, about_tagg
 from notifications.choices import NoticeState
 from notifications.hours import Hours
 from notifications.matching import Match
+from notifications.messages import ALERT
 from notifications.models import AlertMatch, Notice, Rule, Silence
-from outbox.models import Channel
+from outbox.choices import DeliveryState
+from outbox.models import Channel, Delivery
 
+HEARD = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
 PARTS = ("groups", "tags", "tokens")
 
 
@@ -175,3 +178,26 @@ def unnotified_alerts(since: datetime | None, rule_ids: list[int]) -> QuerySet[A
         one = ~Exists(Notice.objects.filter(alert=OuterRef("pk"), rule=pk))
         missing = one if missing is None else missing | one
     return rows.filter(missing).order_by("pk") if rule_ids else rows.none()
+
+
+class LastHeard(NamedTuple):
+    """What a channel heard last of an alert that is open: how urgent it was, and when it was stored."""
+
+    severity: int
+    at: datetime
+
+
+def last_heard_of(alert_ids: Collection[int], channel_ids: Collection[int]) -> Mapping[tuple[int, int], LastHeard]:
+    """Return what some channels heard last of some alerts, by channel and alert, in one query.
+
+    What was given up or canceled does not count: nobody heard it.
+    """
+    about = {f"alert/{pk}": pk for pk in alert_ids}
+    rows = Delivery.objects.filter(kind=ALERT, ordering_key__in=about, channel__in=channel_ids, state__in=HEARD)
+    last = rows.order_by().values("ordering_key", "channel").annotate(last=Max("pk")).values("last")
+    found = Delivery.objects.filter(pk__in=last).values_list("channel_id", "ordering_key", "payload", "created_at")
+    severities: Mapping[str, int] = {level.value: severity for level, severity in SEVERITY.items()}
+    return {
+        (channel, about[key]): LastHeard(severities.get(payload.get("level", ""), -1), at)
+        for channel, key, payload, at in found
+    }
