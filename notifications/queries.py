@@ -119,8 +119,13 @@ def match_of(row: AlertMatch) -> Match:
     )
 
 
+NO_ZONES = ("localtime", "Factory")  # files beside the time zones: what they say depends on the machine
+
+
 def zone_of(name: str) -> ZoneInfo:
     """Return a time zone by its name, that of the installation for "". Raises ValueError for an unknown one."""
+    if name in NO_ZONES:
+        raise ValueError(name)
     try:
         return ZoneInfo(name or settings.TIME_ZONE)
     except (KeyError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
