@@ -6,9 +6,10 @@ import structlog
 from django.db import DatabaseError, transaction
 from django.dispatch import receiver
 
-from alerts.choices import Category, SubjectKind
+from alerts.choices import Category, Level, SubjectKind
 from alerts.codes import Code
-from alerts.queries import open_levels
+from alerts.models import OPEN
+from alerts.queries import alerts_about
 from alerts.services import AlertChange, clear_alert, raise_alert
 from alerts.signals import alerts_changed
 from alerts.subjects import Subject, SubjectSource, register
@@ -65,8 +66,9 @@ def on_channel_deleted(*, channel_id: int, actor: Actor, force: bool, **_signal:
 def _end_alert(channel_id: int, code: Code) -> None:
     """Clear the alert of a channel, if one is open, with another text than that of the failure."""
     subject = Subject(SubjectKind.CHANNEL, channel_id)
-    level = open_levels(Category.DELIVERY_FAILED).get(subject)
+    rows = alerts_about(subject).filter(OPEN, category=Category.DELIVERY_FAILED)
+    level = rows.values_list("level", flat=True).first()
     if level is not None:
         name = Channel.objects.values_list("name", flat=True).get(pk=channel_id)
-        raise_alert(code, subject, level=level, channel=name)
+        raise_alert(code, subject, level=Level(level), channel=name)
         clear_alert(Category.DELIVERY_FAILED, subject)

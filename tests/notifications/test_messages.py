@@ -1,6 +1,8 @@
 """How a message about alerts reads, in both languages and for programs."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -66,7 +68,7 @@ def test_a_repetition_says_since_when_the_alert_is_open_in_both_languages() -> N
     )
 
 
-TYPES = {
+TYPES: dict[str, tuple[list[Mapping[str, Any]], str]] = {
     "a new one": ([SAMPLE, SECOND], "alert.raised"),
     "of an older version": ([{name: value for name, value in SAMPLE.items() if name != "repeated"}], "alert.raised"),
     "said again": ([AGAIN, {**AGAIN, "alert": 13}], "alert.repeated"),
