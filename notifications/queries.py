@@ -19,6 +19,7 @@ from notifications.messages import ALERT
 from notifications.models import AlertMatch, Notice, Rule, Silence
 from outbox.choices import DeliveryState
 from outbox.models import Channel, Delivery
+from outbox.queries import LIVE_CHANNEL
 
 HEARD = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
 PARTS = ("groups", "tags", "tokens")
@@ -89,7 +90,7 @@ def silenced(now: datetime) -> Q:
 
 
 def _meant_by(row: AlertMatch) -> Q:
-    levels = [level for level in Level if SEVERITY[level] >= SEVERITY[Level(row.least_level)]]
+    levels = [level for level in Level if SEVERITY[level] >= SEVERITY.get(row.least_level, 0)]
     meant = Q(level__in=levels)
     if row.categories:
         meant &= Q(category__in=row.categories)
@@ -153,8 +154,8 @@ def _zone_of(row: Rule) -> ZoneInfo:
 
 
 def held_notices() -> QuerySet[Notice]:
-    """Return the notices that are held back and whose alerts are open."""
-    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD))
+    """Return the notices that are held back and whose alerts are open, and looked after by nobody."""
+    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD, alert__acknowledged_at__isnull=True))
 
 
 def due_repeats(now: datetime) -> QuerySet[Notice]:
@@ -187,13 +188,16 @@ class LastHeard(NamedTuple):
     at: datetime
 
 
-def last_heard_of(alert_ids: Collection[int], channel_ids: Collection[int]) -> Mapping[tuple[int, int], LastHeard]:
-    """Return what some channels heard last of some alerts, by channel and alert, in one query.
+def last_heard_of(
+    alert_ids: Collection[int], channel_ids: Collection[int] | None = None
+) -> Mapping[tuple[int, int], LastHeard]:
+    """Return what some channels, or all that exist, heard last of some alerts, by channel and alert, in one query.
 
     What was given up or canceled does not count: nobody heard it.
     """
     about = {f"alert/{pk}": pk for pk in alert_ids}
-    rows = Delivery.objects.filter(kind=ALERT, ordering_key__in=about, channel__in=channel_ids, state__in=HEARD)
+    whose = LIVE_CHANNEL if channel_ids is None else Q(channel__in=channel_ids)
+    rows = Delivery.objects.filter(whose, kind=ALERT, ordering_key__in=about, state__in=HEARD)
     last = rows.order_by().values("ordering_key", "channel").annotate(last=Max("pk")).values("last")
     found = Delivery.objects.filter(pk__in=last).values_list("channel_id", "ordering_key", "payload", "created_at")
     severities: Mapping[str, int] = {level.value: severity for level, severity in SEVERITY.items()}
@@ -201,3 +205,9 @@ def last_heard_of(alert_ids: Collection[int], channel_ids: Collection[int]) -> M
         (channel, about[key]): LastHeard(severities.get(payload.get("level", ""), -1), at)
         for channel, key, payload, at in found
     }
+
+
+def waiting_for(channel_ids: Collection[int], now: datetime) -> QuerySet[Delivery, tuple[int, int, str, str, datetime]]:
+    """Return what channels are to get of alerts later than now: pk, channel, about, group and when it is due."""
+    rows = Delivery.objects.filter(kind=ALERT, channel__in=channel_ids, state=DeliveryState.PENDING, not_before__gt=now)
+    return rows.order_by("pk").values_list("pk", "channel_id", "ordering_key", "group_key", "not_before")
