@@ -8,8 +8,9 @@ from typing import NamedTuple
 from alerts.choices import SEVERITY, Change, Level
 from alerts.queries import KnownAlert
 from core.bulk import update_rows
+from notifications.heard import LastHeard, last_heard_of, waiting_for
 from notifications.messages import ALERT, payload_of
-from notifications.queries import LastHeard, LoadedRule, last_heard_of, waiting_for
+from notifications.queries import LoadedRule
 from outbox.models import Delivery
 from outbox.services import NewDelivery, enqueue
 

@@ -122,7 +122,7 @@ def test_what_is_held_back_says_why_and_until_when(browser: Client) -> None:
     update_rule(made, enabled=False, actor=ACTOR)
     assert why() == "held back the rule is switched off"
     update_rule(made, enabled=True, actor=ACTOR)
-    delete_channel(where, actor=ACTOR)
+    delete_channel(where, actor=ACTOR, force=True)
     where.refresh_from_db()
     assert why() == "held back the rule has no channel"
     find(backend)
