@@ -6,6 +6,7 @@ One process writes (`clients/keeper.py`), any may read. Offsets count the bytes 
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -33,7 +34,10 @@ class Segment(NamedTuple):
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Return the segments of an output, the oldest first; none if there is no such folder."""
+    """Return the segments of an output, the oldest first; none if there is no such folder.
+
+    What is no file, or a link to nowhere, is no segment. Raises OSError if the folder cannot be read.
+    """
     return sorted(_found(folder))
 
 
@@ -41,12 +45,17 @@ def _found(folder: Path) -> Iterator[Segment]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
             if path.suffix == SUFFIX and path.stem.isdigit():
-                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                    yield Segment(int(path.stem), path.stat().st_size, path)
+                with contextlib.suppress(OSError):  # deleted meanwhile, or broken
+                    status = path.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        yield Segment(int(path.stem), status.st_size, path)
 
 
 def read_output(folder: Path, offset: int, limit: int) -> Output | None:
-    """Return at most `limit` bytes from an offset on, or the last `-offset` bytes at most; None if nothing is kept."""
+    """Return at most `limit` bytes from an offset on, or the last `-offset` bytes at most; None if nothing is kept.
+
+    Raises OSError if a segment cannot be read.
+    """
     kept = segments(folder)
     if not kept:
         return None
