@@ -95,7 +95,7 @@ def silenced(now: datetime) -> Q:
 
 
 def _meant_by(row: AlertMatch) -> Q:
-    levels = [level for level in Level if SEVERITY[level] >= SEVERITY[Level(row.least_level)]]
+    levels = [level for level in Level if SEVERITY[level] >= SEVERITY.get(row.least_level, 0)]
     meant = Q(level__in=levels)
     if row.categories:
         meant &= Q(category__in=row.categories)
@@ -159,8 +159,8 @@ def _zone_of(row: Rule) -> ZoneInfo:
 
 
 def held_notices() -> QuerySet[Notice]:
-    """Return the notices that are held back and whose alerts are open."""
-    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD))
+    """Return the notices that are held back and whose alerts are open, and looked after by nobody."""
+    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD, alert__acknowledged_at__isnull=True))
 
 
 def due_repeats(now: datetime) -> QuerySet[Notice]:
