@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DateTimeField, Q, QuerySet, Value
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import GrowingAdmin, Table, confirmed, exact_time, link_column, link_to, time_ago
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
-from core.clock import db_now
 from core.masking import masked
 from core.signs import NOTHING
 from events.actor import Actor
@@ -62,7 +62,7 @@ class DeliveryAdmin(GrowingAdmin):
     channel_link = link_column("channel", _("channel"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return deliveries().annotate(now=Value(db_now(), DateTimeField()))
+        return deliveries().annotate(now=Now())
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return KeysetList
