@@ -5,6 +5,7 @@ from core.outages import DATABASE_ERRORS
 from liveness.queries import BEAT, NEVER, OUTBOX_WORKER, POWER_WORKER, WORKER, Heartbeat, heartbeats
 from moreh_cloud.check.finding import PartFinding, Status
 from outbox.queries import count_channels
+from outbox.sending.mail import mail_note
 
 ALIVE = 20.0  # seconds in which a live process has recorded some heartbeats
 FRESH = 30.0  # seconds in which queues have been ticked, by whomever
@@ -41,7 +42,8 @@ def check_outbox() -> PartFinding:
     status = Status.OK if alive and not channels.failing else Status.DEGRADED
     status = Status.ERROR if channels.enabled and not alive else status
     counts = {**_ages(age=seen), "channels": channels.enabled, "failing": channels.failing}
-    return PartFinding(status, detail=_words(seen), counts=counts)
+    detail = "; ".join(filter(None, (_words(seen), "no mail server (MOREH_MAIL_URL)" if mail_note() else "")))
+    return PartFinding(status, detail=detail, counts=counts)
 
 
 def check_tick() -> PartFinding:

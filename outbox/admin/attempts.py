@@ -11,9 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import GrowingAdmin, exact_time, link_column
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
+from core.signs import NOTHING
 from outbox.admin.formatting import result_badge
 from outbox.models import Attempt
 from outbox.queries import attempts
+from outbox.sending.details import shown_detail
 
 
 @admin.register(Attempt)
@@ -30,20 +32,20 @@ class AttemptAdmin(GrowingAdmin):
         "code",
         "latency_ms",
         "size",
-        "detail",
+        "shown_detail",
     )
     list_filter = ("channel", "result", ("at", TimeRange))
     ordering = ("-id",)
     sortable_by = ()
-    export_columns = {"time": "at"}
+    export_columns = {"time": "at", "shown_detail": "detail"}
     fields = (
         ("time", "channel_link"),
         ("subject", "message"),
         ("number", "result_column"),
         ("code", "latency_ms", "size"),
-        "detail",
+        "shown_detail",
     )
-    readonly_fields = ("time", "channel_link", "subject", "result_column")
+    readonly_fields = ("time", "channel_link", "subject", "result_column", "shown_detail")
 
     channel_link = link_column("channel", _("channel"))
 
@@ -64,3 +66,7 @@ class AttemptAdmin(GrowingAdmin):
     @admin.display(description=_("result"))
     def result_column(self, row: Attempt) -> SafeString:
         return result_badge(row)
+
+    @admin.display(description=_("detail"))
+    def shown_detail(self, row: Attempt) -> str:
+        return shown_detail(row.detail) or NOTHING

@@ -21,6 +21,7 @@ from outbox.admin.forms import ChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.queries import attempts
+from outbox.sending.mail import mail_note
 from outbox.sending.targets import shown_url
 from outbox.services import create_channel, delete_channel, renew_secret, update_channel
 from outbox.services.preview import previews
@@ -50,7 +51,8 @@ class ChannelAdmin(ServiceAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("name", ("kind", "language"), "enabled", "new_url", "new_secret", "recipients")
         state = (_("State"), {"fields": (("goes_to", "shown_state"), ("failing", "next_at"), "old_secret_until")})
-        return ((None, {"fields": own}), *([state] if obj else []))
+        note = mail_note() if obj is None or obj.kind == ChannelKind.MAIL else None
+        return ((None, {"fields": own, "description": note}), *([state] if obj else []))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.readonly_fields, *(("kind",) if obj else ()))

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from core.admin import badge
 from outbox.choices import AttemptResult, DeliveryState
 from outbox.models import Attempt, Channel, Delivery
+from outbox.sending.details import shown_detail
 
 STATES = {
     DeliveryState.PENDING: "",
@@ -37,5 +38,5 @@ def channel_badge(row: Channel) -> SafeString:
 
 def answer_of(row: Attempt) -> str:
     """Return the answer of a receiver in one line: code, latency and detail."""
-    told = [str(row.code or ""), f"{row.latency_ms} ms", row.detail]
+    told = [str(row.code or ""), f"{row.latency_ms} ms", shown_detail(row.detail)]
     return ", ".join(part for part in told if part)

@@ -1,4 +1,4 @@
-"""Mail by Django's backend, as the settings say."""
+"""Mail by Django's backend, as the settings say. Without a server its mails become files."""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +12,11 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
+from django.utils.translation import gettext_lazy as _
 
+from core.stored_text import StoredText
 from outbox.choices import AttemptResult
+from outbox.sending.details import STORED_AS_FILE
 from outbox.sending.outcome import Outgoing, SendOutcome
 
 Refusal = tuple[int, bytes]
@@ -24,6 +27,14 @@ RESULTS: Mapping[type[Exception], AttemptResult] = {
     gaierror: AttemptResult.UNKNOWN_HOST,
     SMTPException: AttemptResult.BROKEN,
 }
+
+
+def mail_note() -> StoredText | None:
+    """Return where mails go if they are not sent, because there is no mail server; None if there is one."""
+    if settings.EMAIL_BACKEND != settings.EMAIL_FILES_BACKEND:
+        return None
+    note = _("There is no mail server (MOREH_MAIL_URL): mails are not sent, but stored as files in %(folder)s.")
+    return StoredText(note, {"folder": str(settings.EMAIL_FILE_PATH)})
 
 
 def mail_content(subject: str, text: str, html: str) -> str:
@@ -42,7 +53,7 @@ def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
     return (
         SendOutcome(AttemptResult.OK, 250, _listed(refused), size)
         if refused is not None
-        else SendOutcome(OK, size=size)
+        else SendOutcome(OK, detail=STORED_AS_FILE if mail_note() else "", size=size)
     )
 
 

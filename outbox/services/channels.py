@@ -20,6 +20,7 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
+from outbox.sending.addresses import literal_address, may_connect
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from outbox.signals import channel_recovered, deliveries_enqueued
@@ -162,7 +163,12 @@ def _problem_of_url(channel: Channel) -> Any:
     target = parse_target(url)
     if target is None:
         return _("Enter an address like https://portal.example.com/hooks, without a login and a fragment.")
-    return None if target.tls or settings.MOREH_OUTBOX_HTTP else _("Enter an address that begins with https://.")
+    if not target.tls and not settings.MOREH_OUTBOX_HTTP:
+        return _("Enter an address that begins with https://, or allow http:// with MOREH_OUTBOX_HTTP.")
+    address = literal_address(target.host)  # a name is judged when it is resolved
+    if address is None or may_connect(address, settings.MOREH_OUTBOX_NETWORKS):
+        return None
+    return _("It is a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS.")
 
 
 def _problem_of_secret(channel: Channel) -> Any:

@@ -2,6 +2,8 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +131,63 @@ def test_a_rule_is_changed_on_its_page_and_its_errors_are_at_their_fields(browse
     made.refresh_from_db()
     assert (made.name, made.enabled, made.weekdays, made.group_wait_s) == ("nights", False, ["SAT"], 7)
     assert [one.name for one in made.channels.all()] == ["second"]
+
+
+@pytest.fixture
+def _no_mail_server(settings: Any, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = settings.EMAIL_FILES_BACKEND, tmp_path / "mail"
+
+
+@pytest.mark.usefixtures("_no_mail_server")
+def test_without_a_mail_server_everything_says_that_mails_are_files(browser: Client, tmp_path: Path) -> None:
+    answer = browser.post(SETUP, {**GIVEN, "test": "1"}, follow=True)
+    stored = "stored as a file, because there is no mail server (MOREH_MAIL_URL)"
+    said = [(one.level_tag, str(one)) for one in answer.context["messages"]]
+    assert said[1:] == [("warning", f"Test message: accepted, {stored}")]
+    assert len(list((tmp_path / "mail").iterdir())) == 1
+    assert Attempt.objects.get().detail == stored
+    where = reverse("admin:outbox_channel_change", args=[Channel.objects.get().pk])
+    note = f"There is no mail server (MOREH_MAIL_URL): mails are not sent, but stored as files in {tmp_path}/mail."
+    assert [note in browser.get(page).content.decode() for page in (SETUP, where)] == [True, True]
+    korean = {"HTTP_ACCEPT_LANGUAGE": "ko"}
+    shown = "메일 서버(MOREH_MAIL_URL)가 없어 파일로 저장됨"
+    assert shown in browser.get(reverse("admin:outbox_attempt_changelist"), **korean).content.decode()
+    assert f"메일을 보내지 않고 {tmp_path}/mail에 파일로 저장합니다." in browser.get(SETUP, **korean).content.decode()
+
+
+PRIVATE = "It is a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS."
+NOT_HTTPS = "Enter an address that begins with https://, or allow http:// with MOREH_OUTBOX_HTTP."
+REFUSED = {
+    "http://127.0.0.1:9911/hook": NOT_HTTPS,
+    "https://127.0.0.1:9911/hook": PRIVATE,
+    "https://10.0.0.5/x": PRIVATE,
+    "https://127.1/x": PRIVATE,
+    "https://0x7f000001/x": PRIVATE,
+    "https://[::ffff:10.0.0.5]/x": PRIVATE,
+}
+
+
+@pytest.mark.parametrize("url", REFUSED)
+@pytest.mark.parametrize("button", ["save", "preview"])
+def test_an_address_that_can_never_be_sent_to_is_refused_with_its_setting(
+    browser: Client, url: str, button: str
+) -> None:
+    page = browser.post(SETUP, {**GIVEN, "kind": "WEBHOOK", "url": url, button: "1"})
+    assert errors(page) == {"url": [REFUSED[url]]}
+    assert f'value="{url}"' in page.content.decode()
+    assert page.context["preview"] is None
+    assert (Rule.objects.count(), Channel.objects.count(), events("CREATE_CHANNEL")) == (0, 0, [])
+
+
+def test_networks_that_are_allowed_are_accepted_and_a_name_is_judged_when_it_is_resolved(
+    browser: Client, settings: Any
+) -> None:
+    settings.MOREH_OUTBOX_NETWORKS = (ip_network("10.0.0.0/24"),)
+    given = {**GIVEN, "kind": "SLACK"}
+    browser.post(SETUP, {**given, "url": "https://10.0.0.5/x", "save": "1"})
+    answer = browser.post(SETUP, {**given, "name": "second", "url": "https://localhost/x", "test": "1"}, follow=True)
+    assert [str(one) for one in answer.context["messages"]][-1] == (
+        "Test message: the address is not allowed, "
+        "a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS"
+    )
+    assert list(Channel.objects.order_by("pk").values_list("name", flat=True)) == ["on-call", "second"]

@@ -136,6 +136,12 @@ def test_up_comes_up_green_stops_carries_on_and_says_what_died(empty_site_env: d
         first.ready()
         first.wait_for(lambda: set(first.check().values()) == {"ok"}, TIMEOUT)
         assert "password  (as MOREH_ADMIN_PASSWORD says)\n" in first.output
+        assert (
+            f"mail      no server (MOREH_MAIL_URL); mails are files in {first.env['MOREH_DATA_DIR']}/mail\n"
+            in first.output
+        )
+        assert "webhooks  may go to http:// and to this machine (demo; " in first.output
+        assert "metrics " not in first.output
         assert PASSWORD not in first.output
         assert not [pid for pid in [first.process.pid, *first.parts()] if PASSWORD.encode() in _environment(pid)]
         with _up(empty_site_env, tmp_path) as second:
