@@ -17,7 +17,7 @@ READY_TIMEOUT = 120.0  # seconds until nothing may be in error any more
 FLEET_TIMEOUT, PART_TIMEOUT, BROKER_TIMEOUT = 4.0, 8.0, 2.0  # seconds to end after SIGTERM
 LOOK = 0.1  # seconds between two looks at the parts
 ASK = 0.3  # seconds between two questions at /api/check, which has a limit like all of REST
-HERE = "may go to http:// and to this machine (demo; MOREH_OUTBOX_HTTP and MOREH_OUTBOX_NETWORKS change it)"
+HERE = "may go to http:// and to this machine (demo; see MOREH_OUTBOX_HTTP and MOREH_OUTBOX_NETWORKS)"
 FOR_PEOPLE = "CommandError: "  # begins the last line of a command that knows why it cannot go on
 
 

@@ -17,7 +17,7 @@ from core.stored_text import StoredText
 from events.actor import Actor
 from events.admin import actor_of, event_table
 from outbox.admin.formatting import answer_of, channel_badge, result_badge
-from outbox.admin.forms import ChannelForm, SecretForm
+from outbox.admin.forms import OF_CHANNEL, OF_KIND, ChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.queries import attempts
@@ -49,7 +49,7 @@ class ChannelAdmin(ServiceAdmin):
     actions_detail = ("test", "renew", "delete")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = ("name", ("kind", "language"), "enabled", "new_url", "new_secret", "recipients")
+        own = ("name", ("kind", "language"), "enabled", *(OF_KIND.get(obj.kind, ()) if obj else OF_CHANNEL))
         state = (_("State"), {"fields": (("goes_to", "shown_state"), ("failing", "next_at"), "old_secret_until")})
         note = mail_note() if obj is None or obj.kind == ChannelKind.MAIL else None
         return ((None, {"fields": own, "description": note}), *([state] if obj else []))

@@ -1,4 +1,4 @@
-"""Details of attempts that the product itself writes. They are stored in English, and shown in the reader's language."""
+"""Details of attempts that the product itself writes: stored in English, shown in the reader's language."""
 
 from django.utils.translation import gettext, gettext_noop
 

@@ -33,7 +33,7 @@ def test_a_newcomer_is_told_of_mail_webhooks_and_metrics() -> None:
     told = replace(plain, mail_server=True, metrics_key=True, webhooks_here=True)
     assert parse(told.arguments()) == told
     assert notes_of(told) == (
-        "  webhooks  may go to http:// and to this machine (demo; MOREH_OUTBOX_HTTP and MOREH_OUTBOX_NETWORKS change it)\n"
+        "  webhooks  may go to http:// and to this machine (demo; see MOREH_OUTBOX_HTTP and MOREH_OUTBOX_NETWORKS)\n"
         f"  metrics   {plain.web}/metrics (Authorization: Bearer and MOREH_METRICS_KEY)\n"
     )
 
