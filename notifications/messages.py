@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from alerts.choices import Category, Change, Level, SubjectKind
 from alerts.params import render
@@ -103,7 +103,7 @@ def _is_over(alert: Mapping[str, Any]) -> bool:
 
 def _mark(alert: Mapping[str, Any]) -> str:
     if _is_over(alert):
-        return _("over")
+        return pgettext("of an alert", "over")
     return str(Level(alert["level"]).label) if alert["level"] in Level.values else str(alert["level"])
 
 

@@ -26,4 +26,4 @@ def _render(payloads: Payloads, _language: str) -> Rendered:
     return Rendered(subject, "\n".join(line % one for one in told), {"events": list(payloads)}, type=EVENTS)
 
 
-register_kind(MessageKind(EVENTS, gettext_lazy("events"), _render, (SAMPLE,)))
+register_kind(MessageKind(EVENTS, gettext_lazy("events"), _render, (SAMPLE,), in_masses=True))

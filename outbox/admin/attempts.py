@@ -7,11 +7,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.admin import GrowingAdmin, exact_time, link_column
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
 from core.signs import NOTHING
+from outbox.admin.filters import MessageKindFilter
 from outbox.admin.formatting import result_badge
 from outbox.models import Attempt
 from outbox.queries import attempts
@@ -34,7 +36,7 @@ class AttemptAdmin(GrowingAdmin):
         "size",
         "shown_detail",
     )
-    list_filter = ("channel", "result", ("at", TimeRange))
+    list_filter = ("channel", MessageKindFilter, "result", ("at", TimeRange))
     ordering = ("-id",)
     sortable_by = ()
     export_columns = {"time": "at", "shown_detail": "detail"}
@@ -59,7 +61,7 @@ class AttemptAdmin(GrowingAdmin):
     def time(self, row: Attempt) -> SafeString | str:
         return exact_time(row.at)
 
-    @admin.display(description=_("subject"))
+    @admin.display(description=pgettext_lazy("of a message", "subject"))
     def subject(self, row: Attempt) -> str:
         return row.message.subject
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from core.admin import Secret, ServiceAdmin, Table, Tombstones, confirmed, time_ago
 from core.crypto import readable
@@ -119,11 +120,13 @@ class ChannelAdmin(ServiceAdmin):
 def _log_table(row: Channel) -> Table:
     latest = attempts().filter(channel=row)[:LATEST]
     rows = [(time_ago(one.at), one.message.subject, result_badge(one), answer_of(one)) for one in latest]
-    more = reverse("admin:outbox_attempt_changelist") + f"?channel__id__exact={row.pk}"
-    return Table(_("Delivery log"), (_("time"), _("subject"), _("result"), _("answer")), rows, more)
+    more = reverse("admin:outbox_attempt_changelist") + f"?kind=all&channel__id__exact={row.pk}"
+    return Table(
+        _("Delivery log"), (_("time"), pgettext("of a message", "subject"), _("result"), _("answer")), rows, more
+    )
 
 
 def _preview_table(row: Channel) -> Table:
     rows = [(one.label, one.subject, format_html('<pre class="mc-pre">{}</pre>', one.content)) for one in previews(row)]
     note = _("Samples, in the language of the channel.")
-    return Table(_("Preview"), (_("kind"), _("subject"), _("content")), rows, note=note)
+    return Table(_("Preview"), (_("kind"), pgettext("of a message", "subject"), _("content")), rows, note=note)

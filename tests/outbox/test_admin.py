@@ -1,15 +1,19 @@
 """The pages of channels and deliveries."""
 
+import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
 from accounts.choices import Role
 from outbox import work
-from outbox.models import Channel, Delivery
+from outbox.models import Attempt, Channel, Delivery
+from outbox.services import NewDelivery, enqueue
 from outbox.services.preview import previews
+from subscriptions.rendering import SAMPLE
 from tests.admin_world import client_of
 from tests.outbox.receiver import HttpReceiver
 from tests.outbox.world import SECRET, channel, notes
@@ -107,3 +111,30 @@ def test_previews_of_every_kind_of_channel() -> None:
     assert '"type": "note.made"' in found["WEBHOOK"].content
     assert {one.subject for one in found.values()} == {"en: [1]"}
     assert SECRET not in str(found)
+
+
+def test_lists_leave_out_events_unless_asked_and_say_kinds_in_words(receiver: HttpReceiver) -> None:
+    row, browser = channel(receiver.url), client_of(Role.READ_ONLY)
+    notes(row, 1)
+    enqueue([NewDelivery(row.pk, "events", SAMPLE)])
+    work.send_channel(row.pk)
+    for model, path in ((Delivery, "kind"), (Attempt, "message__kind")):
+        page = reverse(f"admin:outbox_{model._meta.model_name}_changelist")
+        found = {
+            wanted: sorted(
+                str(getattr(one, "message", one).kind) for one in browser.get(page + wanted).context["cl"].result_list
+            )
+            for wanted in ("", "?kind=all", "?kind=events", "?kind=note")
+        }
+        assert found == {
+            "": ["note"],
+            "?kind=all": ["events", "note"],
+            "?kind=events": ["events"],
+            "?kind=note": ["note"],
+        }, path
+    page = browser.get(reverse("admin:outbox_delivery_changelist") + "?kind=all", headers={"accept-language": "ko"})
+    headers = [column["text"] for column in result_headers(page.context["cl"])]
+    assert headers == ["생성", "채널", "종류", "대상", "제목", "상태", "시도 횟수", "종료"]
+    assert re.findall(r"field-kind_column[^>]*>\s*(.*?)\s*<", page.content.decode()) == ["이벤트", "note"]
+    page = browser.get(reverse("admin:outbox_attempt_changelist"), headers={"accept-language": "ko"}).content.decode()
+    assert re.findall(r"<title>\s*(.*?) \|", page) == ["발송 로그"]
