@@ -24,6 +24,7 @@ class Code(StrEnum):
     JOBS_FAIL = "JOBS_FAIL"
     NODE_SILENT = "NODE_SILENT"
     NODE_LOST = "NODE_LOST"
+    NODE_LOST_WITH_JOBS = "NODE_LOST_WITH_JOBS"
     NODE_CLAIMED_TWICE = "NODE_CLAIMED_TWICE"
     BMC_UNREACHABLE = "BMC_UNREACHABLE"
     BMC_WEAK = "BMC_WEAK"
@@ -81,7 +82,11 @@ TEMPLATES: Mapping[Code, Template] = {
     Code.JOB_FAILED: Template(Category.JOB_ERROR, _("%(customer)s: job %(job)s failed: %(cause)s. %(detail)s")),
     Code.JOBS_FAIL: Template(Category.JOB_ERROR, _("%(customer)s: %(failed)s or more jobs failed within an hour.")),
     Code.NODE_SILENT: Template(Category.NODE_SILENT, _("%(node)s has not reported for more than %(seconds)s seconds.")),
-    Code.NODE_LOST: Template(Category.NODE_LOST, _("%(node)s has been silent too long; its jobs were failed.")),
+    Code.NODE_LOST: Template(Category.NODE_LOST, _("%(node)s has been silent too long; it gets no jobs.")),
+    Code.NODE_LOST_WITH_JOBS: Template(
+        Category.NODE_LOST,
+        _("%(node)s has been silent too long; it gets no jobs, and those that ran on it have failed: %(jobs)s."),
+    ),
     Code.NODE_CLAIMED_TWICE: Template(
         Category.NODE_CLAIMED_TWICE,
         _("An agent at %(address)s claims node %(node)s, whose own agent is alive; it was refused."),

@@ -37,7 +37,7 @@ class Alert(models.Model):
         indexes = (models.Index(fields=["subject_kind", "subject_id", "-id"], name="alert_subject"),)
 
     def __str__(self) -> str:
-        return f"{self.category} {self.subject}"
+        return self.text
 
     @property
     def subject(self) -> Subject:

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, F, Max, Q, QuerySet, When
 
@@ -13,11 +14,20 @@ def alerts_about(subject: Subject) -> QuerySet[Alert]:
     return Alert.objects.filter(subject_kind=subject.kind, subject_id=subject.id).order_by("-id")
 
 
-def open_levels(category: Category) -> Mapping[Subject, Level]:
-    """Return the levels of the open alerts of a category, by what they are about."""
+class AlertContent(NamedTuple):
+    """What an alert says."""
+
+    level: Level
+    code: str
+    params: Mapping[str, Any]
+
+
+def open_contents(category: Category) -> Mapping[Subject, AlertContent]:
+    """Return what the open alerts of a category say, by what they are about."""
     rows = Alert.objects.filter(OPEN, category=category).order_by()
     return {
-        Subject(kind, pk): Level(level) for kind, pk, level in rows.values_list("subject_kind", "subject_id", "level")
+        Subject(kind, pk): AlertContent(Level(level), code, params)
+        for kind, pk, level, code, params in rows.values_list("subject_kind", "subject_id", *AlertContent._fields)
     }
 
 

@@ -147,6 +147,13 @@ def clear_alerts(category: Category, subjects: Iterable[Subject]) -> None:
         _clear(Alert.objects.filter(_among(keys)))
 
 
+def clear_alerts_of(categories: Iterable[Category], subjects: Iterable[Subject]) -> None:
+    """Close the open alerts of several categories about many things, in one announcement."""
+    known = list(subjects)
+    if keys := [(category.value, *subject) for category in categories for subject in known]:
+        _clear(Alert.objects.filter(_among(keys)))
+
+
 def clear_alerts_about(subject: Subject) -> None:
     """Close all open alerts of a thing that is gone."""
     _clear(Alert.objects.filter(subject_kind=subject.kind, subject_id=subject.id))

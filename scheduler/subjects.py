@@ -6,7 +6,7 @@ from scheduler.models import Job, Queue, Worker
 
 register(
     {
-        SubjectKind.JOB: SubjectSource(Job, name="process_name", group="group", customer="token"),
+        SubjectKind.JOB: SubjectSource(Job, group="group", customer="token"),
         SubjectKind.WORKER: SubjectSource(Worker, name="backend__name", group="backend__group", customer="job__token"),
         SubjectKind.QUEUE: SubjectSource(Queue, name="group__name", group="group"),
     }

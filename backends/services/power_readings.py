@@ -12,7 +12,7 @@ from alerts.codes import Code
 from alerts.queries import open_ids
 from alerts.services import NewAlert, clear_alert, clear_alerts, raise_alert, raise_alerts
 from alerts.subjects import node
-from backends.choices import PowerStatus
+from backends.choices import POWER_CAUSES, PowerStatus
 from backends.models import Bmc
 from backends.power.drivers import DRIVERS
 from backends.power.logins import recent_wrong
@@ -48,7 +48,8 @@ def store_power_readings(readings: Mapping[int, PowerReading], *, at: datetime) 
 def _store(readings: Mapping[int, PowerReading], at: datetime) -> None:
     # A time in the future is of no reading: the clock was wrong, or the row is.
     not_newer = Q(checked_at__lte=at) | Q(checked_at__gt=db_now()) | Q(checked_at=None)
-    rows = Bmc.objects.select_for_update().filter(not_newer, ip__isnull=False).order_by("pk").in_bulk(readings)
+    live = Bmc.objects.filter(not_newer, ip__isnull=False, backend__deleted_at__isnull=True)
+    rows = live.select_for_update(of=("self",)).order_by("pk").in_bulk(readings)
     _update_alerts(rows, readings)
     values = ((pk, readings[pk].status.value, readings[pk].error[:255], at) for pk in rows)
     update_rows(Bmc, ("status", "error", "checked_at"), values)
@@ -63,12 +64,16 @@ def _update_alerts(bmcs: Mapping[int, Bmc], readings: Mapping[int, PowerReading]
         return
     alerted = open_ids(Category.BMC_UNREACHABLE, SubjectKind.NODE)
     raise_alerts(
-        NewAlert(Code.BMC_UNREACHABLE, node(pk), {"bmc": str(bmc), "error": readings[pk].error})
+        NewAlert(Code.BMC_UNREACHABLE, node(pk), _told(bmc, readings[pk].error))
         for pk, bmc in confirmed.items()
         if bmc.error and pk not in alerted
     )
     answers = {pk for pk, bmc in confirmed.items() if not bmc.error}
     clear_alerts(Category.BMC_UNREACHABLE, map(node, answers & alerted))
+
+
+def _told(bmc: Bmc, code: str) -> dict[str, object]:
+    return {"bmc": str(bmc), "cause": code, "error": POWER_CAUSES.get(code, code)}
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from backends.choices import BackendStatus, PowerStatus
+from backends.choices import BackendStatus, PowerStatus, ShutdownReason
 from backends.models import Backend
 from core.clock import to_ms
 from moreh_cloud.metrics.exposition import GaugeText, chunks, label
@@ -25,6 +25,7 @@ class NodeRow(NamedTuple):
     name: str
     group: str
     status: str
+    why: str
     seen: datetime | None
     version: str | None
     cpu: float | None
@@ -38,7 +39,7 @@ class NodeRow(NamedTuple):
 
 
 COLUMNS = (
-    *("pk", "name", "group__name", "status", "agent__last_seen", "agent__version", "agent__cpu"),
+    *("pk", "name", "group__name", "status", "why", "agent__last_seen", "agent__version", "agent__cpu"),
     *("agent__used_memory", "agent__total_memory", "bmc__ip", "bmc__status", "bmc__checked_at", "bmc__error"),
     "agent__clock_skew_ms",
 )
@@ -59,6 +60,10 @@ class Node:
     def active(self) -> float:
         """Whether new jobs are placed on it."""
         return float(self.row.status == BackendStatus.ACTIVE)
+
+    def lost(self) -> float:
+        """Whether it was given up because its agent was silent for too long."""
+        return float(self.row.status == BackendStatus.SHUTDOWN and self.row.why == ShutdownReason.NODE_LOST)
 
     def power_on(self) -> float:
         """Whether it is on."""
@@ -98,6 +103,10 @@ GAUGES: Sequence[tuple[GaugeText, Callable[[Node], float]]] = (
     (
         GaugeText("moreh_node_active", "Whether new jobs are placed on the node (1) or it is shut down (0)."),
         Node.active,
+    ),
+    (
+        GaugeText("moreh_node_lost", "Whether the agent was silent for so long that the node was given up (1)."),
+        Node.lost,
     ),
     (GaugeText("moreh_node_power_on", "Whether the node is on (1) or off (0) by its BMC."), Node.power_on),
     (GaugeText("moreh_node_bmc_reachable", "Whether the BMC answered last (1) or not (0)."), Node.bmc_reachable),

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
+from backends.choices import ShutdownReason, Verdict
 from backends.errors import ActionUnderWay, BackendInUse, BmcAskedTooOften, NoBmc
 from backends.models import Bmc, Device
+from core.errors import Message
+from core.stored_text import StoredText
 from events.actor import SYSTEM
 from remediation.choices import (
     DECIDING,
@@ -25,7 +29,7 @@ from remediation.models import Breaker, Repair, RepairTarget
 from remediation.queries import ended_since
 from remediation.services.remedies import follow_remedy
 from remediation.services.situation import Node, is_down, read_node, situation_of
-from remediation.services.states import call_hands, locked_repair, set_state, wait_on
+from remediation.services.states import Evidence, call_hands, locked_repair, set_state, wait_on
 from remediation.services.steps import abandon_step, begin_step, note_step, running_step
 from remediation.services.targets import adopt_failed, end_cleared, end_targets, let_neighbours_go, take_out, try_level
 from remediation.services.validation import begin_validation, evidence_of, follow_validation
@@ -186,21 +190,33 @@ def _call_hands(node: Node, reason: HandsReason, situation: Situation) -> None:
     for left_out in impossible_remedies(situation):
         if left_out not in known:
             note_step(repair, left_out, StepState.SKIPPED, code="NOT_POSSIBLE")
-    call_hands(repair, reason, evidence(node))
+    call_hands(repair, reason, evidence(node), alert=not _says_only_lost(node))
 
 
-def evidence(node: Node) -> str:
+def _says_only_lost(node: Node) -> bool:
+    """Whether nothing is known and nothing was done but that the node is lost, of which an alert tells already."""
+    lost = node.repair.backend.why == ShutdownReason.NODE_LOST
+    done = node.repair.steps.exclude(state=StepState.SKIPPED)
+    return lost and all(target.device_id is None for target in node.targets) and not done.exists()
+
+
+def evidence(node: Node) -> Evidence:
     """Return what is wrong with the targets of a repair, and how its steps ended, for a technician."""
-    about = [
-        f"{device.index:02}: {evidence_of(node.failing(device)) or device.get_verdict_display()}"
-        for target in node.targets
-        if (device := node.devices.get(target.device_id or 0))
-    ]
+    about: list[Message] = []
     if node.whole():
-        about.insert(0, f"node: {node.repair.backend.get_why_display()}")
-    steps = node.repair.steps.all()
-    done = [f"{step.get_verb_display()} {step.get_state_display()} {step.code}".strip() for step in steps]
-    return "\n".join([*about, *([", ".join(done)] if done else [])])
+        about.append(StoredText(_("node: %(why)s"), {"why": ShutdownReason(node.repair.backend.why).label}))
+    for target in node.targets:
+        if device := node.devices.get(target.device_id or 0):
+            said = evidence_of(node.failing(device)) or Verdict(device.verdict).label
+            about.append(StoredText("%(device)s: %(said)s", {"device": f"{device.index:02}", "said": said}))
+    done = [
+        StoredText(
+            "%(verb)s %(state)s %(code)s" if step.code else "%(verb)s %(state)s",
+            {"verb": StepVerb(step.verb).label, "state": StepState(step.state).label, "code": step.code},
+        )
+        for step in node.repair.steps.all()
+    ]
+    return Evidence(about, done)
 
 
 def _look_at_rest(node: Node) -> bool:

@@ -1,14 +1,19 @@
 """The state of a repair: every change checks the table of transitions and is an event."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
+
+from django.utils import translation
 
 from alerts.choices import Category, Level
 from alerts.codes import Code
 from alerts.services import clear_alert, raise_alert
 from alerts.subjects import node
 from core.clock import db_now
+from core.errors import Message
 from core.lease import LeaseLost
+from core.stored_text import SOURCE
 from events.actor import SYSTEM, Actor
 from events.services import NewEvent, record_all
 from remediation.choices import OVER, REPAIR_TRANSITIONS, RESTING, HandsReason, RepairState, WaitReason
@@ -76,18 +81,32 @@ def _pause(waits_for: WaitReason) -> timedelta:
     return timedelta(seconds=PAUSES.get(waits_for, SOON))
 
 
-def call_hands(repair: Repair, reason: HandsReason, evidence: str, *, actor: Actor = SYSTEM) -> None:
-    """Let a repair wait for a technician, with an alert that carries the evidence."""
-    set_state(
-        repair, RepairState.NEEDS_HANDS, actor=actor, hands=reason, evidence=evidence[:LONGEST_EVIDENCE], operator=""
-    )
+class Evidence(NamedTuple):
+    """What is wrong with the targets of a repair, and how its steps ended; `str` is what the repair stores."""
+
+    about: Sequence[Message]
+    steps: Sequence[Message]
+
+    def __str__(self) -> str:
+        with translation.override(SOURCE):
+            return "\n".join([*map(str, self.about), *([", ".join(map(str, self.steps))] if self.steps else [])])
+
+
+def call_hands(
+    repair: Repair, reason: HandsReason, evidence: Evidence, *, alert: bool = True, actor: Actor = SYSTEM
+) -> None:
+    """Let a repair wait for a technician, with an alert that carries the evidence unless another one says the same."""
+    written = str(evidence)[:LONGEST_EVIDENCE]
+    set_state(repair, RepairState.NEEDS_HANDS, actor=actor, hands=reason, evidence=written, operator="")
+    if not alert:
+        return
     raise_alert(
         Code.REPAIR_EXHAUSTED,
         node(repair.backend_id),
         level=Level.CRITICAL,
         node=repair.backend.name,
         reason=reason,
-        evidence=evidence,
+        evidence=[*evidence.about, *evidence.steps],
     )
 
 

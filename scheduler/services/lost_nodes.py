@@ -38,8 +38,9 @@ def lose_backend(backend_id: int) -> None:
     backend = lost_backends(db_now()).filter(pk=backend_id).first()
     if backend is None:
         return
-    _abandon(backend, ShutdownReason.NODE_LOST, Cause.NODE_LOST)
-    raise_alert(Code.NODE_LOST, node(backend.pk), level=Level.CRITICAL, node=backend.name)
+    failed = _abandon(backend, ShutdownReason.NODE_LOST, Cause.NODE_LOST)
+    code, told = (Code.NODE_LOST_WITH_JOBS, {"jobs": failed}) if failed else (Code.NODE_LOST, {})
+    raise_alert(code, node(backend.pk), level=Level.CRITICAL, node=backend.name, **told)
 
 
 def power_down_backends(backend_ids: Collection[int]) -> bool:
@@ -73,22 +74,23 @@ def power_down_backend(backend_id: int) -> None:
     _abandon(backend, ShutdownReason.POWERED_OFF, Cause.POWERED_OFF)
 
 
-def _abandon(backend: Backend, why: ShutdownReason, cause: Cause) -> None:
-    """End the jobs on a node that is gone and shut it down, in the caller's transaction."""
+def _abandon(backend: Backend, why: ShutdownReason, cause: Cause) -> int:
+    """End the jobs on a node that is gone and shut it down, in the caller's transaction; return how many ended."""
     mine = Device.objects.filter(backend=backend)
     ids = list(mine.values_list("pk", flat=True))
     put_back_unchecked(preflights_on([backend.pk]))
-    _end_jobs_on(ids, cause, backend)
+    ended = _end_jobs_on(ids, cause, backend)
     awake = mine.filter(status__in=DEVICE_TRANSITIONS.before(DeviceStatus.SHUTDOWN))
     awake.update(status=DeviceStatus.SHUTDOWN, why=why, cleaner=None, since=db_now())
     # A batch that took devices before they could be locked here is committed by now, and no other can follow.
-    if _end_jobs_on(ids, cause, backend):
+    if late := _end_jobs_on(ids, cause, backend):
         awake.update(status=DeviceStatus.SHUTDOWN, why=why, cleaner=None, since=db_now())
     note_clean(ids)
     if Backend.objects.filter(pk=backend.pk, status=BackendStatus.ACTIVE).update(
         status=BackendStatus.SHUTDOWN, why=why
     ):
         record("BACKEND_LOST", actor=SYSTEM, subject=f"backend/{backend.pk}", why=why)
+    return ended + late
 
 
 def _end_jobs_on(devices: Sequence[int], cause: Cause, backend: Backend) -> int:

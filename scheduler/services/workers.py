@@ -7,9 +7,8 @@ import structlog
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from alerts.choices import Category
 from alerts.codes import Code
-from alerts.services import clear_alerts, raise_alert
+from alerts.services import raise_alert
 from alerts.subjects import node
 from backends.choices import (
     MAX_DEVICES,
@@ -36,6 +35,7 @@ from backends.services.devices import (
     finish_cleaning,
     transition_devices,
 )
+from backends.services.node_alerts import clear_loss
 from backends.services.nodes import set_backend_status
 from backends.services.orders import NewOrder, give_orders, open_order, settle_order
 from core.clock import db_now_after
@@ -119,7 +119,7 @@ def bring_back(newcomers: Sequence[Newcomer], devices: QuerySet[Device]) -> None
     gone.update(state=WorkerState.GONE)
     clean_chosen(devices)
     recover_backends(actors)
-    clear_alerts(Category.NODE_LOST, map(node, actors))
+    clear_loss(actors)
     for group_id in {newcomer.backend.group_id for newcomer in newcomers}:
         queue_changed.send(Job, group_id=group_id)
 

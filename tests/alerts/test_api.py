@@ -45,7 +45,7 @@ def test_a_card_has_the_text_in_the_language_of_the_request(api: APIClient) -> N
         "level": "CRITICAL",
         "code": "NODE_LOST",
         "params": {"node": "gpu-7"},
-        "text": "gpu-7 has been silent too long; its jobs were failed.",
+        "text": "gpu-7 has been silent too long; it gets no jobs.",
         "subject": {
             "kind": "backend",
             "id": gpu.pk,
@@ -63,7 +63,7 @@ def test_a_card_has_the_text_in_the_language_of_the_request(api: APIClient) -> N
     }
     english = api.get(URL, headers={"accept-language": "en"})
     korean = api.get(URL, headers={"accept-language": "ko"})
-    assert korean.json()[0]["text"] == "gpu-7 노드가 너무 오래 응답하지 않아 실행 중이던 작업을 실패로 처리했습니다."
+    assert korean.json()[0]["text"] == "gpu-7 노드가 너무 오래 응답하지 않아 더 이상 작업을 배정하지 않습니다."
     assert api.get(URL, headers={"accept-language": "ko", "if-none-match": korean["ETag"]}).status_code == 304
     assert api.get(URL, headers={"accept-language": "ko", "if-none-match": english["ETag"]}).status_code == 200
 

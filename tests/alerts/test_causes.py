@@ -142,11 +142,11 @@ CASES: dict[str, Case] = {
             "gpu-1: devices [1] are out of service (a worker runs on it that the records do not know).",
         ),
     ),
-    "a lost node": Case(lost, back, ("NODE_LOST", "CRITICAL", "gpu-1 has been silent too long; its jobs were failed.")),
+    "a lost node": Case(lost, back, ("NODE_LOST", "CRITICAL", "gpu-1 has been silent too long; it gets no jobs.")),
     "a deleted node": Case(
         lost,
         lambda node: delete_backend(node, actor=make.ACTOR),
-        ("NODE_LOST", "CRITICAL", "gpu-1 has been silent too long; its jobs were failed."),
+        ("NODE_LOST", "CRITICAL", "gpu-1 has been silent too long; it gets no jobs."),
     ),
     "a node that is claimed twice": Case(
         claim,
@@ -221,6 +221,14 @@ def test_a_fault_that_the_verdict_shows_is_left_to_the_alert_about_health() -> N
         assert by_category(told) == [("GPU_ERROR", "RAISED"), ("DEVICE_HEALTH", "RAISED"), ("GPU_ERROR", "CLEARED")]
 
 
+def test_a_bmc_of_a_node_that_was_deleted_meanwhile_is_no_alert() -> None:
+    node = make.backend(1)
+    read(node, "BMC_TIMEOUT")
+    delete_backend(node, actor=make.ACTOR)
+    read(node, "BMC_TIMEOUT")
+    assert not Alert.objects.exists()
+
+
 def test_a_silent_node_is_told_once_until_it_has_reported_steadily() -> None:
     node, lost_one = make.ready_backend(1, name="gpu-1"), make.ready_backend(1)
     listened()
@@ -246,22 +254,27 @@ def test_a_silent_node_is_told_once_until_it_has_reported_steadily() -> None:
         assert told == [(alert.pk, "RAISED"), (alert.pk, "CLEARED")]
 
 
-def test_a_node_that_is_lost_is_no_longer_only_silent() -> None:
+def test_a_node_that_is_lost_stays_silent_and_both_end_when_it_is_back() -> None:
     node = make.ready_backend(1)
+    make.running_job(node)
     listened()
     with heard() as told:
         silent(node, 31)
         sweep()
         silent(node, 91)
         sweep()
-        back(node)
+        silent(node, 200)
         sweep()
-        assert by_category(told) == [
-            ("NODE_SILENT", "RAISED"),
-            ("NODE_LOST", "RAISED"),
-            ("NODE_SILENT", "CLEARED"),
-            ("NODE_LOST", "CLEARED"),
-        ]
+        raised = [("NODE_SILENT", "RAISED"), ("NODE_LOST", "RAISED")]
+        assert [(category, change) for category, change in by_category(told) if category != "JOB_ERROR"] == raised
+        text = f"{node.name} has been silent too long; it gets no jobs, and those that ran on it have failed: 1."
+        assert Alert.objects.get(category="NODE_LOST").text == text
+        Agent.objects.update(last_seen=db_now())
+        back(node)
+        ended = {("NODE_SILENT", "CLEARED"), ("NODE_LOST", "CLEARED")}
+        assert set(by_category(told)[len(raised) :]) == ended
+        sweep()
+        assert len(told) == len(raised) + len(ended)
 
 
 def test_looks_for_alerts_take_the_same_queries_for_more_nodes(django_assert_max_num_queries: Any) -> None:

@@ -53,7 +53,7 @@ def test_nodes_come_as_columns_in_the_order_of_their_groups() -> None:
         "states": [0, 1, 1, 0, 0, 1, 1, 0, 1, 0],  # in use, idle, moving, kept out, shut down
         "groups": {str(far.pk): "far", "0": "default_backend_group"},
         "alerts": [
-            [two.pk, "CRITICAL", "node lost", "two has been silent too long; its jobs were failed."],
+            [two.pk, "CRITICAL", "node lost", "two has been silent too long; it gets no jobs."],
             [two.pk, "NOTICE", "GPU error", "two: health check failed: ECC"],
         ],
     }

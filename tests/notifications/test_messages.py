@@ -19,7 +19,7 @@ def test_one_alert() -> None:
     assert told.subject == "[critical] node lost: node node-01"
     assert told.text == (
         "[critical] node lost - node node-01, group default\n"
-        "node-01 has been silent too long; its jobs were failed.\n"
+        "node-01 has been silent too long; it gets no jobs.\n"
         "since 2026-01-31 21:04:05 UTC\n"
         "https://cloud.example.com/admin/alerts/alert/12/change/\n\n"
         "Rule: nodes"

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import translation
 
+from alerts.models import Alert
 from backends.choices import ActionState, PowerVerb
 from backends.models import Agent, PowerAction
 from core.clock import db_now
@@ -206,10 +208,21 @@ def test_a_lost_node_that_cannot_be_power_cycled_waits_and_is_validated_when_it_
     assert (look(repair).state, repair.hands_reason) == ("NEEDS_HANDS", "NO_REMEDY")
     assert repair.evidence.splitlines()[0] == "node: its agent went silent"
     assert RepairStep.objects.get(verb="POWER_CYCLE").code == "BMC_SILENT"
+    assert alerts() == [("REPAIR_EXHAUSTED", f"backend/{node.pk}")]
+    with translation.override("ko"):
+        text = Alert.objects.get(category="REPAIR_EXHAUSTED").text
+    assert text.startswith(f"{node.name}: 아직 시도하지 않은 허용된 복구 조치가 없음. 노드: 에이전트")
     make.hello(node, 2, boot=2)
     make.answer(node, "CLEAN")
     sweep()
     assert described(repair) == ("VALIDATION", "ORDER", "")
+
+
+def test_a_lost_node_without_remedies_waits_and_only_its_loss_is_an_alert() -> None:
+    node = make.ready_backend(2)
+    lose(node)
+    assert described(look()) == ("NEEDS_HANDS", "", "NO_REMEDY")
+    assert [alert.category for alert in Alert.objects.all()] == ["NODE_LOST"]
 
 
 def test_an_unhealthy_node_lets_its_jobs_go_on_and_is_validated_when_it_is_well_again() -> None:

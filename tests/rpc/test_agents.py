@@ -132,7 +132,9 @@ def test_a_second_installation_is_refused_while_the_first_is_alive(manager: Serv
     stranger = Agent(connect(manager), key, instance="two", boot=9)
     stranger.send_hello(1)
     assert _refused(stranger) is grpc.StatusCode.PERMISSION_DENIED
-    assert [str(alert) for alert in Alert.objects.all()] == [f"NODE_CLAIMED_TWICE backend/{node.pk}"]
+    assert [(alert.category, str(alert.subject)) for alert in Alert.objects.all()] == [
+        ("NODE_CLAIMED_TWICE", f"backend/{node.pk}")
+    ]
     agent.report(cpu=42.0)
     make.wait_for(lambda: AgentRow.objects.get().cpu == 42.0)
 

@@ -71,9 +71,11 @@ def test_each_node_tells_its_power_its_bmc_its_agent_and_its_host() -> None:
     node = make.ready_backend(1, name="n1", group=group("서울"))
     Bmc.objects.filter(backend=node).update(status="on", checked_at=db_now())
     Bmc.objects.filter(backend=nodes["lost"]).update(status="unknown", error="TIMEOUT", checked_at=db_now())
+    Backend.objects.filter(pk=nodes["lost"].pk).update(status="SHUTDOWN", why="NODE_LOST")
     Agent.objects.filter(backend=node).update(cpu=12.5, used_memory=1024, total_memory=2048, clock_skew_ms=-250)
     told, it = scrape(), ("서울", "n1")
-    assert told["moreh_node_active"] == {it: 1, (HERE, "new"): 1, (HERE, "lost"): 1, (HERE, "bare"): 1}
+    assert told["moreh_node_active"] == {it: 1, (HERE, "new"): 1, (HERE, "lost"): 0, (HERE, "bare"): 1}
+    assert told["moreh_node_lost"] == {it: 0, (HERE, "new"): 0, (HERE, "lost"): 1, (HERE, "bare"): 0}
     assert told["moreh_node_power_on"] == {it: 1}
     assert told["moreh_node_bmc_reachable"] == {it: 1, (HERE, "lost"): 0}
     assert told["moreh_node_agent_info"] == {(*it, "1.0"): 1}
