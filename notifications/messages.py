@@ -123,7 +123,9 @@ def _moment(text: str) -> str:
 
 
 def _url(alert: Mapping[str, Any]) -> str:
-    return settings.MOREH_PUBLIC_URL.rstrip("/") + reverse("admin:alerts_alert_change", args=[alert["alert"]])
+    number = alert["alert"]
+    page = reverse("admin:alerts_alert_change", args=[number]) if number else reverse("admin:alerts_alert_changelist")
+    return settings.MOREH_PUBLIC_URL.rstrip("/") + page
 
 
 SAMPLE: Mapping[str, Any] = {
@@ -142,4 +144,11 @@ SAMPLE: Mapping[str, Any] = {
     "clearedAt": None,
     "rule": "nodes",
 }
-register_kind(MessageKind(ALERT, gettext_lazy("alert"), render_alerts, (SAMPLE,)))
+
+
+def _sample() -> Payloads:
+    """Return an alert that was raised just now; it has no number, so links lead to the list."""
+    return [{**SAMPLE, "alert": 0, "raisedAt": timezone.now().isoformat()}]
+
+
+register_kind(MessageKind(ALERT, gettext_lazy("alert"), render_alerts, _sample))

@@ -24,7 +24,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class MessageKind:
-    """A kind of message. `sample` are payloads for the preview. One that is `attempted_once` is not tried again.
+    """A kind of message. `sample` returns payloads for the preview. One that is `attempted_once` is not tried again.
 
     Lists leave out what comes `in_masses`, unless it is asked for.
     """
@@ -32,7 +32,7 @@ class MessageKind:
     name: str
     label: Message
     render: Callable[[Payloads, str], Rendered]
-    sample: Payloads
+    sample: Callable[[], Payloads]
     attempted_once: bool = False
     in_masses: bool = False
 

@@ -36,6 +36,11 @@ from outbox.sending.targets import LONGEST
 from outbox.services.preview import Preview, preview_as
 from outbox.services.testing import send_test
 
+NEEDED = {
+    "recipients": _("Enter a mail address."),
+    "url": _("Enter the address of the webhook."),
+    "channel": _("Choose a channel."),
+}
 WIRE = {"channels": "channel"}
 
 
@@ -88,7 +93,7 @@ class SetupForm(forms.Form):
         needed = {ChannelKind.MAIL: "recipients", ChannelKind.WEBHOOK: "url", ChannelKind.SLACK: "url", "": "channel"}
         name = needed.get(data["kind"], "") if "kind" in data else ""
         if name and not data.get(name) and name not in self.errors:
-            self.add_error(name, _("It is needed."))
+            self.add_error(name, NEEDED[name])
         return data
 
     def given(self) -> dict[str, Any]:
@@ -151,4 +156,4 @@ def _preview(request: HttpRequest, form: SetupForm) -> Preview:
         set_up(actor=actor_of(request), **form.given())
         transaction.set_rollback(True)
     kind = data["kind"] or data["channel"].kind
-    return preview_as(ALERT, kind, data["language"] if data["kind"] else data["channel"].language)
+    return preview_as(ALERT, kind, data["language"] if data["kind"] else data["channel"].language, rule=data["name"])

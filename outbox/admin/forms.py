@@ -1,5 +1,6 @@
 """The form of channels. What was typed as address and secret stays after an error; stored ones are never shown."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ OF_CHANNEL = ("new_url", "new_secret", "recipients")
 
 
 class RecipientsField(forms.CharField):
-    """Mail addresses, one in each line."""
+    """Mail addresses, one in each line, or with commas or semicolons between them."""
 
     widget = UnfoldAdminTextareaWidget
 
@@ -40,8 +41,8 @@ class RecipientsField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
-        """Return the lines that are not empty."""
-        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+        """Return the addresses."""
+        return [one.strip() for one in re.split(r"[\r\n,;]", str(value or "")) if one.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Whether the addresses differ."""

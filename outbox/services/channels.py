@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.clock import db_now
 from core.crypto import unreadable_secrets
 from core.errors import InvalidParameter, NotFound
+from core.stored_text import StoredText
 from core.texts import require_row, values_of
 from core.tombstone import hold
 from core.unique import unique
@@ -183,12 +184,18 @@ def _problem_of_recipients(channel: Channel) -> Any:
         return _("Only a mail channel has recipients.") if channel.recipients else None
     if not 0 < len(channel.recipients) <= MOST_RECIPIENTS:
         return _("Enter 1 to 50 mail addresses.")
+    wrong = next((address for address in channel.recipients if not _is_mail_address(address)), None)
+    if wrong is None:
+        return None
+    return StoredText(_("“%(address)s” is no mail address. Enter one in each line."), {"address": wrong})
+
+
+def _is_mail_address(text: str) -> bool:
     try:
-        for address in channel.recipients:
-            validate_email(address)
+        validate_email(text)
     except ValidationError:
-        return _("Enter valid mail addresses.")
-    return None
+        return False
+    return True
 
 
 CHECKS = {

@@ -62,17 +62,25 @@ def test_the_secret_of_a_new_webhook_is_shown_once(browser: Client) -> None:
 def test_a_preview_makes_nothing(browser: Client) -> None:
     page = browser.post(SETUP, {**GIVEN, "preview": "1"})
     assert page.context["preview"].subject == "[심각] 노드 유실: 노드 node-01"
+    content = page.context["preview"].content
+    assert content.endswith("/admin/alerts/alert/\n\n규칙: on-call")
+    assert f"{timezone.localdate()}" in content
+    slack = {**GIVEN, "kind": "SLACK", "url": "https://hooks.example.com/x", "language": "en", "preview": "1"}
+    assert browser.post(SETUP, slack).context["preview"].content.startswith("*[critical] node lost: node node-01*\n[")
     assert (Rule.objects.count(), Channel.objects.count()) == (0, 0)
 
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
-    "no address": ({"recipients": ""}, "recipients"),
-    "an address that is none": ({"recipients": "ops"}, "recipients"),
+    "no address": ({"recipients": ""}, "Enter a mail address."),
+    "one address of three that is none": (
+        {"recipients": "a@example.com; ops,b@example.com"},
+        "“ops” is no mail address. Enter one in each line.",
+    ),
     "no name": ({"name": " "}, "name"),
     "a name that is taken": ({"name": "taken"}, "name"),
-    "a webhook without an address": ({"kind": "WEBHOOK"}, "url"),
+    "a webhook without an address": ({"kind": "WEBHOOK"}, "Enter the address of the webhook."),
     "a webhook that is not https": ({"kind": "WEBHOOK", "url": "http://portal.example.com"}, "url"),
-    "no channel": ({"kind": ""}, "channel"),
+    "no channel": ({"kind": ""}, "Choose a channel."),
     "a channel that does not exist": ({"kind": "", "channel": "999"}, "channel"),
     "a kind that does not exist": ({"kind": "FAX"}, "kind"),
 }
@@ -83,7 +91,8 @@ def test_what_is_wrong_is_named_at_its_field_and_nothing_is_made(browser: Client
     wrong, field = WRONG[case]
     channel("taken")
     page = browser.post(SETUP, {**GIVEN, **wrong, "save": "1"})
-    assert list(errors(page)) == [field]
+    ((named, told),) = errors(page).items()
+    assert field in (named, told[0])
     assert (Rule.objects.count(), Channel.objects.count()) == (0, 1)
 
 
@@ -127,6 +136,8 @@ def test_a_rule_is_changed_on_its_page_and_its_errors_are_at_their_fields(browse
         "from_time": "22:00",
     }
     assert list(errors(browser.post(address, given))) == ["to_time"]
+    same = "Both times are the same. Enter another, or none for the whole day."
+    assert errors(browser.post(address, {**given, "to_time": "22:00"})) == {"to_time": [same]}
     browser.post(address, {**given, "to_time": "06:00"})
     made.refresh_from_db()
     assert (made.name, made.enabled, made.weekdays, made.group_wait_s) == ("nights", False, ["SAT"], 7)
@@ -191,3 +202,12 @@ def test_networks_that_are_allowed_are_accepted_and_a_name_is_judged_when_it_is_
         "a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS"
     )
     assert list(Channel.objects.order_by("pk").values_list("name", flat=True)) == ["on-call", "second"]
+
+
+def test_the_form_of_silences_names_the_time_zone_and_what_it_needs(browser: Client) -> None:
+    fields = browser.get(reverse("admin:notifications_silence_add")).context["adminform"].form.fields
+    assert [str(fields[name].help_text) for name in ("categories", "starts_at", "ends_at")] == [
+        "None: of every category; then choose a group, tag or token at least.",
+        f"Empty or past: at once. Time zone: {timezone.get_current_timezone_name()}.",
+        f"Then what is still open is sent. Time zone: {timezone.get_current_timezone_name()}.",
+    ]
