@@ -69,7 +69,11 @@ class ChannelForm(RowForm):
         help_text=_("Of signed webhooks: whsec_ and base64. Empty: a new one, which is shown once."),
     )
     recipients = RecipientsField(
-        label=_("Recipients"), required=False, strip=False, help_text=_("Of mail: addresses, one in each line.")
+        label=_("Recipients"),
+        required=False,
+        strip=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=_("Of mail: addresses, one in each line."),
     )
 
     class Meta:
