@@ -68,21 +68,26 @@ def open_ids(category: Category, kind: SubjectKind) -> set[int]:
     return set(Alert.objects.filter(OPEN, category=category, subject_kind=kind).values_list("subject_id", flat=True))
 
 
-def about_group(group_id: int) -> Q:
-    """Return the alerts about a backend group, and about what is in it now."""
-    return _about(lambda source: key_path(source.group), group_id)
+def about_groups(group_ids: Collection[int]) -> Q:
+    """Return the alerts about some backend groups, and about what is in them now."""
+    return _about(lambda source: key_path(source.group), group_ids)
 
 
-def about_customer(token_id: int) -> Q:
-    """Return the alerts about a token, and about what belongs to it."""
-    return _about(lambda source: key_path(source.customer), token_id)
+def about_customers(token_ids: Collection[int]) -> Q:
+    """Return the alerts about some tokens, and about what belongs to them."""
+    return _about(lambda source: key_path(source.customer), token_ids)
 
 
-def _about(path_of: Callable[[SubjectSource], str], pk: int) -> Q:
+def about_tagged(tag_ids: Collection[int]) -> Q:
+    """Return the alerts about what has one of some tags."""
+    return _about(lambda source: source.tags, tag_ids)
+
+
+def _about(path_of: Callable[[SubjectSource], str], pks: Collection[int]) -> Q:
     about = Q(pk__in=())
     for kind, source in SOURCES.items():
         if path := path_of(source):
-            ids = source.model._base_manager.filter(**{path: pk}).values("pk")
+            ids = source.model._base_manager.filter(**{f"{path}__in": pks}).values("pk")
             about |= Q(subject_kind=kind, subject_id__in=ids)
     return about
 

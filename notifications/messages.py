@@ -21,11 +21,12 @@ MOST_SHOWN = 50  # alerts in the text of one message; programs get all
 SAMPLE_SINCE = "2026-01-31T21:04:05+00:00"
 
 
-def payload_of(known: KnownAlert, change: Change, rule: str) -> dict[str, Any]:
+def payload_of(known: KnownAlert, change: Change, rule: str, *, repeated: bool = False) -> dict[str, Any]:
     """Return what the outbox keeps of an alert, so that it reads the same whenever it leaves."""
     alert, facts = known.alert, known.facts
     return {
         "change": change.value,
+        "repeated": repeated,
         "alert": alert.pk,
         "category": alert.category,
         "level": alert.level,

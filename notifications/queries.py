@@ -1,21 +1,26 @@
 """Rules and silences as plain values, and which alerts are held back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
+from alerts.choices import SEVERITY, Level
 from alerts.models import OPEN, Alert
+from alerts.queries import KnownAlert, about_customers, about_groups, about_tagged
 from notifications.choices import NoticeState
 from notifications.hours import Hours
 from notifications.matching import Match
+from notifications.messages import ALERT
 from notifications.models import AlertMatch, Notice, Rule, Silence
-from outbox.models import Channel
+from outbox.choices import DeliveryState
+from outbox.models import Channel, Delivery
 
+HEARD = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
 PARTS = ("groups", "tags", "tokens")
 
 
@@ -31,6 +36,17 @@ class LoadedRule:
     wait: timedelta
     repeat: timedelta | None
     send_resolved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSilence:
+    """A silence that lasts now: until when, who created it, why, and which alerts it means."""
+
+    pk: int
+    ends_at: datetime
+    actor: str
+    comment: str
+    match: Match
 
 
 def live_rules() -> QuerySet[Rule]:
@@ -51,9 +67,38 @@ def load_rules(only: Iterable[int] | None = None) -> list[LoadedRule]:
     return [rule for rule in loaded if rule.channels]
 
 
-def load_silences(now: datetime) -> list[Match]:
-    """Return what is silenced now, in four queries; in one if nothing is."""
-    return [match_of(row) for row in silences().filter(starts_at__lte=now, ends_at__gt=now)]
+def load_silences(now: datetime) -> list[ActiveSilence]:
+    """Return the silences that last now, that which ends last first, in four queries; in one if none does."""
+    rows = silences().filter(starts_at__lte=now, ends_at__gt=now).order_by("-ends_at", "-pk")
+    return [ActiveSilence(row.pk, row.ends_at, row.actor, row.comment, match_of(row)) for row in rows]
+
+
+def silence_of(known: KnownAlert, active: Iterable[ActiveSilence]) -> ActiveSilence | None:
+    """Return the silence that holds an open alert the longest; None if none does."""
+    if known.alert.cleared_at:
+        return None
+    return next((silence for silence in active if silence.match.fits(known)), None)
+
+
+def silenced(now: datetime) -> Q:
+    """Return which alerts are open and held by a silence that lasts now; the same as `silence_of` says."""
+    held = Q(pk__in=())
+    for row in silences().filter(starts_at__lte=now, ends_at__gt=now):
+        held |= _meant_by(row)
+    return OPEN & held
+
+
+def _meant_by(row: AlertMatch) -> Q:
+    levels = [level for level in Level if SEVERITY[level] >= SEVERITY[Level(row.least_level)]]
+    meant = Q(level__in=levels)
+    if row.categories:
+        meant &= Q(category__in=row.categories)
+    if row.subject:
+        meant &= Q(subject_kind=row.subject.kind, subject_id=row.subject.id)
+    for name, about in (("groups", about_groups), ("tags", about_tagged), ("tokens", about_customers)):
+        if ids := [one.pk for one in getattr(row, name).all()]:
+            meant &= about(ids)
+    return meant
 
 
 def match_of(row: AlertMatch) -> Match:
@@ -68,8 +113,13 @@ def match_of(row: AlertMatch) -> Match:
     )
 
 
+NO_ZONES = ("localtime", "Factory")  # files beside the time zones: what they say depends on the machine
+
+
 def zone_of(name: str) -> ZoneInfo:
     """Return a time zone by its name, that of the installation for "". Raises ValueError for an unknown one."""
+    if name in NO_ZONES:
+        raise ValueError(name)
     try:
         return ZoneInfo(name or settings.TIME_ZONE)
     except (KeyError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
@@ -81,12 +131,17 @@ def _loaded(row: Rule) -> LoadedRule:
         pk=row.pk,
         name=row.name,
         match=match_of(row),
-        hours=Hours(row.weekdays, row.from_time, row.to_time, _zone_of(row)),
+        hours=hours_of(row),
         channels=tuple(channel.pk for channel in row.channels.all()),
         wait=timedelta(seconds=row.group_wait_s),
         repeat=timedelta(minutes=row.repeat_min) if row.repeat_min else None,
         send_resolved=row.send_resolved,
     )
+
+
+def hours_of(row: Rule) -> Hours:
+    """Return the hours of a rule."""
+    return Hours(row.weekdays, row.from_time, row.to_time, _zone_of(row))
 
 
 def _zone_of(row: Rule) -> ZoneInfo:
@@ -123,3 +178,26 @@ def unnotified_alerts(since: datetime | None, rule_ids: list[int]) -> QuerySet[A
         one = ~Exists(Notice.objects.filter(alert=OuterRef("pk"), rule=pk))
         missing = one if missing is None else missing | one
     return rows.filter(missing).order_by("pk") if rule_ids else rows.none()
+
+
+class LastHeard(NamedTuple):
+    """What a channel heard last of an alert that is open: how urgent it was, and when it was stored."""
+
+    severity: int
+    at: datetime
+
+
+def last_heard_of(alert_ids: Collection[int], channel_ids: Collection[int]) -> Mapping[tuple[int, int], LastHeard]:
+    """Return what some channels heard last of some alerts, by channel and alert, in one query.
+
+    What was given up or canceled does not count: nobody heard it.
+    """
+    about = {f"alert/{pk}": pk for pk in alert_ids}
+    rows = Delivery.objects.filter(kind=ALERT, ordering_key__in=about, channel__in=channel_ids, state__in=HEARD)
+    last = rows.order_by().values("ordering_key", "channel").annotate(last=Max("pk")).values("last")
+    found = Delivery.objects.filter(pk__in=last).values_list("channel_id", "ordering_key", "payload", "created_at")
+    severities: Mapping[str, int] = {level.value: severity for level, severity in SEVERITY.items()}
+    return {
+        (channel, about[key]): LastHeard(severities.get(payload.get("level", ""), -1), at)
+        for channel, key, payload, at in found
+    }

@@ -5,12 +5,12 @@ still open then; one that is over by then is dropped.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from alerts.choices import Change
+from alerts.choices import SEVERITY, Change, Level
 from alerts.models import Alert
 from alerts.queries import KnownAlert, alerts_with
 from alerts.services import AlertChange
@@ -19,10 +19,20 @@ from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
 from notifications.messages import ALERT, payload_of
 from notifications.models import Notice
-from notifications.queries import LoadedRule, load_rules, load_silences, unnotified_alerts
+from notifications.queries import (
+    LastHeard,
+    LoadedRule,
+    last_heard_of,
+    load_rules,
+    load_silences,
+    silence_of,
+    unnotified_alerts,
+)
 from outbox.services import NewDelivery, enqueue
 
 COLUMNS = ("rule_id", "alert_id", "state", "notified_at", "next_at")
+NOTHING_HEARD: Mapping[tuple[int, int], LastHeard] = {}
+SLACK = timedelta(minutes=1)  # rules look for repetitions every 10 seconds, and repeat every 5 minutes at most
 ENDED = (NoticeState.DROPPED, NoticeState.RESOLVED)
 
 
@@ -82,7 +92,8 @@ def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *
     insert_rows(Notice, COLUMNS, (_notice_row(pair, now, notified=pair.key in allowed) for pair in new))
     known_before = [pair for pair in pairs if pair.key in stored and pair.key in allowed and again]
     mark_notified({stored[pair.key]: pair.rule for pair in known_before}, now)
-    store_deliveries([pair for pair in (*new, *known_before) if pair.key in allowed], Change.RAISED, now)
+    told = [pair for pair in (*new, *known_before) if pair.key in allowed]
+    store_deliveries(told, Change.RAISED, now, heard=NOTHING_HEARD if again else last_heard(told))
     return len(new)
 
 
@@ -95,19 +106,17 @@ def _notify_of_cleared(alert_ids: Collection[int]) -> None:
         return
     for state in ENDED:
         rows.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
-    heard = [(rule, alert) for rule, alert, state in notices if state == NoticeState.NOTIFIED]
-    rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in heard}) if rule.send_resolved}
-    alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in heard})}
-    pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in heard if rule in rules and alert in alerts]
+    told = [(rule, alert) for rule, alert, state in notices if state == NoticeState.NOTIFIED]
+    rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in told}) if rule.send_resolved}
+    alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in told})}
+    pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in told if rule in rules and alert in alerts]
     store_deliveries(pairs, Change.CLEARED, db_now())
 
 
 def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
     """Return the pairs that are notified now: nothing silences the alert, and it is within the rule's hours."""
     silenced = load_silences(now) if pairs else []
-    return [
-        pair for pair in pairs if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
-    ]
+    return [pair for pair in pairs if pair.rule.hours.include(now) and silence_of(pair.known, silenced) is None]
 
 
 def mark_notified(notices: Mapping[int, LoadedRule], now: datetime) -> None:
@@ -120,16 +129,35 @@ def _again(rule: LoadedRule, now: datetime) -> datetime | None:
     return now + rule.repeat if rule.repeat else None
 
 
-def store_deliveries(pairs: Iterable[Pair], change: Change, now: datetime) -> None:
-    """Put what rules say of alerts into the outbox; a channel of several rules hears of an alert once."""
-    heard: set[tuple[int, int]] = set()
+def last_heard(pairs: Iterable[Pair]) -> Mapping[tuple[int, int], LastHeard]:
+    """Return what channels of rules heard last of the alerts, by channel and alert, in one query."""
+    found = list(pairs)
+    channels = {channel for pair in found for channel in pair.rule.channels}
+    return last_heard_of({pair.known.alert.pk for pair in found}, channels) if found else {}
+
+
+def store_deliveries(
+    pairs: Iterable[Pair],
+    change: Change,
+    now: datetime,
+    *,
+    heard: Mapping[tuple[int, int], LastHeard] = NOTHING_HEARD,
+    repeated: bool = False,
+) -> None:
+    """Put what rules say of alerts into the outbox; a channel of several rules hears of an alert once.
+
+    `heard`: what channels have heard already, also by other rules. `repeated`: they hear it again, but not sooner than
+    the rule repeats.
+    """
+    done: set[tuple[int, int]] = set()
     deliveries = []
     for rule, known in pairs:
-        payload = payload_of(known, change, rule.name)
+        payload = payload_of(known, change, rule.name, repeated=repeated)
         for channel in rule.channels:
-            if (channel, known.alert.pk) in heard:
+            key = channel, known.alert.pk
+            if key in done or (key in heard and _is_known(heard[key], rule, known, now if repeated else None)):
                 continue
-            heard.add((channel, known.alert.pk))
+            done.add(key)
             deliveries.append(
                 NewDelivery(
                     channel_id=channel,
@@ -141,6 +169,13 @@ def store_deliveries(pairs: Iterable[Pair], change: Change, now: datetime) -> No
                 )
             )
     enqueue(deliveries)
+
+
+def _is_known(last: LastHeard, rule: LoadedRule, known: KnownAlert, repeated_at: datetime | None) -> bool:
+    """Whether a channel has heard of an alert at its level; if it is repeated: a short time ago."""
+    if SEVERITY[Level(known.alert.level)] > last.severity:
+        return False
+    return repeated_at is None or rule.repeat is None or last.at > repeated_at - rule.repeat + SLACK
 
 
 def _notice_row(pair: Pair, now: datetime, *, notified: bool) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
 from core.signs import NOTHING
 from outbox.admin.filters import MessageKindFilter
-from outbox.admin.formatting import result_badge
+from outbox.admin.formatting import latency, result_badge, size
 from outbox.models import Attempt
 from outbox.queries import attempts
 from outbox.sending.details import shown_detail
@@ -32,22 +32,22 @@ class AttemptAdmin(GrowingAdmin):
         "number",
         "result_column",
         "code",
-        "latency_ms",
-        "size",
+        "latency",
+        "shown_size",
         "shown_detail",
     )
     list_filter = ("channel", MessageKindFilter, "result", ("at", TimeRange))
     ordering = ("-id",)
     sortable_by = ()
-    export_columns = {"time": "at", "shown_detail": "detail"}
+    export_columns = {"time": "at", "latency": "latency_ms", "shown_size": "size", "shown_detail": "detail"}
     fields = (
         ("time", "channel_link"),
         ("subject", "message"),
         ("number", "result_column"),
-        ("code", "latency_ms", "size"),
+        ("code", "latency", "shown_size"),
         "shown_detail",
     )
-    readonly_fields = ("time", "channel_link", "subject", "result_column", "shown_detail")
+    readonly_fields = ("time", "channel_link", "subject", "result_column", "latency", "shown_size", "shown_detail")
 
     channel_link = link_column("channel", _("channel"))
 
@@ -72,3 +72,11 @@ class AttemptAdmin(GrowingAdmin):
     @admin.display(description=_("detail"))
     def shown_detail(self, row: Attempt) -> str:
         return shown_detail(row.detail) or NOTHING
+
+    @admin.display(description=_("latency"))
+    def latency(self, row: Attempt) -> str:
+        return latency(row)
+
+    @admin.display(description=_("size"))
+    def shown_size(self, row: Attempt) -> str:
+        return size(row)

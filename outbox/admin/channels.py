@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -12,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from core.admin import Secret, ServiceAdmin, Table, Tombstones, confirmed, time_ago
+from core.admin.actions import without
+from core.admin.lookups import with_key
 from core.crypto import readable
 from core.signs import NOTHING
 from core.stored_text import StoredText
@@ -21,10 +24,11 @@ from outbox.admin.formatting import answer_of, channel_badge, result_badge
 from outbox.admin.forms import OF_CHANNEL, OF_KIND, ChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
-from outbox.queries import attempts
+from outbox.queries import attempts, with_last_attempt
 from outbox.sending.mail import mail_note
 from outbox.sending.targets import shown_url
 from outbox.services import create_channel, delete_channel, renew_secret, update_channel
+from outbox.services.channels import ONLY_SIGNED
 from outbox.services.preview import previews
 from outbox.services.testing import send_test
 
@@ -48,6 +52,14 @@ class ChannelAdmin(ServiceAdmin):
     export_columns = {"failing": "failing_since"}
     actions = ("delete",)
     actions_detail = ("test", "renew", "delete")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
+        return with_last_attempt(super().get_queryset(request))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer a new secret on the page of a signed webhook only: other kinds have none."""
+        signed = with_key(Channel.objects.filter(kind=ChannelKind.WEBHOOK), object_id).exists()
+        return without(super().get_actions_detail(request, object_id), () if signed else {"renew"})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("name", ("kind", "language"), "enabled", *(OF_KIND.get(obj.kind, ()) if obj else OF_CHANNEL))
@@ -84,6 +96,7 @@ class ChannelAdmin(ServiceAdmin):
         form=SecretForm,
         icon="key",
         dangerous=True,
+        unless=(~Q(kind=ChannelKind.WEBHOOK), ONLY_SIGNED),
     )
     def renew(self, actor: Actor, row: Channel, data: dict[str, Any]) -> Secret:
         return Secret(_("Secret"), renew_secret(row, actor=actor, **data), SECRET_NOTE)
@@ -109,8 +122,8 @@ class ChannelAdmin(ServiceAdmin):
         return shown_url(str(readable(row.url, row.pk) or "")) or NOTHING
 
     @admin.display(description=_("state"))
-    def shown_state(self, row: Channel) -> SafeString:
-        return channel_badge(row)
+    def shown_state(self, row: Any) -> SafeString:
+        return channel_badge(row, row.last_result)
 
     @admin.display(description=_("failing since"), ordering="failing_since")
     def failing(self, row: Channel) -> SafeString | str:

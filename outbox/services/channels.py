@@ -28,6 +28,7 @@ from outbox.signals import channel_recovered, deliveries_enqueued
 
 MOST_RECIPIENTS = 50
 MOST_KEEP_HOURS = 168
+ONLY_SIGNED = _("Only a signed webhook has a secret.")
 OPEN = ("name", "language", "enabled", "recipients")
 HEALTHY: dict[str, Any] = {"failures": 0, "failing_since": None, "reported_at": None, "next_at": None}
 
@@ -83,7 +84,7 @@ def renew_secret(channel: Channel, *, actor: Actor, keep_hours: int = 0) -> str:
     """
     hold(channel)
     if channel.kind != ChannelKind.WEBHOOK:
-        raise InvalidParameter(_("Only a signed webhook has a secret."), parameter="kind")
+        raise InvalidParameter(ONLY_SIGNED, parameter="kind")
     if not 0 <= keep_hours <= MOST_KEEP_HOURS:
         raise InvalidParameter(_("Enter hours from 0 to 168."), parameter="keep_hours")
     channel.old_secret = channel.secret if keep_hours and "secret" not in unreadable_secrets(channel) else ""
@@ -175,7 +176,7 @@ def _problem_of_url(channel: Channel) -> Any:
 def _problem_of_secret(channel: Channel) -> Any:
     secret = str(channel.secret)
     if channel.kind != ChannelKind.WEBHOOK:
-        return _("Only a signed webhook has a secret.") if secret else None
+        return ONLY_SIGNED if secret else None
     return None if key_of(secret) else _("Enter whsec_ and the base64 of 24 to 64 random bytes.")
 
 
