@@ -1,13 +1,12 @@
 """The message of events: up to 100, in their order."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from core.api.times import iso
-from core.clock import db_now
 from outbox.rendering import MessageKind, Payloads, Rendered, register_kind
 from subscriptions.choices import EVENTS
 
@@ -24,7 +23,7 @@ SAMPLE: Mapping[str, Any] = {
 
 
 def _sample() -> Payloads:
-    return [{**SAMPLE, "eventTime": iso(db_now())}]
+    return [{**SAMPLE, "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000Z"}]
 
 
 def _render(payloads: Payloads, _language: str) -> Rendered:

@@ -60,6 +60,5 @@ def parse(words: list[str]) -> Site:
         kind: type[Path | str | int] = Path if field.type is Path else str if field.type is str else int
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, required=True)
     given = vars(parser.parse_args(words))
-    return Site(
-        **{field.name: bool(v) if field.type is bool else v for field in fields(Site) for v in [given[field.name]]}
-    )
+    switches = {field.name: bool(given[field.name]) for field in fields(Site) if field.type is bool}
+    return Site(**{**given, **switches})

@@ -9,12 +9,11 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 from alerts.choices import Category
 from core.admin import RowForm
 from core.admin.minutes import MinuteForm, moment_field
-from core.errors import Message
 from notifications.choices import Weekday
 from notifications.models import Rule, Silence
 
 
-def categories_field(help_text: Message) -> forms.MultipleChoiceField:
+def categories_field(help_text: Any) -> forms.MultipleChoiceField:
     """Return the field for categories of alerts."""
     return forms.MultipleChoiceField(
         label=_("Categories"),

@@ -160,10 +160,13 @@ def test_without_a_mail_server_everything_says_that_mails_are_files(browser: Cli
     where = reverse("admin:outbox_channel_change", args=[Channel.objects.get().pk])
     note = f"There is no mail server (MOREH_MAIL_URL): mails are not sent, but stored as files in {tmp_path}/mail."
     assert [note in browser.get(page).content.decode() for page in (SETUP, where)] == [True, True]
-    korean = {"HTTP_ACCEPT_LANGUAGE": "ko"}
+    korean = {"accept-language": "ko"}
     shown = "메일 서버(MOREH_MAIL_URL)가 없어 파일로 저장됨"
-    assert shown in browser.get(reverse("admin:outbox_attempt_changelist"), **korean).content.decode()
-    assert f"메일을 보내지 않고 {tmp_path}/mail에 파일로 저장합니다." in browser.get(SETUP, **korean).content.decode()
+    assert shown in browser.get(reverse("admin:outbox_attempt_changelist"), headers=korean).content.decode()
+    assert (
+        f"메일을 보내지 않고 {tmp_path}/mail에 파일로 저장합니다."
+        in browser.get(SETUP, headers=korean).content.decode()
+    )
 
 
 PRIVATE = "It is a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS."

@@ -132,9 +132,9 @@ def test_lists_leave_out_events_unless_asked_and_say_kinds_in_words(receiver: Ht
             "?kind=events": ["events"],
             "?kind=note": ["note"],
         }, path
-    page = browser.get(reverse("admin:outbox_delivery_changelist") + "?kind=all", headers={"accept-language": "ko"})
-    headers = [column["text"] for column in result_headers(page.context["cl"])]
+    shown = browser.get(reverse("admin:outbox_delivery_changelist") + "?kind=all", headers={"accept-language": "ko"})
+    headers = [column["text"] for column in result_headers(shown.context["cl"])]
     assert headers == ["생성", "채널", "종류", "대상", "제목", "상태", "시도 횟수", "종료"]
-    assert re.findall(r"field-kind_column[^>]*>\s*(.*?)\s*<", page.content.decode()) == ["이벤트", "note"]
+    assert re.findall(r"field-kind_column[^>]*>\s*(.*?)\s*<", shown.content.decode()) == ["이벤트", "note"]
     page = browser.get(reverse("admin:outbox_attempt_changelist"), headers={"accept-language": "ko"}).content.decode()
     assert re.findall(r"<title>\s*(.*?) \|", page) == ["발송 로그"]
