@@ -1,11 +1,11 @@
 """Are the background processes alive, and is the work done that they are for?"""
 
 from backends.queries import has_bmcs
+from core.mail_note import mail_note
 from core.outages import DATABASE_ERRORS
 from liveness.queries import BEAT, NEVER, OUTBOX_WORKER, POWER_WORKER, WORKER, Heartbeat, heartbeats
 from moreh_cloud.check.finding import PartFinding, Status
 from outbox.queries import count_channels
-from outbox.sending.mail import mail_note
 
 ALIVE = 20.0  # seconds in which a live process has recorded some heartbeats
 FRESH = 30.0  # seconds in which queues have been ticked, by whomever

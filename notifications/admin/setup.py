@@ -21,6 +21,7 @@ from unfold.widgets import (
 from core.admin import Secret
 from core.admin.row_forms import with_errors
 from core.errors import DomainError
+from core.mail_note import mail_note
 from events.admin import actor_of
 from notifications.choices import Preset
 from notifications.messages import ALERT
@@ -31,7 +32,6 @@ from outbox.admin.forms import RecipientsField
 from outbox.choices import AttemptResult, ChannelKind, Language
 from outbox.queries import live_channels
 from outbox.sending.details import shown_detail
-from outbox.sending.mail import mail_note
 from outbox.sending.targets import LONGEST
 from outbox.services.preview import Preview, preview_as
 from outbox.services.testing import send_test

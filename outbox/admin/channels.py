@@ -16,6 +16,7 @@ from core.admin import Secret, ServiceAdmin, Table, Tombstones, confirmed, time_
 from core.admin.actions import without
 from core.admin.lookups import with_key
 from core.crypto import readable
+from core.mail_note import mail_note
 from core.signs import NOTHING
 from core.stored_text import StoredText
 from events.actor import Actor
@@ -25,7 +26,6 @@ from outbox.admin.forms import OF_CHANNEL, OF_KIND, ChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.queries import attempts, with_last_attempt
-from outbox.sending.mail import mail_note
 from outbox.sending.targets import shown_url
 from outbox.services import create_channel, delete_channel, renew_secret, update_channel
 from outbox.services.channels import ONLY_SIGNED

@@ -12,9 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
-from django.utils.translation import gettext_lazy as _
 
-from core.stored_text import StoredText
+from core.mail_note import mail_note
 from outbox.choices import AttemptResult
 from outbox.sending.details import STORED_AS_FILE
 from outbox.sending.outcome import Outgoing, SendOutcome
@@ -27,14 +26,6 @@ RESULTS: Mapping[type[Exception], AttemptResult] = {
     gaierror: AttemptResult.UNKNOWN_HOST,
     SMTPException: AttemptResult.BROKEN,
 }
-
-
-def mail_note() -> StoredText | None:
-    """Return where mails go if they are not sent, because there is no mail server; None if there is one."""
-    if settings.EMAIL_BACKEND != settings.EMAIL_FILES_BACKEND:
-        return None
-    note = _("There is no mail server (MOREH_MAIL_URL): mails are not sent, but stored as files in %(folder)s.")
-    return StoredText(note, {"folder": str(settings.EMAIL_FILE_PATH)})
 
 
 def mail_content(subject: str, text: str, html: str) -> str:

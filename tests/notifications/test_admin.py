@@ -160,6 +160,7 @@ def test_without_a_mail_server_everything_says_that_mails_are_files(browser: Cli
     where = reverse("admin:outbox_channel_change", args=[Channel.objects.get().pk])
     note = f"There is no mail server (MOREH_MAIL_URL): mails are not sent, but stored as files in {tmp_path}/mail."
     assert [note in browser.get(page).content.decode() for page in (SETUP, where)] == [True, True]
+    assert note in client_of(Role.MASTER).get(reverse("admin:accounts_operator_add")).content.decode()
     korean = {"accept-language": "ko"}
     shown = "메일 서버(MOREH_MAIL_URL)가 없어 파일로 저장됨"
     assert shown in browser.get(reverse("admin:outbox_attempt_changelist"), headers=korean).content.decode()
