@@ -1,13 +1,13 @@
 """Rules and silences as plain values, and which alerts are held back."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from alerts.choices import SEVERITY, Level
 from alerts.models import OPEN, Alert
@@ -15,12 +15,9 @@ from alerts.queries import KnownAlert, about_customers, about_groups, about_tagg
 from notifications.choices import NoticeState
 from notifications.hours import Hours
 from notifications.matching import Match
-from notifications.messages import ALERT
 from notifications.models import AlertMatch, Notice, Rule, Silence
-from outbox.choices import DeliveryState
-from outbox.models import Channel, Delivery
+from outbox.models import Channel
 
-HEARD = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
 PARTS = ("groups", "tags", "tokens")
 
 
@@ -60,6 +57,15 @@ def silences() -> QuerySet[Silence]:
     return Silence.objects.prefetch_related(*PARTS).order_by("-pk")
 
 
+def rules_losing(channel_ids: Collection[int]) -> list[tuple[Rule, list[Channel]]]:
+    """Return the rules that use some channels, each with the channels that are left without these, in a few queries."""
+    users = Rule.channels.through.objects.filter(channel__in=channel_ids).values("rule")
+    return [
+        (rule, [channel for channel in rule.channels.all() if channel.pk not in channel_ids])
+        for rule in live_rules().filter(pk__in=users)
+    ]
+
+
 def load_rules(only: Iterable[int] | None = None) -> list[LoadedRule]:
     """Return the rules that are in force and have a channel, in five queries; in one if there are none."""
     rows = live_rules().filter(enabled=True)
@@ -89,7 +95,7 @@ def silenced(now: datetime) -> Q:
 
 
 def _meant_by(row: AlertMatch) -> Q:
-    levels = [level for level in Level if SEVERITY[level] >= SEVERITY[Level(row.least_level)]]
+    levels = [level for level in Level if SEVERITY[level] >= SEVERITY.get(row.least_level, 0)]
     meant = Q(level__in=levels)
     if row.categories:
         meant &= Q(category__in=row.categories)
@@ -153,8 +159,8 @@ def _zone_of(row: Rule) -> ZoneInfo:
 
 
 def held_notices() -> QuerySet[Notice]:
-    """Return the notices that are held back and whose alerts are open."""
-    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD))
+    """Return the notices that are held back and whose alerts are open, and looked after by nobody."""
+    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD, alert__acknowledged_at__isnull=True))
 
 
 def due_repeats(now: datetime) -> QuerySet[Notice]:
@@ -178,26 +184,3 @@ def unnotified_alerts(since: datetime | None, rule_ids: list[int]) -> QuerySet[A
         one = ~Exists(Notice.objects.filter(alert=OuterRef("pk"), rule=pk))
         missing = one if missing is None else missing | one
     return rows.filter(missing).order_by("pk") if rule_ids else rows.none()
-
-
-class LastHeard(NamedTuple):
-    """What a channel heard last of an alert that is open: how urgent it was, and when it was stored."""
-
-    severity: int
-    at: datetime
-
-
-def last_heard_of(alert_ids: Collection[int], channel_ids: Collection[int]) -> Mapping[tuple[int, int], LastHeard]:
-    """Return what some channels heard last of some alerts, by channel and alert, in one query.
-
-    What was given up or canceled does not count: nobody heard it.
-    """
-    about = {f"alert/{pk}": pk for pk in alert_ids}
-    rows = Delivery.objects.filter(kind=ALERT, ordering_key__in=about, channel__in=channel_ids, state__in=HEARD)
-    last = rows.order_by().values("ordering_key", "channel").annotate(last=Max("pk")).values("last")
-    found = Delivery.objects.filter(pk__in=last).values_list("channel_id", "ordering_key", "payload", "created_at")
-    severities: Mapping[str, int] = {level.value: severity for level, severity in SEVERITY.items()}
-    return {
-        (channel, about[key]): LastHeard(severities.get(payload.get("level", ""), -1), at)
-        for channel, key, payload, at in found
-    }

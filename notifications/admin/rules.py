@@ -22,7 +22,7 @@ from notifications.admin.setup import setup_page
 from notifications.admin.tables import rule_table
 from notifications.models import Rule
 from notifications.services import create_rule, delete_rule, update_rule
-from outbox.services.testing import send_test
+from notifications.services.trying import send_tests
 
 
 @admin.register(Rule)
@@ -80,10 +80,9 @@ class RuleAdmin(ServiceAdmin):
         icon="outgoing_mail",
     )
     def test(self, actor: Actor, row: Rule, _data: dict[str, Any]) -> StoredText:
-        live = [channel for channel in row.channels.all() if channel.deleted_at is None]
-        answers = [(channel.name, send_test(channel, actor=actor)) for channel in live]
-        answered = "; ".join(f"{name}: {attempt.get_result_display()}" for name, attempt in answers)
-        return StoredText(_("Answers: %(answers)s"), {"answers": answered or NOTHING})
+        answers = send_tests(row, actor=actor)
+        answered = "; ".join(f"{channel.name}: {attempt.get_result_display()}" for channel, attempt in answers)
+        return StoredText(_("Answers: %(answers)s"), {"answers": answered})
 
     @confirmed(
         _("Delete"),

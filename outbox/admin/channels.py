@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
-from core.admin import Secret, ServiceAdmin, Table, Tombstones, confirmed, time_ago
+from core.admin import Secret, ServiceAdmin, Table, Tombstones, badge, confirmed, link_to, time_ago
 from core.admin.actions import without
 from core.admin.lookups import with_key
 from core.crypto import readable
@@ -21,8 +21,9 @@ from core.signs import NOTHING
 from core.stored_text import StoredText
 from events.actor import Actor
 from events.admin import actor_of, event_table
+from notifications.queries import rules_losing
 from outbox.admin.formatting import answer_of, channel_badge, result_badge
-from outbox.admin.forms import OF_CHANNEL, OF_KIND, ChannelForm, SecretForm
+from outbox.admin.forms import OF_CHANNEL, OF_KIND, ChannelForm, DeleteChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.queries import attempts, with_last_attempt
@@ -34,6 +35,17 @@ from outbox.services.testing import send_test
 
 SECRET_NOTE = _("The receiver verifies the signatures with it. It is not shown again.")
 LATEST = 10  # attempts on the page of a channel
+
+
+def rules_that_lose(channels: QuerySet[Channel]) -> Table:
+    """Return the rules that lose some channels, for the page that asks; those that are left without any come first."""
+    found = rules_losing(set(channels.values_list("pk", flat=True)))
+    rows = [
+        (link_to(rule), badge(_("no channel"), "danger") if not left else ", ".join(channel.name for channel in left))
+        for rule, left in sorted(found, key=lambda one: bool(one[1]))
+    ]
+    note = "" if rows else _("No rule uses it.")
+    return Table(_("Rules that lose a channel"), (_("rule"), _("channels that are left")), rows, note=note)
 
 
 @admin.register(Channel)
@@ -104,11 +116,13 @@ class ChannelAdmin(ServiceAdmin):
     @confirmed(
         _("Delete"),
         explanation=_("What waits for it is canceled. Its address and secret are deleted, the log stays."),
+        form=DeleteChannelForm,
         icon="delete",
         dangerous=True,
+        about=rules_that_lose,
     )
-    def delete(self, actor: Actor, row: Channel, _data: dict[str, Any]) -> None:
-        delete_channel(row, actor=actor)
+    def delete(self, actor: Actor, row: Channel, data: dict[str, Any]) -> None:
+        delete_channel(row, actor=actor, force=data["force"])
 
     def tables(self, request: HttpRequest, row: Channel) -> Iterable[Table]:
         yield _log_table(row)

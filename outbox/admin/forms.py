@@ -13,6 +13,7 @@ from unfold.widgets import (
 )
 
 from core.admin import ConfirmForm, RowForm
+from core.admin.actions import force_field
 from core.crypto import unreadable_secrets
 from outbox.choices import ChannelKind
 from outbox.models import Channel
@@ -101,6 +102,15 @@ class ChannelForm(RowForm):
         data: dict[str, Any] = super().clean() or {}
         own = OF_KIND.get(data.get("kind") or self.instance.kind, OF_CHANNEL)
         return {name: value for name, value in data.items() if name in own or name not in OF_CHANNEL}
+
+
+class DeleteChannelForm(ConfirmForm):
+    """The confirmation of a deletion."""
+
+    force = force_field(
+        _("Even if rules are left without a channel"),
+        _("Nobody hears of their alerts then. Otherwise the channel is not deleted."),
+    )
 
 
 class SecretForm(ConfirmForm):

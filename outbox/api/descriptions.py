@@ -14,6 +14,7 @@ describe(
         "failingSince": ("Since when workers find that it accepts nothing; null: they do not.", None),
         "failures": ("How many attempts in a row have failed.", 0),
         "Delivery.group": ("What is due together is sent as one message, if this is the same.", "rack-7"),
+        "outbox_channel_destroy.force": ("Delete it also when a notification rule is left without any channel.", False),
         "keepHours": ("For how many hours the old secret signs as well; 0: it ends at once.", 24),
         "language": ("The language of its messages: en or ko.", "en"),
         "Channel.kind": ("MAIL, WEBHOOK (signed) or SLACK (Slack-compatible).", "WEBHOOK"),

@@ -75,6 +75,12 @@ class OneChannel(Parameters):
     id = Reference(live_channels, source="channel")
 
 
+class ChannelRemoval(OneChannel):
+    """The channel to delete."""
+
+    force = serializers.BooleanField(default=False)
+
+
 class SecretRenewal(OneChannel):
     """A new secret; the old one stays valid for some hours."""
 

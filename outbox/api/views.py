@@ -43,10 +43,10 @@ class ChannelView(OperatorView):
         """Change a channel; its kind stays."""
         return success(_card(update_channel(**self.given(shapes.ChannelChange), actor=self.actor)))
 
-    @writes(shapes.OneChannel)
+    @writes(shapes.ChannelRemoval)
     def destroy(self, _request: Request) -> Response:
-        """Delete a channel; what waits for it is canceled."""
-        delete_channel(**self.given(shapes.OneChannel), actor=self.actor)
+        """Delete a channel; what waits for it is canceled. With `force` also when a rule then has none."""
+        delete_channel(**self.given(shapes.ChannelRemoval), actor=self.actor)
         return success()
 
 

@@ -24,7 +24,7 @@ from outbox.models import Channel, Delivery, OutgoingMessage
 from outbox.sending.addresses import literal_address, may_connect
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
-from outbox.signals import channel_recovered, deliveries_enqueued
+from outbox.signals import channel_changed, channel_deleted, deliveries_enqueued
 
 MOST_RECIPIENTS = 50
 MOST_KEEP_HOURS = 168
@@ -70,6 +70,8 @@ def update_channel(channel: Channel, *, actor: Actor, **fields: Any) -> Channel:
         setattr(channel, name, value.strip() if name in ("url", "secret") else value)
     _save(channel, fields.keys())
     if {"url", "secret", "recipients", "enabled"} & fields.keys():
+        if channel.reported_at:
+            channel_changed.send(Channel, channel_id=channel.pk)
         _forget_failures(channel)
     record("UPDATE_CHANNEL", actor=actor, subject=subject_of(channel), **_details(channel, fields))
     deliveries_enqueued.send(Delivery, channel_ids=[channel.pk])
@@ -101,19 +103,24 @@ def forget_old_secrets() -> None:
 
 
 @transaction.atomic
-def delete_channel(channel: Channel, *, actor: Actor) -> None:
-    """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get."""
+def delete_channel(channel: Channel, *, actor: Actor, force: bool = False) -> None:
+    """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get.
+
+    Raises ChannelInUse, unless `force`, when a rule would be left without any channel, Conflict, NotFound.
+    """
     hold(channel, alone=True)
-    now = db_now()
-    emptied = {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
+    now, emptied = db_now(), {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
     if not Channel.objects.live().filter(pk=channel.pk).update(deleted_at=now, enabled=False, **emptied):
         raise NotFound(id=channel.pk)
+    channel_deleted.send(Channel, channel_id=channel.pk, actor=actor, force=force)
     _forget_failures(channel)
     OutgoingMessage.objects.filter(channel=channel, next_at__isnull=False).update(next_at=None)
     under_way = DELIVERY_TRANSITIONS.before(DeliveryState.CANCELED)
     rows = Delivery.objects.filter(channel=channel, state__in=under_way)
     canceled = rows.update(state=DeliveryState.CANCELED, ended_at=now)
-    record("DELETE_CHANNEL", actor=actor, subject=subject_of(channel), name=channel.name, canceled=canceled)
+    record(
+        "DELETE_CHANNEL", actor=actor, subject=subject_of(channel), name=channel.name, canceled=canceled, force=force
+    )
 
 
 def subject_of(channel: Channel) -> str:
@@ -123,8 +130,6 @@ def subject_of(channel: Channel) -> str:
 
 def _forget_failures(channel: Channel) -> None:
     """Try at once what waits for another attempt: the reason of the failures may be gone."""
-    if channel.reported_at:
-        channel_recovered.send(Channel, channel_id=channel.pk)
     Channel.objects.filter(pk=channel.pk).update(**HEALTHY)
     for name, value in HEALTHY.items():
         setattr(channel, name, value)

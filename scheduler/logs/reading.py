@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from backends.queries import current_sessions
 from protocol import wire
+from protocol.cuts import rest_of_word
 from protocol.v1 import agents_pb2 as pb
 from scheduler.choices import LogProblem
 from scheduler.logs.broker import Answer, Read, ask
-from scheduler.logs.text import AROUND, OutputWindow, text_of, whole_words_from
+from scheduler.logs.text import AROUND, OutputWindow, text_of
 from scheduler.models import Worker, WorkerTail
 
 MOST_BYTES = wire.MAX_LOG_PIECE - 2 * AROUND  # of one piece
@@ -116,12 +117,9 @@ _PROBLEMS = {pb.LogPiece.BUSY: LogProblem.BUSY}
 
 def _log_of_piece(worker: Worker, piece: pb.LogPiece, position: int | None, limit: int) -> WorkerLog:
     end = piece.offset + len(piece.data)
-    if position is None:
-        begin = max(end - limit, piece.offset)
-        if begin > piece.first:
-            begin += whole_words_from(piece.data[begin - piece.offset :])
-    else:
-        begin = min(max(position, piece.offset), end)
+    begin = max(end - limit, piece.offset) if position is None else min(max(position, piece.offset), end)
+    if begin > (position or 0):  # what is before it was not seen
+        begin += rest_of_word(piece.data[begin - piece.offset :])
     window = OutputWindow(piece.offset, piece.data, open_end=piece.running and end >= piece.end)
     text, following = text_of(window, begin, limit)
     return WorkerLog(
@@ -132,5 +130,5 @@ def _log_of_piece(worker: Worker, piece: pb.LogPiece, position: int | None, limi
         running=piece.running,
         end=piece.end,
         more=end < piece.end or (following < end and following + LONGEST_CHARACTER > begin + limit),
-        missing=max(0, piece.first - (position or 0)) if position is not None else 0,
+        missing=max(0, begin - position) if position is not None else 0,
     )

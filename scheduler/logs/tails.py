@@ -6,7 +6,8 @@ from typing import NamedTuple
 from django.conf import settings
 
 from core.clock import db_now
-from scheduler.logs.text import OutputWindow, text_of, whole_words_from
+from protocol.cuts import rest_of_word
+from scheduler.logs.text import OutputWindow, text_of
 from scheduler.models import Worker, WorkerTail
 
 MOST_DELETED = 5_000  # rows in one statement
@@ -41,7 +42,7 @@ def store_tails(tails: Sequence[Tail]) -> None:
 
 
 def _text(tail: Tail) -> tuple[str, int]:
-    begin = tail.offset + (whole_words_from(tail.data) if tail.offset else 0)
+    begin = tail.offset + (rest_of_word(tail.data) if tail.offset else 0)
     return text_of(OutputWindow(tail.offset, tail.data, tail.running), begin, len(tail.data))
 
 

@@ -60,13 +60,16 @@ def test_nothing_is_stored_when_the_transaction_that_raises_fails() -> None:
     assert (told(), notices(), Alert.objects.count()) == ([], [], 0)
 
 
-def test_a_rule_that_cannot_be_read_prevents_no_alert_and_is_caught_up_when_it_can() -> None:
+def test_rules_that_cannot_be_read_prevent_no_alert_and_are_caught_up_when_they_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     backend = make.backend(1, name="node-01")
     made = rule(channel())
-    Rule.objects.update(least_level="HIGH")
-    lose(backend)
+    with monkeypatch.context() as broken:
+        broken.setattr("notifications.services.notifying.load_rules", lambda: 1 // 0)
+        lose(backend)
     assert (Alert.objects.filter(cleared_at=None).count(), told(), notices()) == (1, [], [])
-    Rule.objects.update(least_level="NOTICE", time_zone="Mars/Base")
+    Rule.objects.update(weekdays=[], least_level="of a later version", time_zone="Mars/Base")
     sweep()
     assert told() == [("on-call", "RAISED", "node-01")]
     assert made.pk == Rule.objects.get().pk

@@ -55,7 +55,7 @@ def test_channels_are_made_listed_changed_and_deleted(api: APIClient) -> None:
     assert api.get(CHANNEL).json() == []
     subject = f"channel/{made['id']}"
     assert events("UPDATE_CHANNEL") == [(subject, {"language": "ko", "enabled": False})]
-    assert events("DELETE_CHANNEL") == [(subject, {"name": "ops", "canceled": 0})]
+    assert events("DELETE_CHANNEL") == [(subject, {"name": "ops", "canceled": 0, "force": False})]
 
 
 def test_a_secret_is_shown_once_and_an_address_never(api: APIClient) -> None:
