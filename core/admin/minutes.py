@@ -24,11 +24,11 @@ def moment_field(label: Message, help_text: Message, *, required: bool = True) -
     )
 
 
-def _told(help_text: Message) -> str:
+def _with_zone(help_text: Message) -> str:
     return f"{help_text} {_('Time zone: %(zone)s.') % {'zone': timezone.get_current_timezone_name()}}"
 
 
-_in_zone = lazy(_told, str)
+_in_zone = lazy(_with_zone, str)
 
 
 class MinuteForm(RowForm):
