@@ -53,7 +53,7 @@ LISTS = {
     "notifications.Silence": 9 if POSTGRESQL else 7,  # there the clock is a query
     "outbox.Attempt": 5,
     "outbox.Channel": 5,
-    "outbox.Delivery": 6,
+    "outbox.Delivery": 5,
     "remediation.Repair": 8,
     "scheduler.Allocation": 4,
     "scheduler.Job": 6,
