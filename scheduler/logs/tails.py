@@ -6,6 +6,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from core.clock import db_now
+from core.numbers import MAX_ID
 from protocol.cuts import rest_of_word
 from scheduler.logs.text import OutputWindow, text_of
 from scheduler.models import Worker, WorkerTail
@@ -24,7 +25,11 @@ class Tail(NamedTuple):
 
 
 def store_tails(tails: Sequence[Tail]) -> None:
-    """Replace the last output of some workers, in two statements; agents say nothing of workers of other nodes."""
+    """Replace the last output of some workers, in two statements.
+
+    Dropped are tails of workers of other nodes, and those with numbers that no output has.
+    """
+    tails = [tail for tail in tails if _is_possible(tail)]
     nodes = dict(Worker.objects.filter(pk__in=[tail.worker_id for tail in tails]).values_list("pk", "backend_id"))
     now = db_now()
     rows = {
@@ -39,6 +44,10 @@ def store_tails(tails: Sequence[Tail]) -> None:
         unique_fields=["worker"],
         update_fields=["text", "end", "at"],
     )
+
+
+def _is_possible(tail: Tail) -> bool:
+    return 0 < tail.worker_id <= MAX_ID and 0 <= tail.offset <= MAX_ID - len(tail.data)
 
 
 def _text(tail: Tail) -> tuple[str, int]:
