@@ -1,6 +1,6 @@
 """Read the output of a job's workers: from their nodes, or what the server has kept of it."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -75,15 +75,6 @@ def ask_logs(known: Known, workers: Sequence[Worker], positions: Mapping[int, in
         )
         for worker in workers
     ]
-
-
-def whole_log(worker: Worker) -> Iterator[WorkerLog]:
-    """Yield all that is kept of a worker's output, from its first byte to the end that it has now."""
-    log = first = read_again([WorkerLog(worker)])[0]
-    yield log
-    while log.more and log.next_offset < first.end:
-        log = read_again([log])[0]
-        yield log
 
 
 def read_again(logs: Iterable[WorkerLog]) -> list[WorkerLog]:

@@ -4,20 +4,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('scheduler', '0018_worker_tails'),
+        ("scheduler", "0018_worker_tails"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='workertail',
-            name='parts',
-            field=models.JSONField(default=list, help_text='Bytes and characters of parts of the text.', verbose_name='parts'),
+            model_name="workertail",
+            name="parts",
+            field=models.JSONField(
+                default=list, help_text="Bytes and characters of parts of the text.", verbose_name="parts"
+            ),
         ),
         migrations.AddField(
-            model_name='workertail',
-            name='start',
-            field=models.BigIntegerField(default=0, help_text='Offset of its first byte.', verbose_name='start'),
+            model_name="workertail",
+            name="start",
+            field=models.BigIntegerField(default=0, help_text="Offset of its first byte.", verbose_name="start"),
         ),
     ]
