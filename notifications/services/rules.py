@@ -17,8 +17,9 @@ from events.actor import Actor
 from events.services import record
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState, Weekday
 from notifications.models import Notice, Rule
-from notifications.queries import zone_of
+from notifications.queries import rules_losing, zone_of
 from notifications.services.notifying import catch_up
+from outbox.errors import ChannelInUse
 
 PLAIN = (
     *("name", "enabled", "categories", "least_level", "group_wait_s", "repeat_min", "send_resolved"),
@@ -77,6 +78,19 @@ def delete_rule(rule: Rule, *, actor: Actor) -> None:
     held = Notice.objects.filter(rule=rule, state__in=NOTICE_TRANSITIONS.before(NoticeState.DROPPED))
     held.update(state=NoticeState.DROPPED)
     record("DELETE_RULE", actor=actor, subject=subject_of(rule), name=rule.name)
+
+
+def release_channel(channel_id: int, *, actor: Actor, force: bool) -> None:
+    """Take a channel that is being deleted from the rules that use it, in the transaction of the caller.
+
+    Raises ChannelInUse, unless `force`, when a rule that is on would be left without any channel.
+    """
+    losing = rules_losing({channel_id})
+    if (silent := [rule.name for rule, left in losing if rule.enabled and not left]) and not force:
+        raise ChannelInUse(id=channel_id, rules=", ".join(silent))
+    Rule.channels.through.objects.filter(channel=channel_id).delete()
+    for rule, left in losing:
+        record("UPDATE_RULE", actor=actor, subject=subject_of(rule), channels=sorted(channel.pk for channel in left))
 
 
 def subject_of(rule: Rule) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import GrowingAdmin, exact_time, link_column
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
-from outbox.admin.formatting import result_badge
+from outbox.admin.formatting import latency, result_badge, size
 from outbox.models import Attempt
 from outbox.queries import attempts
 
@@ -28,22 +28,22 @@ class AttemptAdmin(GrowingAdmin):
         "number",
         "result_column",
         "code",
-        "latency_ms",
-        "size",
+        "latency",
+        "shown_size",
         "detail",
     )
     list_filter = ("channel", "result", ("at", TimeRange))
     ordering = ("-id",)
     sortable_by = ()
-    export_columns = {"time": "at"}
+    export_columns = {"time": "at", "latency": "latency_ms", "shown_size": "size"}
     fields = (
         ("time", "channel_link"),
         ("subject", "message"),
         ("number", "result_column"),
-        ("code", "latency_ms", "size"),
+        ("code", "latency", "shown_size"),
         "detail",
     )
-    readonly_fields = ("time", "channel_link", "subject", "result_column")
+    readonly_fields = ("time", "channel_link", "subject", "result_column", "latency", "shown_size")
 
     channel_link = link_column("channel", _("channel"))
 
@@ -64,3 +64,11 @@ class AttemptAdmin(GrowingAdmin):
     @admin.display(description=_("result"))
     def result_column(self, row: Attempt) -> SafeString:
         return result_badge(row)
+
+    @admin.display(description=_("latency"))
+    def latency(self, row: Attempt) -> str:
+        return latency(row)
+
+    @admin.display(description=_("size"))
+    def shown_size(self, row: Attempt) -> str:
+        return size(row)

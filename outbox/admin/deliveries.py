@@ -5,25 +5,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet, Value
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import GrowingAdmin, Table, confirmed, exact_time, link_column, time_ago
+from core.admin import GrowingAdmin, Table, confirmed, exact_time, link_column, link_to, time_ago
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
+from core.clock import db_now
 from core.masking import masked
 from core.signs import NOTHING
 from events.actor import Actor
 from events.admin import event_table
-from outbox.admin.formatting import answer_of, result_badge, state_badge
-from outbox.choices import UNDER_WAY
+from outbox.admin.formatting import latency, result_badge, size, state_badge
+from outbox.choices import UNDER_WAY, DeliveryState
 from outbox.errors import NotEnded
-from outbox.models import Delivery
-from outbox.queries import attempts, deliveries
+from outbox.models import Attempt, Delivery
+from outbox.queries import attempts, deliveries, delivery_ahead
 from outbox.services.again import send_again
+from outbox.status import next_attempt
+
+ATTEMPT_HEADERS = (_("attempt"), _("time"), _("result"), _("answer code"), _("latency"), _("size"), _("detail"))
 
 
 @admin.register(Delivery)
@@ -58,7 +62,7 @@ class DeliveryAdmin(GrowingAdmin):
     channel_link = link_column("channel", _("channel"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return deliveries()
+        return deliveries().annotate(now=Value(db_now(), DateTimeField()))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return KeysetList
@@ -74,8 +78,7 @@ class DeliveryAdmin(GrowingAdmin):
 
     def tables(self, request: HttpRequest, row: Delivery) -> Iterable[Table]:
         found = attempts().filter(message=row.message_id)[:100] if row.message_id else ()
-        rows = [(one.number, exact_time(one.at), result_badge(one), answer_of(one)) for one in found]
-        yield Table(_("Attempts"), (_("attempt"), _("time"), _("result"), _("answer")), rows)
+        yield Table(_("Attempts"), ATTEMPT_HEADERS, [_attempt_row(one) for one in found])
         yield event_table(f"delivery/{row.pk}")
 
     @admin.display(description=_("created"))
@@ -87,8 +90,8 @@ class DeliveryAdmin(GrowingAdmin):
         return time_ago(row.ended_at)
 
     @admin.display(description=_("state"))
-    def state_column(self, row: Delivery) -> SafeString:
-        return state_badge(row)
+    def state_column(self, row: Any) -> SafeString:
+        return state_badge(row, row.now)
 
     @admin.display(description=_("subject"))
     def subject(self, row: Delivery) -> str:
@@ -104,9 +107,25 @@ class DeliveryAdmin(GrowingAdmin):
 
     @admin.display(description=_("next attempt"))
     def next_attempt(self, row: Delivery) -> SafeString | str:
-        return exact_time(row.message.next_at if row.message else row.not_before)
+        if row.state == DeliveryState.PENDING and (ahead := delivery_ahead(row)):
+            return link_to(ahead, _("after delivery %(number)s") % {"number": ahead})
+        if row.state in UNDER_WAY and not row.channel.enabled:
+            return str(_("when its channel is switched on"))
+        return exact_time(next_attempt(row))
 
     @admin.display(description=_("payload"))
     def payload_json(self, row: Delivery) -> SafeString:
         text = json.dumps(masked(row.payload), ensure_ascii=False, indent=2)
         return format_html('<pre class="mc-pre">{}</pre>', text)
+
+
+def _attempt_row(one: Attempt) -> tuple[object, ...]:
+    return (
+        one.number,
+        exact_time(one.at),
+        result_badge(one),
+        one.code or NOTHING,
+        latency(one),
+        size(one),
+        one.detail or NOTHING,
+    )

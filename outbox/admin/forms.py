@@ -11,6 +11,7 @@ from unfold.widgets import (
 )
 
 from core.admin import ConfirmForm, RowForm
+from core.admin.actions import force_field
 from core.crypto import unreadable_secrets
 from outbox.models import Channel
 from outbox.sending.targets import LONGEST
@@ -72,6 +73,15 @@ class ChannelForm(RowForm):
         for name in ("url", "secret"):
             if f"new_{name}" in self.fields:  # read-only pages have no fields
                 self.fields[f"new_{name}"].help_text = UNREADABLE if name in damaged else KEEP
+
+
+class DeleteChannelForm(ConfirmForm):
+    """The confirmation of a deletion."""
+
+    force = force_field(
+        _("Even if rules are left without a channel"),
+        _("Nobody hears of their alerts then. Otherwise the channel is not deleted."),
+    )
 
 
 class SecretForm(ConfirmForm):

@@ -1,4 +1,4 @@
-"""How many queries the admin's pages need: pinned, and the same for 5 rows and for 50."""
+"""How many queries the admin's pages need: pinned, and the same for 5 rows and for 20."""
 
 import os
 
@@ -96,6 +96,6 @@ def test_no_page_asks_more_for_more_rows() -> None:
     lists(browser), pages(browser)  # the first look also reads content types, once per process
     assert lists(browser) == LISTS
     few = pages(browser)
-    populate(45)
+    populate(15)
     assert lists(browser) == LISTS
     assert pages(browser) == few

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from pytest_django import DjangoAssertNumQueries
 
 from alerts.choices import Category, Level
@@ -59,13 +60,16 @@ def test_nothing_is_stored_when_the_transaction_that_raises_fails() -> None:
     assert (told(), notices(), Alert.objects.count()) == ([], [], 0)
 
 
-def test_a_rule_that_cannot_be_read_prevents_no_alert_and_is_caught_up_when_it_can() -> None:
+def test_rules_that_cannot_be_read_prevent_no_alert_and_are_caught_up_when_they_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     backend = make.backend(1, name="node-01")
     made = rule(channel())
-    Rule.objects.update(least_level="HIGH")
-    lose(backend)
+    with monkeypatch.context() as broken:
+        broken.setattr("notifications.services.notifying.load_rules", lambda: 1 // 0)
+        lose(backend)
     assert (Alert.objects.filter(cleared_at=None).count(), told(), notices()) == (1, [], [])
-    Rule.objects.update(least_level="NOTICE", time_zone="Mars/Base")
+    Rule.objects.update(weekdays=[], least_level="of a later version", time_zone="Mars/Base")
     sweep()
     assert told() == [("on-call", "RAISED", "node-01")]
     assert made.pk == Rule.objects.get().pk
@@ -138,6 +142,69 @@ def test_a_channel_of_two_rules_hears_of_an_alert_once() -> None:
     assert notices() == [("one", "RESOLVED"), ("two", "RESOLVED")]
 
 
+def test_a_rule_that_is_made_or_switched_on_tells_no_channel_what_another_rule_told_it() -> None:
+    backend, shared, own = make.backend(1, name="node-01"), channel("shared"), channel("own")
+    rule(shared, name="one")
+    lose(backend, Level.WARNING)
+    second = rule(shared, own, name="two", enabled=False)
+    update_rule(second, enabled=True, actor=ACTOR)
+    rule(shared, name="three")
+    assert told() == [("shared", "RAISED", "node-01"), ("own", "RAISED", "node-01")]
+    assert notices() == [("one", "NOTIFIED"), ("two", "NOTIFIED"), ("three", "NOTIFIED")]
+    lose(backend, Level.CRITICAL)
+    assert sorted(told()[2:]) == [("own", "RAISED", "node-01"), ("shared", "RAISED", "node-01")]
+    find(backend)
+    assert sorted(told()[4:]) == [("own", "CLEARED", "node-01"), ("shared", "CLEARED", "node-01")]
+
+
+def test_a_rule_whose_hours_begin_tells_no_channel_what_another_rule_told_it() -> None:
+    backend, where = make.backend(1, name="node-01"), channel()
+    rule(where, name="always", least_level=Level.WARNING)
+    now = db_now().astimezone(SEOUL)
+    later = {"from_time": (now + HOUR).time(), "to_time": (now + 2 * HOUR).time(), "time_zone": "Asia/Seoul"}
+    made = rule(where, name="later", **later)
+    lose(backend, Level.WARNING)
+    Rule.objects.filter(pk=made.pk).update(from_time=None, to_time=None)
+    sweep()
+    assert told() == [("on-call", "RAISED", "node-01")]
+    assert notices() == [("always", "NOTIFIED"), ("later", "NOTIFIED")]
+
+
+def test_what_was_given_up_or_was_less_urgent_is_told_by_the_next_rule() -> None:
+    backend, where = make.backend(1, name="node-01"), channel()
+    rule(where, name="one")
+    lose(backend, Level.WARNING)
+    Delivery.objects.update(state="FAILED")
+    rule(where, name="two")
+    assert len(told()) == 2
+    Alert.objects.update(level=Level.CRITICAL)
+    rule(where, name="three")
+    rule(where, name="four")
+    assert len(told()) == 3
+
+
+def pass_minutes(minutes: int) -> None:
+    """Let what rules wait for come nearer: everything was stored some minutes earlier."""
+    by = timedelta(minutes=minutes)
+    Notice.objects.update(next_at=F("next_at") - by, notified_at=F("notified_at") - by)
+    Delivery.objects.update(created_at=F("created_at") - by)
+
+
+def test_a_channel_of_two_rules_hears_a_repetition_as_often_as_the_more_frequent_one_repeats() -> None:
+    where = channel()
+    rule(where, name="half", repeat_min=30)
+    lose(make.backend(1))
+    pass_minutes(10)
+    rule(where, name="quarter", repeat_min=15)
+    heard = []
+    for minute in range(10, 70, 5):
+        before = len(told())
+        sweep()
+        heard += [minute] * (len(told()) - before)
+        pass_minutes(5)
+    assert heard == [25, 40, 55]
+
+
 def test_a_silence_holds_back_and_what_is_open_at_its_end_is_told() -> None:
     first, second = make.backend(1, name="node-01"), make.backend(1, name="node-02")
     rule(channel())
@@ -195,12 +262,13 @@ def test_an_open_alert_is_repeated_until_somebody_acknowledges_it() -> None:
     assert notice.next_at - notice.notified_at == timedelta(minutes=5)
     sweep()
     assert len(told()) == 1
-    Notice.objects.update(next_at=db_now())
+    pass_minutes(5)
     sweep()
     sweep()
     assert len(told()) == 2
+    assert list(Delivery.objects.order_by("pk").values_list("payload__repeated", flat=True)) == [False, True]
     acknowledge_alert(alert, actor=ACTOR)
-    Notice.objects.update(next_at=db_now())
+    pass_minutes(5)
     sweep()
     assert len(told()) == 2
 
