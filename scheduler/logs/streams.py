@@ -67,11 +67,10 @@ def whole_text(workers: Sequence[Worker]) -> Iterator[str]:
             connections.close_all()  # a slow reader does not hold a connection
             if number == 0:
                 yield _title(log)
-            if log.problem:
-                rest = (_("The output is not complete."),) if number else ()
-                yield _line(text, problem_note(log), *rest)
-            text = log.text or text
-            yield _line("", gap_note(log)) + log.text
+            rest = _("The output is not complete.") if log.problem and number else ""
+            said = _line(text, problem_note(log), rest) + _line("", gap_note(log))
+            yield said + log.text
+            text = log.text or said or text
         if text and not text.endswith("\n"):
             yield "\n"
 

@@ -122,7 +122,7 @@ def test_a_download_that_is_cut_says_so_and_waits_while_too_much_is_read(
 
     monkeypatch.setattr(streams, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
     pieces = iter(reader.get(LOG, _of(site, whole="true")))
-    assert [next(pieces).decode(), next(pieces).decode()] == [title, ("line of a long output\n" * 1396)[: 30 * 1024]]
+    assert [next(pieces).decode(), next(pieces).decode()] == [title, ("line of a long output\n" * 1397)[: 30 * 1024]]
     monkeypatch.setattr(log_relay, "MOST_OF_NODE", 0)
     assert b"".join(pieces).decode().endswith("output\nthe end\n")
     assert slept == [0.1, 0.2]
@@ -130,7 +130,7 @@ def test_a_download_that_is_cut_says_so_and_waits_while_too_much_is_read(
     pieces = iter(reader.get(LOG, _of(site, whole="true"), headers={"accept-language": "ko"}))
     assert [next(pieces).decode(), len(next(pieces))] == [title, 30 * 1024]
     monkeypatch.setattr(log_relay, "MOST_OF_NODE", 0)
-    busy = "지금 출력을 읽는 요청이 너무 많습니다. 다시 시도하세요."
+    busy = "지금 너무 많은 출력을 읽고 있습니다. 다시 시도하세요."
     assert b"".join(pieces).decode() == f"\n[{busy} 출력이 완전하지 않습니다.]\n"
     assert slept[2:] == [0.1, 0.2, 0.4, 0.8, 1.5]
 
