@@ -272,9 +272,7 @@ def test_an_operator_cuts_a_node_off_and_puts_it_back(settings: Any, tmp_path: P
     ]
 
 
-def test_a_node_that_was_cut_off_still_has_what_its_workers_wrote(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_that_was_cut_off_keeps_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_node, "LOOK", 0.01)
 
     async def run() -> None:
