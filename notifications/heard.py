@@ -34,9 +34,8 @@ def last_heard_of(
     rows = Delivery.objects.filter(whose, kind=ALERT, ordering_key__in=about, state__in=HEARD)
     last = rows.order_by().values("ordering_key", "channel").annotate(last=Max("pk")).values("last")
     found = Delivery.objects.filter(pk__in=last).values_list("channel_id", "ordering_key", "payload", "created_at")
-    severities: Mapping[str, int] = {level.value: severity for level, severity in SEVERITY.items()}
     return {
-        (channel, about[key]): LastHeard(severities.get(payload.get("level", ""), -1), at)
+        (channel, about[key]): LastHeard(SEVERITY.get(payload.get("level", ""), -1), at)
         for channel, key, payload, at in found
     }
 

@@ -1,6 +1,6 @@
 """Read the output of a job's workers: from their nodes, or what the server has kept of it."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from protocol.cuts import rest_of_word
 from protocol.v1 import agents_pb2 as pb
 from scheduler.choices import LogProblem
 from scheduler.logs.broker import Answer, Read, ask
+from scheduler.logs.tails import rest_of_tail
 from scheduler.logs.text import AROUND, OutputWindow, text_of
 from scheduler.models import Worker, WorkerTail
 
@@ -76,15 +77,6 @@ def ask_logs(known: Known, workers: Sequence[Worker], positions: Mapping[int, in
     ]
 
 
-def whole_log(worker: Worker) -> Iterator[WorkerLog]:
-    """Yield all that is kept of a worker's output, from its first byte to the end that it has now."""
-    log = first = read_again([WorkerLog(worker)])[0]
-    yield log
-    while log.more and log.next_offset < first.end:
-        log = read_again([log])[0]
-        yield log
-
-
 def read_again(logs: Iterable[WorkerLog]) -> list[WorkerLog]:
     """Return what follows after some pieces."""
     logs = list(logs)
@@ -109,7 +101,11 @@ def _log(worker: Worker, answer: Answer, position: int | None, limit: int, tail:
     problem = answer if isinstance(answer, LogProblem) else _PROBLEMS.get(answer.problem, LogProblem.NOT_KEPT)
     if tail is None or (position or 0) >= tail.end:
         return WorkerLog(worker, problem=problem, next_offset=position or 0, kept_at=tail.at if tail else None)
-    return WorkerLog(worker, tail.text, next_offset=tail.end, problem=problem, kept_at=tail.at)
+    start, text = (tail.start, tail.text) if position is None else rest_of_tail(tail, position)
+    missing = 0 if position is None else start - position
+    return WorkerLog(
+        worker, text, offset=start, next_offset=tail.end, missing=missing, problem=problem, kept_at=tail.at
+    )
 
 
 _PROBLEMS = {pb.LogPiece.BUSY: LogProblem.BUSY}

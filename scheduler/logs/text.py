@@ -9,6 +9,7 @@ masked.
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from core.masking import MASK, secret_spans
@@ -16,6 +17,7 @@ from protocol.cuts import LEFT_OUT, VALUE_ENDS, rest_of_word
 
 AROUND = 1024  # bytes of the window on each side of a piece: more than the longest secret and escape sequence
 LONGEST_WORD = 512  # bytes; a longer run at the end of an output is not waited for
+LEAST_PART = 256  # bytes
 VALUE_BYTES = bytes(byte for byte in range(256) if not re.match(rb"[%s]" % VALUE_ENDS, bytes((byte,))))
 TOKEN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 LEFT_OUT_LINE = re.compile(re.escape(LEFT_OUT.encode()).replace(rb"%d", rb"\d{1,20}"))
@@ -45,6 +47,13 @@ class TextPiece(NamedTuple):
     next_offset: int
 
 
+class TextPart(NamedTuple):
+    """Text of some bytes of an output, and how many these are."""
+
+    size: int
+    text: str
+
+
 def text_of(window: OutputWindow, begin: int, limit: int) -> TextPiece:
     """Return the text of at most `limit` bytes from the offset `begin` on, which lies in the window.
 
@@ -52,14 +61,32 @@ def text_of(window: OutputWindow, begin: int, limit: int) -> TextPiece:
     """
     start = begin - window.offset
     stop = _stop(window, start, min(start + limit, len(window.data)))
+    return TextPiece("".join(_texts(window, start, [stop])), window.offset + stop)
+
+
+def parts_of(window: OutputWindow, begin: int) -> list[TextPart]:
+    """Return the same text to the end of the window, in parts of whole lines."""
+    start = begin - window.offset
+    stop = _stop(window, start, len(window.data))
+    stops, line = [], start
+    while line := window.data.find(b"\n", line + LEAST_PART, stop) + 1:
+        stops.append(line)
+    stops = [*stops, stop] if stops[-1:] != [stop] else stops
+    sizes = [end - begin for begin, end in pairwise((start, *stops))]
+    return [TextPart(size, text) for size, text in zip(sizes, _texts(window, start, stops), strict=True)]
+
+
+def _texts(window: OutputWindow, start: int, stops: Iterable[int]) -> Iterator[str]:
+    """Yield the text from a place to the first of some others, from there to the second, and so on."""
     seen, gone = _without(window.data)
-    first, last = _moved(gone, start), _moved(gone, stop)
+    first = _moved(gone, start)
     spans = sorted((*secret_spans(seen), *_cut_words(seen)))
     if window.offset and (rest := _rest_of_run(seen, first)):
         spans.insert(0, (first, rest))
-    return TextPiece(
-        _masked(seen, spans, first, last).decode(errors="replace").replace("\r", "\n"), window.offset + stop
-    )
+    for stop in stops:
+        last = _moved(gone, stop)
+        yield _masked(seen, spans, first, last).decode(errors="replace").replace("\r", "\n")
+        first = last
 
 
 def _cut_words(data: bytes) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ class Disk:
         self.files = self.bytes = 1 << 30
         disk = self
 
-        class FullFile(module.FileIO):
+        class FullFile(FileIO):
             def __init__(self, path: Path, mode: str) -> None:
                 if not path.exists() and not disk.files:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -32,7 +33,7 @@ class Disk:
                 if not part:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 disk.bytes -= len(part)
-                return super().write(part)
+                return int(super().write(part))
 
         monkeypatch.setattr(module, "FileIO", FullFile)
 

@@ -1,15 +1,18 @@
 """No part of a secret is shown where an output is cut: by a flush, a tail, a rotation, or what a keeper leaves out."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from protocol.v1 import agents_pb2 as pb
-from scheduler.logs.reading import _log_of_piece
-from scheduler.logs.tails import Tail, _text
+from scheduler.choices import LogProblem
+from scheduler.logs.reading import _log, _log_of_piece
+from scheduler.logs.tails import Tail, _row
 from scheduler.logs.text import AROUND, LONGEST_WORD, OutputWindow, text_of
 
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 TOKEN = "aB3" + "x7Q_" * 10
 WORKER = cast("Any", SimpleNamespace(pk=1))
 JSON_LINE = b'{"a":"' + b"x." * 300 + b'","k":"' + TOKEN.encode() + b'"}\n'
@@ -58,10 +61,36 @@ def test_dots_of_a_progress_bar_are_no_secret() -> None:
 
 def test_a_tail_that_begins_within_a_secret_leaves_its_rest_out() -> None:
     long = f'{TOKEN[1:]}",'.encode() + b'"x":' * 500 + b'"y"}\n'
-    assert _text(Tail(1, 7, 100, long, running=False)) == ('",' + '"x":' * 500 + '"y"}\n', 100 + len(long))
-    assert _text(Tail(1, 7, 100, f"{TOKEN[9:]} after\n".encode(), running=False))[0] == "after\n"
-    assert _text(Tail(1, 7, 100, b"x" * 50, running=False))[0] == ""
-    assert _text(Tail(1, 7, 0, b"all of it\n", running=False))[0] == "all of it\n"
+    for offset, data, start, text in (
+        (100, long, 142, '",' + '"x":' * 500 + '"y"}\n'),
+        (100, f"{TOKEN[9:]} after\n".encode(), 135, "after\n"),
+        (100, b"x" * 50, 150, ""),
+        (0, b"all of it\n", 0, "all of it\n"),
+    ):
+        row = _row(Tail(1, 7, offset, data, running=False), NOW)
+        assert (row.start, row.text, row.end) == (start, text, offset + len(data))
+
+
+def test_a_kept_tail_goes_on_where_a_reader_stopped_or_says_what_is_missing() -> None:
+    lines = [f"{number:0299}\n" for number in range(3)]
+    masked = f"password={'x' * 290}\n"
+    row = _row(Tail(1, 7, 1000, ("cut " + lines[0] + masked + lines[1] + "end").encode(), running=False), NOW)
+    shown = [lines[0], "password=***\n", lines[1], "end"]
+    assert (row.start, row.parts, row.end) == (1004, [(300, 300), (300, 13), (300, 300), (3, 3)], 1907)
+    for position, offset, text in (
+        (0, 1004, "".join(shown)),
+        (1004, 1004, "".join(shown)),
+        (1104, 1104, lines[0][100:] + "".join(shown[1:])),
+        (1304, 1304, "".join(shown[1:])),
+        (1305, 1604, "".join(shown[2:])),
+        (1905, 1905, "nd"),
+    ):
+        log = _log(WORKER, LogProblem.NODE_AWAY, position, 1000, row)
+        assert (log.offset, log.text, log.missing) == (offset, text, offset - position)
+        assert (log.next_offset, log.kept_at, log.problem) == (1907, NOW, LogProblem.NODE_AWAY)
+    last = _log(WORKER, LogProblem.NODE_AWAY, None, 1000, row)
+    assert (last.text, last.offset, last.missing) == ("".join(shown), 1004, 0)
+    assert _log(WORKER, LogProblem.NODE_AWAY, 1907, 1000, row).text == ""
 
 
 def test_what_is_left_after_a_rotation_begins_with_a_whole_word() -> None:
