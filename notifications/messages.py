@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from alerts.choices import Category, Change, Level, SubjectKind
 from alerts.params import render
@@ -124,7 +124,7 @@ def _is_repeated(alert: Mapping[str, Any]) -> bool:
 
 def _mark(alert: Mapping[str, Any]) -> str:
     if _is_over(alert):
-        return _("over")
+        return pgettext("of an alert", "over")
     return str(Level(alert["level"]).label) if alert["level"] in Level.values else str(alert["level"])
 
 
@@ -144,7 +144,9 @@ def _moment(text: str) -> str:
 
 
 def _url(alert: Mapping[str, Any]) -> str:
-    return settings.MOREH_PUBLIC_URL.rstrip("/") + reverse("admin:alerts_alert_change", args=[alert["alert"]])
+    number = alert["alert"]
+    page = reverse("admin:alerts_alert_change", args=[number]) if number else reverse("admin:alerts_alert_changelist")
+    return settings.MOREH_PUBLIC_URL.rstrip("/") + page
 
 
 SAMPLE: Mapping[str, Any] = {
@@ -164,4 +166,11 @@ SAMPLE: Mapping[str, Any] = {
     "clearedAt": None,
     "rule": "nodes",
 }
-register_kind(MessageKind(ALERT, gettext_lazy("alert"), render_alerts, (SAMPLE,)))
+
+
+def _sample() -> Payloads:
+    """Return an alert that was raised just now; it has no number, so links lead to the list."""
+    return [{**SAMPLE, "alert": 0, "raisedAt": timezone.now().isoformat()}]
+
+
+register_kind(MessageKind(ALERT, gettext_lazy("alert"), render_alerts, _sample))

@@ -19,7 +19,7 @@ from notifications.queries import live_rules, silences
 from outbox.queries import live_channels
 from tokens.queries import live_tokens
 
-STATES = [("ACTIVE", _("lasts")), ("PENDING", _("to come")), ("ENDED", _("ended"))]
+STATES = [("ACTIVE", _("in force")), ("PENDING", _("to come")), ("ENDED", _("ended"))]
 
 
 class MatchSerializer(serializers.Serializer[Any]):

@@ -125,20 +125,22 @@ def _save(rule: Rule, changed: Collection[str]) -> None:
         rule.clean_fields(exclude={field.name for field in Rule._meta.fields} - set(plain))
     except ValidationError as error:
         raise InvalidParameter(_("A value is not valid."), **named(error.message_dict)) from error
-    problems = {**match_problems(rule, changed), **_hour_problems(rule)}
+    problems = {**match_problems(rule, changed), **_hour_problems(rule, changed)}
     if problems:
         raise InvalidParameter(_("A value is not valid."), **problems)
     with unique(name=rule.name):
         rule.save()
 
 
-def _hour_problems(rule: Rule) -> dict[str, list[object]]:
+def _hour_problems(rule: Rule, changed: Collection[str]) -> dict[str, list[object]]:
     problems: dict[str, list[object]] = {}
     if not isinstance(rule.weekdays, list) or not set(rule.weekdays) <= set(Weekday.values):
         problems["weekdays"] = [_("It is not one of the days.")]
     if (rule.from_time is None) != (rule.to_time is None):
         missing = "fromTime" if rule.from_time is None else "toTime"
         problems[missing] = [_("Enter both times, or none.")]
+    elif rule.from_time is not None and rule.from_time == rule.to_time and {"from_time", "to_time"} & set(changed):
+        problems["toTime"] = [_("Both times are the same. Enter another, or none for the whole day.")]
     try:
         zone_of(rule.time_zone)
     except ValueError:

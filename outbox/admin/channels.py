@@ -10,18 +10,20 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from core.admin import Secret, ServiceAdmin, Table, Tombstones, badge, confirmed, link_to, time_ago
 from core.admin.actions import without
 from core.admin.lookups import with_key
 from core.crypto import readable
+from core.mail_note import mail_note
 from core.signs import NOTHING
 from core.stored_text import StoredText
 from events.actor import Actor
 from events.admin import actor_of, event_table
 from notifications.queries import rules_losing
 from outbox.admin.formatting import answer_of, channel_badge, result_badge
-from outbox.admin.forms import ChannelForm, DeleteChannelForm, SecretForm
+from outbox.admin.forms import OF_CHANNEL, OF_KIND, ChannelForm, DeleteChannelForm, SecretForm
 from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.queries import attempts, with_last_attempt
@@ -72,9 +74,10 @@ class ChannelAdmin(ServiceAdmin):
         return without(super().get_actions_detail(request, object_id), () if signed else {"renew"})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        own = ("name", ("kind", "language"), "enabled", "new_url", "new_secret", "recipients")
+        own = ("name", ("kind", "language"), "enabled", *(OF_KIND.get(obj.kind, ()) if obj else OF_CHANNEL))
         state = (_("State"), {"fields": (("goes_to", "shown_state"), ("failing", "next_at"), "old_secret_until")})
-        return ((None, {"fields": own}), *([state] if obj else []))
+        note = mail_note() if obj is None or obj.kind == ChannelKind.MAIL else None
+        return ((None, {"fields": own, "description": note}), *([state] if obj else []))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.readonly_fields, *(("kind",) if obj else ()))
@@ -144,11 +147,13 @@ class ChannelAdmin(ServiceAdmin):
 def _log_table(row: Channel) -> Table:
     latest = attempts().filter(channel=row)[:LATEST]
     rows = [(time_ago(one.at), one.message.subject, result_badge(one), answer_of(one)) for one in latest]
-    more = reverse("admin:outbox_attempt_changelist") + f"?channel__id__exact={row.pk}"
-    return Table(_("Delivery log"), (_("time"), _("subject"), _("result"), _("answer")), rows, more)
+    more = reverse("admin:outbox_attempt_changelist") + f"?kind=all&channel__id__exact={row.pk}"
+    return Table(
+        _("Delivery log"), (_("time"), pgettext("of a message", "subject"), _("result"), _("answer")), rows, more
+    )
 
 
 def _preview_table(row: Channel) -> Table:
     rows = [(one.label, one.subject, format_html('<pre class="mc-pre">{}</pre>', one.content)) for one in previews(row)]
     note = _("Samples, in the language of the channel.")
-    return Table(_("Preview"), (_("kind"), _("subject"), _("content")), rows, note=note)
+    return Table(_("Preview"), (_("kind"), pgettext("of a message", "subject"), _("content")), rows, note=note)

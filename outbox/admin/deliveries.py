@@ -5,25 +5,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DateTimeField, Q, QuerySet, Value
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.admin import GrowingAdmin, Table, confirmed, exact_time, link_column, link_to, time_ago
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
-from core.clock import db_now
 from core.masking import masked
 from core.signs import NOTHING
 from events.actor import Actor
 from events.admin import event_table
+from outbox.admin.filters import KindFilter
 from outbox.admin.formatting import latency, result_badge, size, state_badge
 from outbox.choices import UNDER_WAY, DeliveryState
 from outbox.errors import NotEnded
 from outbox.models import Attempt, Delivery
 from outbox.queries import attempts, deliveries, delivery_ahead
+from outbox.rendering import label_of
+from outbox.sending.details import shown_detail
 from outbox.services.again import send_again
 from outbox.status import next_attempt
 
@@ -35,16 +39,25 @@ class DeliveryAdmin(GrowingAdmin):
     """What channels got and are to get."""
 
     comes_from = _("Messages to channels are stored here in the moment in which what they tell of happens.")
-    list_display = ("created", "channel_link", "kind", "ordering_key", "subject", "state_column", "tries", "ended")
-    list_filter = ("channel", "state", "kind", ("created_at", TimeRange))
+    list_display = (
+        "created",
+        "channel_link",
+        "kind_column",
+        "ordering_key",
+        "subject",
+        "state_column",
+        "tries",
+        "ended",
+    )
+    list_filter = ("channel", "state", KindFilter, ("created_at", TimeRange))
     search_fields = ("ordering_key__exact", "id__exact")
     search_help_text = _("A thing like alert/12, or the number of a delivery")
     ordering = ("-id",)
     sortable_by = ()
-    export_columns = {"created": "created_at", "ended": "ended_at"}
+    export_columns = {"created": "created_at", "ended": "ended_at", "kind_column": "kind"}
     fields = (
         ("channel_link", "state_column"),
-        ("kind", "subject"),
+        ("kind_column", "subject"),
         ("ordering_key", "group_key"),
         ("created_at", "not_before"),
         ("ended_at", "next_attempt"),
@@ -53,7 +66,7 @@ class DeliveryAdmin(GrowingAdmin):
         "payload_json",
     )
     readonly_fields = (
-        *("channel_link", "state_column", "subject", "message_id_shown"),
+        *("channel_link", "kind_column", "state_column", "subject", "message_id_shown"),
         *("tries", "next_attempt", "payload_json"),
     )
     actions: Any = ("again",)
@@ -62,7 +75,7 @@ class DeliveryAdmin(GrowingAdmin):
     channel_link = link_column("channel", _("channel"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return deliveries().annotate(now=Value(db_now(), DateTimeField()))
+        return deliveries().annotate(now=Now())
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return KeysetList
@@ -81,6 +94,10 @@ class DeliveryAdmin(GrowingAdmin):
         yield Table(_("Attempts"), ATTEMPT_HEADERS, [_attempt_row(one) for one in found])
         yield event_table(f"delivery/{row.pk}")
 
+    @admin.display(description=_("kind"))
+    def kind_column(self, row: Delivery) -> str:
+        return str(label_of(row.kind))
+
     @admin.display(description=_("created"))
     def created(self, row: Delivery) -> SafeString | str:
         return time_ago(row.created_at)
@@ -93,7 +110,7 @@ class DeliveryAdmin(GrowingAdmin):
     def state_column(self, row: Any) -> SafeString:
         return state_badge(row, row.now)
 
-    @admin.display(description=_("subject"))
+    @admin.display(description=pgettext_lazy("of a message", "subject"))
     def subject(self, row: Delivery) -> str:
         return row.message.subject if row.message else NOTHING
 
@@ -127,5 +144,5 @@ def _attempt_row(one: Attempt) -> tuple[object, ...]:
         one.code or NOTHING,
         latency(one),
         size(one),
-        one.detail or NOTHING,
+        shown_detail(one.detail) or NOTHING,
     )

@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from core.admin import badge
 from outbox.choices import AttemptResult, ChannelStatus, DeliveryStatus
 from outbox.models import Attempt, Channel, Delivery
+from outbox.sending.details import shown_detail
 from outbox.status import channel_status, delivery_status
 
 DELIVERY_COLOURS = {
@@ -45,7 +46,7 @@ def channel_badge(row: Channel, last_result: str | None) -> SafeString:
 
 def answer_of(row: Attempt) -> str:
     """Return the answer of a receiver in one line: code, latency and detail."""
-    told = [str(row.code or ""), latency(row), row.detail]
+    told = [str(row.code or ""), latency(row), shown_detail(row.detail)]
     return ", ".join(part for part in told if part)
 
 

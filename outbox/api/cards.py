@@ -5,6 +5,7 @@ from typing import Any
 from core.api.times import iso
 from core.crypto import readable
 from outbox.models import Attempt, Delivery
+from outbox.sending.details import shown_detail
 from outbox.sending.targets import shown_url
 from outbox.status import channel_status, next_attempt
 
@@ -61,5 +62,5 @@ def attempt_card(row: Attempt) -> dict[str, Any]:
         "statusCode": row.code,
         "latency": row.latency_ms,
         "size": row.size,
-        "detail": row.detail,
+        "detail": shown_detail(row.detail),
     }

@@ -1,4 +1,4 @@
-"""Mail by Django's backend, as the settings say."""
+"""Mail by Django's backend, as the settings say. Without a server its mails become files."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
 
+from core.mail_note import mail_note
 from outbox.choices import AttemptResult
+from outbox.sending.details import STORED_AS_FILE
 from outbox.sending.outcome import Outgoing, SendOutcome
 
 Refusal = tuple[int, bytes]
@@ -42,7 +44,7 @@ def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
     return (
         SendOutcome(AttemptResult.OK, 250, _listed(refused), size)
         if refused is not None
-        else SendOutcome(OK, size=size)
+        else SendOutcome(OK, detail=STORED_AS_FILE if mail_note() else "", size=size)
     )
 
 

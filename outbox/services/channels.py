@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.clock import db_now
 from core.crypto import unreadable_secrets
 from core.errors import InvalidParameter, NotFound
+from core.stored_text import StoredText
 from core.texts import require_row, values_of
 from core.tombstone import hold
 from core.unique import unique
@@ -20,6 +21,7 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
+from outbox.sending.addresses import literal_address, may_connect
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from outbox.signals import channel_changed, channel_deleted, deliveries_enqueued
@@ -168,7 +170,12 @@ def _problem_of_url(channel: Channel) -> Any:
     target = parse_target(url)
     if target is None:
         return _("Enter an address like https://portal.example.com/hooks, without a login and a fragment.")
-    return None if target.tls or settings.MOREH_OUTBOX_HTTP else _("Enter an address that begins with https://.")
+    if not target.tls and not settings.MOREH_OUTBOX_HTTP:
+        return _("Enter an address that begins with https://, or allow http:// with MOREH_OUTBOX_HTTP.")
+    address = literal_address(target.host)  # a name is judged when it is resolved
+    if address is None or may_connect(address, settings.MOREH_OUTBOX_NETWORKS):
+        return None
+    return _("It is a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS.")
 
 
 def _problem_of_secret(channel: Channel) -> Any:
@@ -183,12 +190,18 @@ def _problem_of_recipients(channel: Channel) -> Any:
         return _("Only a mail channel has recipients.") if channel.recipients else None
     if not 0 < len(channel.recipients) <= MOST_RECIPIENTS:
         return _("Enter 1 to 50 mail addresses.")
+    wrong = next((address for address in channel.recipients if not _is_mail_address(address)), None)
+    if wrong is None:
+        return None
+    return StoredText(_("“%(address)s” is no mail address. Enter one in each line."), {"address": wrong})
+
+
+def _is_mail_address(text: str) -> bool:
     try:
-        for address in channel.recipients:
-            validate_email(address)
+        validate_email(text)
     except ValidationError:
-        return _("Enter valid mail addresses.")
-    return None
+        return False
+    return True
 
 
 CHECKS = {

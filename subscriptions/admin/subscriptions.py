@@ -34,7 +34,7 @@ class SubscriptionForm(RowForm):
         label=_("Address"),
         required=False,
         max_length=2048,
-        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}),
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}, render_value=True),
         help_text=_("Where events are posted to. Stored encrypted and never shown."),
     )
 
@@ -42,6 +42,8 @@ class SubscriptionForm(RowForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk is not None and "new_url" in self.fields:  # read-only pages have no fields
             self.fields["new_url"].help_text = _("Stored encrypted and never shown. Empty: unchanged.")
+        elif "new_url" in self.fields:
+            self.fields["new_url"].required = True
 
     class Meta:
         model = Subscription

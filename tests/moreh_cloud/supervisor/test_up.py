@@ -147,6 +147,12 @@ def test_it_comes_up_green_stops_carries_on_leaves_nothing_and_says_what_died(
         first.ready()
         first.wait_for(lambda: set(first.check().values()) == {"ok"}, TIMEOUT)
         assert "password  (as MOREH_ADMIN_PASSWORD says)\n" in first.output
+        assert (
+            f"mail      no server (MOREH_MAIL_URL); mails are files in {first.env['MOREH_DATA_DIR']}/mail\n"
+            in first.output
+        )
+        assert "webhooks  may go to http:// and to this machine (demo; " in first.output
+        assert "metrics " not in first.output
         assert PASSWORD not in first.output
         assert not [pid for pid in [first.process.pid, *first.parts()] if PASSWORD.encode() in _environment(pid)]
         _a_second_one_is_refused(first, tmp_path)
