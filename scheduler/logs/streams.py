@@ -68,9 +68,9 @@ def whole_text(workers: Sequence[Worker]) -> Iterator[str]:
             if number == 0:
                 yield _title(log)
             rest = _("The output is not complete.") if log.problem and number else ""
-            said = _line(text, problem_note(log), rest) + _line("", gap_note(log))
-            yield said + log.text
-            text = log.text or said or text
+            notes = _line(text, problem_note(log), rest) + _line("", gap_note(log))
+            yield notes + log.text
+            text = log.text or notes or text
         if text and not text.endswith("\n"):
             yield "\n"
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import grpc
+from typer.testing import CliRunner
 
+from clients.smi.main import app as smi
 from scheduler.choices import JobStatus
 from scheduler.cycle.tick import tick
 from scheduler.models import Job, Worker
@@ -42,3 +44,14 @@ class Site:
         agent.outputs[worker.pk] = output
         agent.running = {worker.pk} if running else set()
         return worker
+
+
+class Vm:
+    """A VM with a token, which calls moreh-smi."""
+
+    def __init__(self, manager: Server, token: str) -> None:
+        self._env = {"MOREH_SERVER": manager.address, "MOREH_TOKEN": token}
+
+    def log(self, *arguments: str) -> tuple[int, str, str]:
+        done = CliRunner().invoke(smi, ["log", *arguments], env=self._env)
+        return done.exit_code, done.stdout, done.stderr

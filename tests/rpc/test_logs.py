@@ -2,31 +2,27 @@
 
 import time
 from datetime import timedelta
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
-from typer.testing import CliRunner
 
 from accounts.choices import Role
 from backends.models import Backend
-from clients.smi.main import app as smi
 from core.clock import db_now
 from protocol.v1 import agents_pb2 as pb
-from protocol.v1 import jobs_pb2
-from protocol.v1.jobs_pb2_grpc import JobsStub
 from scheduler.logs import broker, streams
 from scheduler.logs.tails import Tail, delete_old_tails, store_tails
 from scheduler.models import Job, Worker, WorkerTail
 from scheduler.rpc import log_relay
 from tests import make
 from tests.api import V2, client, refused
-from tests.rpc.log_site import SECRET, Connect, Site
+from tests.rpc.log_site import SECRET, Connect, Site, Vm
 from tests.rpc.peers import WritingAgent
-from tests.rpc.servers import Server, bearer
+from tests.rpc.servers import Server
 
 LOG = f"{V2}/scheduler/log"
 
@@ -278,55 +274,3 @@ def test_last_outputs_are_kept_for_some_time_and_in_some_number(settings: Any) -
     assert delete_old_tails() == 2
     assert sorted(WorkerTail.objects.values_list("pk", flat=True)) == sorted(workers[2:])
     assert delete_old_tails() == 0
-
-
-class Vm:
-    """A VM with a token, which calls moreh-smi."""
-
-    def __init__(self, manager: Server, token: str) -> None:
-        self._env = {"MOREH_SERVER": manager.address, "MOREH_TOKEN": token}
-
-    def log(self, *arguments: str) -> tuple[int, str, str]:
-        done = CliRunner().invoke(smi, ["log", *arguments], env=self._env)
-        return done.exit_code, done.stdout, done.stderr
-
-
-def test_a_vm_reads_and_follows_its_own_jobs_only(
-    manager: Server, connect: Connect, reader: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site = Site(manager, connect, "gpu-01", "gpu-02")
-    number = str(site.job.pk)
-    site.write("gpu-01", f"one\ntwo\nuse {SECRET}\n".encode())
-    site.write("gpu-02", b"ended\n", running=False)
-    own, stranger = Vm(manager, site.job.token.value), Vm(manager, make.token().value)
-    assert own.log(number, "-n", "2") == (0, "==> gpu-01 <==\ntwo\nuse ***\n==> gpu-02 <==\nended\n", "")
-    there, nowhere = stranger.log(number), stranger.log("999999")
-    assert there == (1, "", "There is no such object. (NOT_FOUND)\n")
-    assert nowhere == there
-    assert Vm(manager, "no token of ours").log(number)[0] == 1
-
-    monkeypatch.setattr("clients.smi.log.PAUSE", 0.05)
-    one = site.workers["gpu-01"].pk
-    asked = len(site.agents["gpu-01"].asked)
-
-    def go_on() -> None:
-        make.wait_for(lambda: len(site.agents["gpu-01"].asked) > asked + 2)
-        site.write("gpu-01", site.agents["gpu-01"].outputs[one] + b"the end", running=False)
-
-    thread = Thread(target=go_on)
-    thread.start()
-    followed = own.log(number, "-f", "-n", "1")
-    thread.join()
-    assert followed == (0, "==> gpu-01 <==\nuse ***\n==> gpu-02 <==\nended\n==> gpu-01 <==\nthe end", "")
-
-
-def test_calls_that_wait_for_agents_are_few(manager: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = Site(manager, connect, "gpu-01")
-    monkeypatch.setattr(broker, "WITHIN", 0.3)
-    site.agents["gpu-01"].silent = True
-    stub, secret = JobsStub(connect(manager)), bearer(site.job.token.value)
-    calls = [stub.ReadLog.future(jobs_pb2.ReadLogRequest(job_id=site.job.pk), metadata=secret) for _ in range(3)]
-    codes = sorted(call.code().name for call in calls)
-    assert codes == ["OK", "OK", "RESOURCE_EXHAUSTED"]
-    [log] = calls[0].result().workers
-    assert (log.problem, log.running, log.text) == ("Its node does not answer.", True, "")
