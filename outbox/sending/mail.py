@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
+from django.utils.encoding import punycode
 
 from outbox.choices import AttemptResult
 from outbox.sending.outcome import Outgoing, SendOutcome
@@ -29,6 +30,13 @@ RESULTS: Mapping[type[Exception], AttemptResult] = {
 def mail_content(subject: str, text: str, html: str) -> str:
     """Return a mail as it is stored."""
     return json.dumps({"subject": subject, "text": text, "html": html}, ensure_ascii=False)
+
+
+def ascii_address(address: str) -> str:
+    """Return a mail address as SMTP takes it: the domain as IDNA. Raises UnicodeError when there is no such form."""
+    user, _at, domain = address.rpartition("@")
+    user.encode("ascii")
+    return f"{user}@{punycode(domain)}"
 
 
 def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
@@ -64,7 +72,8 @@ def _failure(error: SMTPException | OSError) -> SendOutcome:
         code, reply = next(iter(error.recipients.values()), (550, b""))
         return SendOutcome(AttemptResult.REFUSED, code, _text(reply))
     if isinstance(error, SMTPResponseException):
-        return SendOutcome(AttemptResult.REFUSED, error.smtp_code, _text(error.smtp_error))
+        result = AttemptResult.REFUSED if error.smtp_code >= 0 else AttemptResult.GARBAGE  # -1: it is not SMTP
+        return SendOutcome(result, error.smtp_code, _text(error.smtp_error))
     late = error.__context__ if isinstance(error.__context__, TimeoutError) else error  # smtplib wraps time-outs
     result = next((result for kind, result in RESULTS.items() if isinstance(late, kind)), AttemptResult.UNREACHABLE)
     return SendOutcome(result, detail=getattr(error, "strerror", None) or type(error).__name__)
@@ -86,7 +95,7 @@ def _message(outgoing: Outgoing) -> EmailMultiAlternatives:
     message = EmailMultiAlternatives(
         subject=" ".join(content["subject"].split()),
         body=content["text"],
-        to=list(outgoing.recipients),
+        to=[ascii_address(one) for one in outgoing.recipients],
         headers=headers,
     )
     if content["html"]:

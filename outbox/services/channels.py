@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.clock import db_now
 from core.crypto import unreadable_secrets
 from core.errors import InvalidParameter, NotFound
+from core.stored_text import StoredText
 from core.texts import require_row, values_of
 from core.tombstone import hold
 from core.unique import unique
@@ -20,6 +21,7 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
+from outbox.sending.mail import ascii_address
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from outbox.signals import channel_recovered, deliveries_enqueued
@@ -177,11 +179,18 @@ def _problem_of_recipients(channel: Channel) -> Any:
         return _("Only a mail channel has recipients.") if channel.recipients else None
     if not 0 < len(channel.recipients) <= MOST_RECIPIENTS:
         return _("Enter 1 to 50 mail addresses.")
+    problems = (_problem_of_address(address) for address in channel.recipients)
+    return next((problem for problem in problems if problem), None)
+
+
+def _problem_of_address(address: str) -> Any:
     try:
-        for address in channel.recipients:
-            validate_email(address)
+        validate_email(address)
+        ascii_address(address)
     except ValidationError:
-        return _("Enter valid mail addresses.")
+        return StoredText(_("It is not a mail address: %(address)s"), {"address": address})
+    except UnicodeError:
+        return StoredText(_("No mail can be sent to it: %(address)s"), {"address": address})
     return None
 
 

@@ -48,6 +48,7 @@ class HttpReceiver:
 
     manners: Manners = lambda _received, _sock: OK
     context: ssl.SSLContext | None = None
+    greeting: bytes = b""
     received: list[Received] = field(default_factory=list)
     connections: int = 0
 
@@ -75,6 +76,7 @@ class HttpReceiver:
         with suppress(OSError, ValueError):
             if self.context:
                 sock = self.context.wrap_socket(sock, server_side=True)
+            sock.sendall(self.greeting)
             with sock, sock.makefile("rb") as lines:
                 while request := _read(lines):
                     with self._lock:
@@ -107,9 +109,11 @@ def _read(lines: Any) -> Received | None:
 
 
 @contextmanager
-def receiving(manners: Manners | None = None, context: ssl.SSLContext | None = None) -> Iterator[HttpReceiver]:
-    """Run a receiver."""
-    made = HttpReceiver(manners or (lambda _received, _sock: OK), context)
+def receiving(
+    manners: Manners | None = None, context: ssl.SSLContext | None = None, greeting: bytes = b""
+) -> Iterator[HttpReceiver]:
+    """Run a receiver; one with a greeting is none of HTTP."""
+    made = HttpReceiver(manners or (lambda _received, _sock: OK), context, greeting)
     try:
         yield made
     finally:

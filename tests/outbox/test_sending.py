@@ -93,6 +93,10 @@ MANNERS: dict[str, tuple[Manners, tuple[AttemptResult, int | None, float | None]
         (R.REFUSED, 503, 0.0),
     ),
     "asks for a pause that is none": (lambda _r, _s: answers("503 No", "Retry-After: soon"), (R.REFUSED, 503, None)),
+    "asks for a pause until a day that is none": (
+        lambda _r, _s: answers("429 Later", "Retry-After: Mon, 01 Jan 2027 00:00:00 +99999999999999999"),
+        (R.REFUSED, 429, None),
+    ),
     "redirects": (lambda _r, _s: answers("301 Moved", "Location: http://127.0.0.1:1/"), (R.REDIRECT, 301, None)),
     "is silent": (silent, (R.TIMEOUT, None, None)),
     "drips a head": (drip, (R.TIMEOUT, None, None)),
@@ -238,6 +242,17 @@ def test_mail_by_smtp(settings: Any) -> None:
         assert sent(mail("gone@example.com", "b@example.com")).detail == "refused: gone@example.com (550)"
         assert len(box.mails) == 2
     assert told(sent(mail("a@example.com"))) == (R.UNREACHABLE, None, None)
+
+
+def test_mail_to_domains_that_are_not_ascii_and_what_is_not_a_mail_server(settings: Any) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    with mailbox() as (box, settings.EMAIL_PORT):
+        assert told(sent(mail("ops@\uc608\uc81c.example", "b@example.com"))) == (R.OK, 250, None)
+        assert box.mails[0]["X-RcptTo"] == "ops@xn--2j5b21b.example, b@example.com"
+        assert sent(replace(mail("b@example.com"), content="{")).detail == "JSONDecodeError"
+    with receiving(greeting=b"SSH-2.0-OpenSSH_9.6\r\n") as other:
+        settings.EMAIL_PORT = other.port
+        assert told(sent(mail("b@example.com"))) == (R.GARBAGE, None, None)
 
 
 def test_a_mail_server_that_is_silent(settings: Any) -> None:

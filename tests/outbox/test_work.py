@@ -8,6 +8,7 @@ import pytest
 import redis
 from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
+from structlog.testing import capture_logs
 
 from core.clock import db_now
 from outbox import signals, tasks, work
@@ -16,7 +17,7 @@ from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
 from outbox.queries import due_channels
 from outbox.services.channels import HEALTHY
 from outbox.services.sending import lease_channel, take_messages
-from tests.outbox.receiver import HttpReceiver, answers, receiving, silent
+from tests.outbox.receiver import HttpReceiver, answers, mailbox, receiving, silent
 from tests.outbox.world import channel, log, make_due, notes, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -215,3 +216,28 @@ def test_who_watches_is_told_that_a_channel_fails_and_that_it_works_again(
         ("channel_failing", {"channel_id": where.pk, "result": AttemptResult.REFUSED, "code": 500}),
         ("channel_recovered", {"channel_id": where.pk}),
     ]
+
+
+def test_a_message_that_fails_oddly_is_logged_once_and_takes_no_other_with_it(settings: Any) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    with mailbox() as (box, settings.EMAIL_PORT), capture_logs() as logged:
+        where = channel("", kind="MAIL", recipients=["ops@example.com"])
+        notes(where, 1, 2, 3)
+        lease = lease_channel(where.pk)
+        assert lease is not None
+        odd = take_messages(lease)[1][0]
+        lease.release()
+        OutgoingMessage.objects.filter(pk=odd.pk).update(content="{")
+        work.send_channel(where.pk)
+    assert states() == {1: "SENT", 2: "SENDING", 3: "SENT"}
+    assert [(one["event"], one["message"], one["error"]) for one in logged] == [
+        ("message_not_sent", str(odd), "JSONDecodeError")
+    ]
+    assert sorted(Attempt.objects.values_list("result", "detail")) == [
+        ("GARBAGE", "JSONDecodeError"),
+        ("OK", ""),
+        ("OK", ""),
+    ]
+    assert len(box.mails) == 2
+    where.refresh_from_db()
+    assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
