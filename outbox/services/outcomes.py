@@ -9,16 +9,19 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db.models import Q
 
 from core.bulk import insert_rows, update_rows
 from core.clock import db_now
 from core.measures import Counter
-from outbox.choices import DELIVERY_TRANSITIONS, DeliveryState
-from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
+from outbox.choices import AttemptResult, DeliveryState
+from outbox.models import Attempt, Channel, OutgoingMessage
 from outbox.rendering import KINDS
 from outbox.sending import SendOutcome
+from outbox.services.giving_up import end_deliveries, report_given_up
 from outbox.services.pauses import Pauses
-from outbox.signals import channel_failing, channel_recovered, deliveries_failed
+from outbox.signals import channel_failing, channel_recovered
+from outbox.testing import TEST
 
 ATTEMPTS = Counter(
     "moreh_outbox_attempts_total", "Attempts to send messages, by kind of channel and result.", ("kind", "result")
@@ -40,12 +43,12 @@ def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> No
     again = {one.message.pk: _next_at(one, now) for one in sent}
     counts = ((one.message.pk, one.message.tries + 1, again[one.message.pk]) for one in sent)
     update_rows(OutgoingMessage, ("tries", "next_at"), counts)
-    _end([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
+    end_deliveries([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
     given_up = [one.message.pk for one in sent if not one.outcome.accepted and again[one.message.pk] is None]
-    if number := _end(given_up, DeliveryState.FAILED, now):
-        deliveries_failed.send(Delivery, channel_id=channel.pk, number=number)
+    number = end_deliveries(given_up, DeliveryState.FAILED, now)
     if judged:
         _judge(channel, [one.outcome for one in sent], now)
+        report_given_up(channel, number, now)
 
 
 def _log(channel: Channel, sent: Sequence[Sent], now: datetime) -> None:
@@ -74,13 +77,11 @@ def pauses() -> Pauses:
     return Pauses(settings.MOREH_OUTBOX_RETRY_FIRST, settings.MOREH_OUTBOX_RETRY_MOST)
 
 
-def _end(message_ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
-    rows = Delivery.objects.filter(message__in=message_ids, state__in=DELIVERY_TRANSITIONS.before(state))
-    return rows.update(state=state, ended_at=now) if message_ids else 0
-
-
 def _judge(channel: Channel, outcomes: Sequence[SendOutcome], now: datetime) -> None:
-    """Store whether the channel works: with one message accepted it does; a failure that concerns all makes it wait."""
+    """Store whether the channel works: with one message accepted it does; a failure that concerns all makes it wait.
+
+    One that refuses each message for itself need not wait, but fails as well once it has accepted nothing for long.
+    """
     failed = [outcome for outcome in outcomes if outcome.of_channel]
     asked = max((outcome.retry_after for outcome in failed if outcome.retry_after is not None), default=None)
     if any(outcome.accepted for outcome in outcomes):
@@ -96,7 +97,19 @@ def _judge(channel: Channel, outcomes: Sequence[SendOutcome], now: datetime) -> 
         channel.failing_since = channel.failing_since or now
         channel.next_at = now + pauses().after(channel.failures, _chance(), asked)
         _report(channel, failed[-1], now)
+    elif refused := [outcome for outcome in outcomes if outcome.result != AttemptResult.NOT_RENDERED]:
+        channel.failing_since = channel.failing_since or _refusing_since(channel, now)
+        _report(channel, refused[-1], now)
     channel.save(update_fields=["failures", "failing_since", "reported_at", "next_at"])
+
+
+def _refusing_since(channel: Channel, now: datetime) -> datetime | None:
+    """Return since when nothing was accepted, None unless that is long ago; tests do not count as attempts."""
+    rows = Attempt.objects.filter(channel=channel)
+    last = rows.filter(result=AttemptResult.OK).order_by("-pk").values_list("pk", flat=True).first() or 0
+    refused = rows.filter(pk__gt=last).exclude(Q(result=AttemptResult.NOT_RENDERED) | Q(message__kind=TEST))
+    since = refused.order_by("pk").values_list("at", flat=True).first()
+    return since if since and now - since >= settings.MOREH_OUTBOX_REPORT_AFTER else None
 
 
 def _report(channel: Channel, outcome: SendOutcome, now: datetime) -> None:

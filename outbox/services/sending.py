@@ -23,6 +23,7 @@ from outbox.rendering import Payloads, render_message
 from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
 from outbox.sending.webhook import slack_content, webhook_content
+from outbox.services.giving_up import give_up_late
 from outbox.services.grouping import WaitingDelivery, grouped
 from outbox.services.outcomes import Sent, settle
 
@@ -45,12 +46,16 @@ class ChannelLease(Lease):
 
 @transaction.atomic
 def lease_channel(channel_id: int) -> ChannelLease | None:
-    """Take a channel that nobody sends for and that may be tried now; None when there is nothing to do."""
+    """Take a channel that nobody sends for and that may be tried now; None when there is nothing to do.
+
+    What should have been sent by now is given up before.
+    """
     now = db_now()
     rows = Channel.objects.live().select_for_update(no_key=True).filter(pk=channel_id, enabled=True)
     channel = rows.first()
     if channel is None or is_leased(channel, now) or (channel.next_at and channel.next_at > now):
         return None
+    give_up_late(channel, now)
     return ChannelLease.take(channel, now)
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from alerts.models import Alert
 from core.clock import db_now
 from core.lease import LeaseLost
 from outbox import signals, work
@@ -92,6 +93,49 @@ def test_what_waited_too_long_is_given_up_without_an_attempt(
     send_again(Delivery.objects.get(payload__number=1), actor=ACTOR)
     work.send_channel(where.pk)
     assert numbers(receiver) == [[1]]
+
+
+def test_what_was_tried_and_is_too_old_is_given_up_also_where_nobody_sends(
+    receiver: HttpReceiver, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    with receiving(lambda _r, _s: answers("500 No")) as broken:
+        off, paused = channel(broken.url, "off"), channel(broken.url, "paused")
+        for number, where in enumerate((off, paused), 1):
+            notes(where, number)
+            work.send_channel(where.pk)
+            notes(where, number + 2)
+    update_channel(off, enabled=False, actor=ACTOR)
+    assert states() == {1: "SENDING", 2: "SENDING", 3: "PENDING", 4: "PENDING"}
+    OutgoingMessage.objects.update(give_up_at=db_now())
+    Delivery.objects.filter(state="PENDING").update(not_before=db_now() - timedelta(days=1))
+    give_up_waiting()
+    ended = [("deliveries_failed", {"channel_id": where.pk, "number": 2}) for where in (off, paused)]
+    assert (states(), heard) == (dict.fromkeys((1, 2, 3, 4), "FAILED"), ended)
+    assert not OutgoingMessage.objects.filter(next_at__isnull=False).exists()
+    assert {alert.text for alert in Alert.objects.filter(cleared_at=None)} == {
+        "Messages to off could not be delivered: 2 given up",
+        "Messages to paused could not be delivered: 2 given up",
+    }
+    update_channel(off, enabled=True, url=receiver.url, actor=ACTOR)
+    notes(off, 5)
+    work.send_channel(off.pk)
+    assert numbers(receiver) == [[5]]
+    assert [str(alert.subject) for alert in Alert.objects.filter(cleared_at=None)] == [f"channel/{paused.pk}"]
+
+
+def test_a_worker_sends_nothing_that_is_too_old(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    notes(where, 1, ordering_key="a")
+    lease = lease_channel(where.pk)
+    assert lease is not None
+    take_messages(lease)
+    lease.release()
+    notes(where, 2)
+    OutgoingMessage.objects.update(give_up_at=db_now())
+    Delivery.objects.filter(payload__number=2).update(not_before=db_now() - timedelta(days=1))
+    notes(where, 3, ordering_key="a")
+    work.send_channel(where.pk)
+    assert (states(), numbers(receiver)) == ({1: "FAILED", 2: "FAILED", 3: "SENT"}, [[3]])
 
 
 def test_a_worker_that_died_leaves_what_the_next_one_sends_and_its_late_writes_change_nothing(

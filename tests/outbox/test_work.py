@@ -10,6 +10,7 @@ from django.db import transaction
 from pytest_django import DjangoAssertNumQueries
 from structlog.testing import capture_logs
 
+from alerts.models import Alert
 from core.clock import db_now
 from outbox import signals, tasks, work
 from outbox.choices import AttemptResult
@@ -241,3 +242,31 @@ def test_a_message_that_fails_oddly_is_logged_once_and_takes_no_other_with_it(se
     assert len(box.mails) == 2
     where.refresh_from_db()
     assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
+
+
+def test_a_channel_that_refuses_each_message_for_long_fails_whatever_the_code(
+    heard: list[tuple[str, dict[str, Any]]],
+) -> None:
+    manners = iter([*[answers("410 Gone")] * 4, answers("200 OK"), answers("200 OK")])
+    with receiving(lambda _r, _s: next(manners)) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1, 2)
+        work.send_channel(where.pk)
+        where.refresh_from_db()
+        assert ({name: getattr(where, name) for name in HEALTHY}, heard) == (HEALTHY, [])
+        long_ago = db_now() - timedelta(minutes=6)
+        Attempt.objects.update(at=long_ago)
+        make_due()
+        work.send_channel(where.pk)
+        where.refresh_from_db()
+        assert (where.failing_since, where.failures, where.next_at) == (long_ago, 0, None)
+        alert = Alert.objects.get()
+        assert (alert.category, str(alert.subject)) == ("DELIVERY_FAILED", f"channel/{where.pk}")
+        assert alert.text == "Messages to portal could not be delivered: refused; 410"
+        make_due()
+        work.send_channel(where.pk)
+    where.refresh_from_db()
+    assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
+    assert [name for name, _more in heard] == ["channel_failing", "channel_recovered"]
+    alert.refresh_from_db()
+    assert alert.cleared_at is not None
