@@ -15,7 +15,9 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.utils.encoding import punycode
 
 from outbox.choices import AttemptResult
+from outbox.sending.http import Deadline
 from outbox.sending.outcome import Outgoing, SendOutcome
+from outbox.sending.smtp import mail_server
 
 Refusal = tuple[int, bytes]
 OK = AttemptResult.OK
@@ -40,7 +42,7 @@ def ascii_address(address: str) -> str:
 
 
 def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
-    """Send a mail to all recipients at once; every socket operation may take `wait` seconds."""
+    """Send a mail to all recipients at once; the whole exchange may take `wait` seconds."""
     message = _message(outgoing)
     size = len(message.message().as_bytes())
     try:
@@ -56,13 +58,13 @@ def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
 
 def _handed_over(message: EmailMultiAlternatives, wait: float) -> Mapping[str, Refusal] | None:
     """Hand a mail over; return whom the server refused, of several, None where no SMTP server takes mail."""
-    with get_connection(timeout=wait) as connection:
-        if not isinstance(connection, EmailBackend):
-            connection.send_messages([message])
-            return None
-        sender = parseaddr(message.from_email)[1]
-        server: Any = connection.connection
-        as_sent: Any = message.message()
+    connection = get_connection(timeout=wait)
+    if not isinstance(connection, EmailBackend):
+        connection.send_messages([message])
+        return None
+    sender = ascii_address(parseaddr(message.from_email)[1])
+    as_sent: Any = message.message()
+    with mail_server(Deadline.after(wait)) as server:
         told: Mapping[str, Refusal] = server.sendmail(sender, message.to, as_sent.as_bytes(linesep="\r\n"))
         return told
 

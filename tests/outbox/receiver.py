@@ -48,7 +48,6 @@ class HttpReceiver:
 
     manners: Manners = lambda _received, _sock: OK
     context: ssl.SSLContext | None = None
-    greeting: bytes = b""
     received: list[Received] = field(default_factory=list)
     connections: int = 0
 
@@ -76,7 +75,6 @@ class HttpReceiver:
         with suppress(OSError, ValueError):
             if self.context:
                 sock = self.context.wrap_socket(sock, server_side=True)
-            sock.sendall(self.greeting)
             with sock, sock.makefile("rb") as lines:
                 while request := _read(lines):
                     with self._lock:
@@ -109,15 +107,30 @@ def _read(lines: Any) -> Received | None:
 
 
 @contextmanager
-def receiving(
-    manners: Manners | None = None, context: ssl.SSLContext | None = None, greeting: bytes = b""
-) -> Iterator[HttpReceiver]:
-    """Run a receiver; one with a greeting is none of HTTP."""
-    made = HttpReceiver(manners or (lambda _received, _sock: OK), context, greeting)
+def receiving(manners: Manners | None = None, context: ssl.SSLContext | None = None) -> Iterator[HttpReceiver]:
+    """Run a receiver."""
+    made = HttpReceiver(manners or (lambda _received, _sock: OK), context)
     try:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def speaking(say: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run a server that says something to whoever connects, one at a time, and hears nothing; yields its port."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                sock, _address = listener.accept()
+                with suppress(OSError), sock:
+                    say(sock)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def drip(_received: Received, sock: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from tests.outbox.receiver import (
     receiving,
     self_signed,
     silent,
+    speaking,
 )
 
 UID = UUID("0190f5c6-1111-7222-8333-444455556666")
@@ -250,8 +252,7 @@ def test_mail_to_domains_that_are_not_ascii_and_what_is_not_a_mail_server(settin
         assert told(sent(mail("ops@\uc608\uc81c.example", "b@example.com"))) == (R.OK, 250, None)
         assert box.mails[0]["X-RcptTo"] == "ops@xn--2j5b21b.example, b@example.com"
         assert sent(replace(mail("b@example.com"), content="{")).detail == "JSONDecodeError"
-    with receiving(greeting=b"SSH-2.0-OpenSSH_9.6\r\n") as other:
-        settings.EMAIL_PORT = other.port
+    with speaking(lambda sock: sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as settings.EMAIL_PORT:
         assert told(sent(mail("b@example.com"))) == (R.GARBAGE, None, None)
 
 
@@ -261,6 +262,37 @@ def test_a_mail_server_that_is_silent(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.EMAIL_PORT = server.getsockname()[1]
         assert told(sent(mail("a@example.com"))) == (R.TIMEOUT, None, None)
+
+
+def lines_without_end(lines: int, pause: float) -> Callable[[socket.socket], None]:
+    """Greet, and answer so many lines at once, again and again."""
+
+    def say(sock: socket.socket) -> None:
+        sock.sendall(b"220 hello\r\n")
+        for _time in range(100_000):
+            sock.sendall(b"250-x\r\n" * lines)
+            time.sleep(pause)
+
+    return say
+
+
+def test_a_mail_server_that_answers_without_end(settings: Any) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    settings.MOREH_OUTBOX_TIMEOUT = timedelta(seconds=0.4)
+    with speaking(lines_without_end(1, 0.02)) as settings.EMAIL_PORT:
+        assert told(sent(mail("a@example.com"))) == (R.TIMEOUT, None, None)
+    settings.MOREH_OUTBOX_TIMEOUT = timedelta(seconds=20)
+    with speaking(lines_without_end(10_000, 0)) as settings.EMAIL_PORT:
+        assert told(sent(mail("a@example.com"))) == (R.BROKEN, None, None)
+
+
+def test_mail_over_tls(settings: Any, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "localhost"
+    context, _certificate = self_signed(tmp_path, "localhost")
+    settings.EMAIL_USE_SSL = True
+    with receiving(context=context) as receiver:
+        settings.EMAIL_PORT = receiver.port
+        assert told(sent(mail("a@example.com"))) == (R.UNTRUSTED, None, None)
 
 
 def test_no_secret_is_in_what_is_logged_of_a_message() -> None:
