@@ -178,10 +178,7 @@ def _broken(detail: str) -> SendError:
 
 
 def connect(addresses: Sequence[Address], port: int, deadline: Deadline) -> socket.socket:
-    """Connect to the first address that accepts; a slow one leaves half of the time to the others.
-
-    Raises SendError, TimeoutError.
-    """
+    """Connect to the first address that accepts; half of the time is left to others. Raises SendError, TimeoutError."""
     problem: OSError | None = None
     for place, address in enumerate(addresses, 1):
         left = deadline.left()

@@ -5,15 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.clock import db_now
 from core.crypto import unreadable_secrets
 from core.errors import InvalidParameter, NotFound
-from core.stored_text import StoredText
 from core.texts import require_row, values_of
 from core.tombstone import hold
 from core.unique import unique
@@ -21,12 +18,11 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
-from outbox.sending.mail import ascii_address
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
+from outbox.services.recipients import problem_of_recipients
 from outbox.signals import channel_recovered, deliveries_enqueued
 
-MOST_RECIPIENTS = 50
 MOST_KEEP_HOURS = 168
 OPEN = ("name", "language", "enabled", "recipients")
 HEALTHY: dict[str, Any] = {"failures": 0, "failing_since": None, "reported_at": None, "next_at": None}
@@ -177,21 +173,7 @@ def _problem_of_secret(channel: Channel) -> Any:
 def _problem_of_recipients(channel: Channel) -> Any:
     if channel.kind != ChannelKind.MAIL:
         return _("Only a mail channel has recipients.") if channel.recipients else None
-    if not 0 < len(channel.recipients) <= MOST_RECIPIENTS:
-        return _("Enter 1 to 50 mail addresses.")
-    problems = (_problem_of_address(address) for address in channel.recipients)
-    return next((problem for problem in problems if problem), None)
-
-
-def _problem_of_address(address: str) -> Any:
-    try:
-        validate_email(address)
-        ascii_address(address)
-    except ValidationError:
-        return StoredText(_("It is not a mail address: %(address)s"), {"address": address})
-    except UnicodeError:
-        return StoredText(_("No mail can be sent to it: %(address)s"), {"address": address})
-    return None
+    return problem_of_recipients(channel.recipients)
 
 
 CHECKS = {

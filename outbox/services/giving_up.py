@@ -14,7 +14,7 @@ def give_up_late(channel: Channel, now: datetime) -> bool:
     """End as FAILED what a locked channel should have got by now, in a batch; return whether there was anything."""
     messages = list(expired_messages(now, channel.pk).order_by("pk").values_list("pk", flat=True)[:BATCH])
     waiting = list(late_deliveries(now, channel.pk).order_by("pk").values_list("pk", flat=True)[:BATCH])
-    number = end_deliveries(messages, DeliveryState.FAILED, now)
+    number = fail_deliveries(messages, now)
     if messages:
         OutgoingMessage.objects.filter(pk__in=messages).update(next_at=None)
     if waiting:
@@ -28,6 +28,14 @@ def end_deliveries(message_ids: list[int], state: DeliveryState, now: datetime) 
     """End the deliveries of some messages; return how many."""
     rows = Delivery.objects.filter(message__in=message_ids, state__in=DELIVERY_TRANSITIONS.before(state))
     return rows.update(state=state, ended_at=now) if message_ids else 0
+
+
+def fail_deliveries(message_ids: list[int], now: datetime) -> int:
+    """End the deliveries of messages that are given up; return how many, with those that some recipients got."""
+    if not message_ids:
+        return 0
+    reached = Delivery.objects.filter(message__in=message_ids, state=DeliveryState.SENT).count()
+    return reached + end_deliveries(message_ids, DeliveryState.FAILED, now)
 
 
 def report_given_up(channel: Channel, number: int, now: datetime) -> None:

@@ -18,7 +18,7 @@ from outbox.choices import AttemptResult, DeliveryState
 from outbox.models import Attempt, Channel, OutgoingMessage
 from outbox.rendering import KINDS
 from outbox.sending import SendOutcome
-from outbox.services.giving_up import end_deliveries, report_given_up
+from outbox.services.giving_up import end_deliveries, fail_deliveries, report_given_up
 from outbox.services.pauses import Pauses
 from outbox.signals import channel_failing, channel_recovered
 from outbox.testing import TEST
@@ -44,10 +44,12 @@ def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> No
     counts = ((one.message.pk, one.message.tries + 1, again[one.message.pk]) for one in sent)
     update_rows(OutgoingMessage, ("tries", "next_at"), counts)
     end_deliveries([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
-    given_up = [one.message.pk for one in sent if not one.outcome.accepted and again[one.message.pk] is None]
-    number = end_deliveries(given_up, DeliveryState.FAILED, now)
+    settled = [(one.message.pk, {**one.message.settled, **one.outcome.settled}) for one in sent if one.outcome.settled]
+    update_rows(OutgoingMessage, ("settled",), settled)
+    given_up = [one.message.pk for one in sent if again[one.message.pk] is None and not _is_over(one)]
+    number = fail_deliveries(given_up, now)
     if judged:
-        _judge(channel, [one.outcome for one in sent], now)
+        _judge(channel, [one.outcome for one in sent if not one.outcome.apart], now)
         report_given_up(channel, number, now)
 
 
@@ -62,11 +64,21 @@ def _log(channel: Channel, sent: Sequence[Sent], now: datetime) -> None:
     insert_rows(Attempt, LOG, rows)
 
 
+def _is_over(one: Sent) -> bool:
+    """Whether nothing is left to do for a message, also because the recipients that are left are refused for good."""
+    outcome = one.outcome
+    return (outcome.accepted or outcome.apart) and not (outcome.left and not _is_tried_once(one.message))
+
+
+def _is_tried_once(message: OutgoingMessage) -> bool:
+    kind = KINDS.get(message.kind)
+    return not message.content or bool(kind and kind.attempted_once)
+
+
 def _next_at(one: Sent, now: datetime) -> datetime | None:
     """Return when a message is tried again, None if never."""
     message, outcome = one
-    kind = KINDS.get(message.kind)
-    if outcome.accepted or not message.content or (kind and kind.attempted_once):
+    if _is_over(one) or _is_tried_once(message):
         return None
     at = now + pauses().after(message.tries + 1, _chance(), outcome.retry_after)
     return at if at < message.give_up_at else None

@@ -80,9 +80,15 @@ def take_messages(lease: ChannelLease) -> list[tuple[OutgoingMessage, Outgoing]]
 
 def outgoing_of(channel: Channel, message: OutgoingMessage) -> Outgoing:
     """Return a message with where its channel sends it."""
-    login = {} if channel.kind == ChannelKind.MAIL else _secrets_of(channel)
+    login: dict[str, str] = {} if channel.kind == ChannelKind.MAIL else _secrets_of(channel)
     return Outgoing(
-        channel.kind, message.uid, message.content, message.created_at, recipients=channel.recipients, **login
+        channel.kind,
+        message.uid,
+        message.content,
+        message.created_at,
+        recipients=channel.recipients,
+        settled=message.settled,
+        **login,
     )
 
 
@@ -97,7 +103,8 @@ def _secrets_of(channel: Channel) -> dict[str, str]:
 
 
 def _count_open(channel_id: int) -> int:
-    rows = OutgoingMessage.objects.filter(channel=channel_id, next_at__isnull=False)
+    """Count what nobody has yet: mails that some recipients are left of hold up no others."""
+    rows = OutgoingMessage.objects.filter(channel=channel_id, next_at__isnull=False, settled={})
     return rows[:MOST_OPEN].count()
 
 
