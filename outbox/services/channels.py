@@ -18,6 +18,7 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
+from outbox.owners import require_unowned
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from outbox.services.recipients import problem_of_recipients
@@ -53,12 +54,14 @@ def create_channel(
 
 
 @transaction.atomic
-def update_channel(channel: Channel, *, actor: Actor, **fields: Any) -> Channel:
+def update_channel(channel: Channel, *, actor: Actor, by_owner: bool = False, **fields: Any) -> Channel:
     """Change name, language, enabled, recipients, url or secret; the kind stays.
 
-    Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile.
+    Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile, or its owner alone may rename it.
     """
     hold(channel)
+    if not by_owner and fields.get("name", channel.name) != channel.name:
+        require_unowned(channel, "name")
     if "secret" in fields:
         channel.old_secret, channel.old_secret_until = "", None
     for name, value in fields.items():
@@ -96,9 +99,14 @@ def forget_old_secrets() -> None:
 
 
 @transaction.atomic
-def delete_channel(channel: Channel, *, actor: Actor) -> None:
-    """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get."""
+def delete_channel(channel: Channel, *, actor: Actor, by_owner: bool = False) -> None:
+    """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get.
+
+    Raises NotFound, Conflict when it was deleted meanwhile, or its owner alone may delete it.
+    """
     hold(channel, alone=True)
+    if not by_owner:
+        require_unowned(channel, "id")
     now = db_now()
     emptied = {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
     if not Channel.objects.live().filter(pk=channel.pk).update(deleted_at=now, enabled=False, **emptied):
