@@ -48,21 +48,6 @@ def late_deliveries(now: datetime, *channel_ids: int) -> QuerySet[Delivery]:
     return rows.filter(channel__in=channel_ids) if channel_ids else rows
 
 
-def due_deliveries(channel_id: int, now: datetime) -> QuerySet[Delivery]:
-    """Return what a channel is to get now, in order.
-
-    A delivery waits while one with its ordering key is being sent, or an earlier one is not due yet. What was due for
-    so long that it is given up is left out.
-    """
-    same = Delivery.objects.filter(channel=OuterRef("channel"), ordering_key=OuterRef("ordering_key"))
-    ahead = Q(state=DeliveryState.SENDING) | Q(state=DeliveryState.PENDING, not_before__gt=now, pk__lt=OuterRef("pk"))
-    waits = Exists(same.filter(ahead, state__in=("PENDING", "SENDING")))
-    since = now - settings.MOREH_OUTBOX_GIVE_UP
-    rows = Delivery.objects.filter(channel=channel_id, state=DeliveryState.PENDING)
-    rows = rows.filter(not_before__lte=now, not_before__gt=since)
-    return rows.exclude(~Q(ordering_key="") & Q(waits)).order_by("pk")
-
-
 def due_channels(now: datetime, *channel_ids: int) -> Sequence[int]:
     """Return the channels, of some or of all, that have something to send now and no worker at it."""
     message = OutgoingMessage.objects.filter(channel=OuterRef("pk"), next_at__lte=now)

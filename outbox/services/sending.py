@@ -17,8 +17,9 @@ from core.crypto import unreadable_secrets
 from core.lease import Lease, is_leased
 from core.texts import cleaned
 from outbox.choices import ChannelKind, DeliveryState
+from outbox.due import due_deliveries
 from outbox.models import Channel, Delivery, OutgoingMessage
-from outbox.queries import due_deliveries, due_messages
+from outbox.queries import due_messages
 from outbox.rendering import Payloads, render_message
 from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
@@ -110,7 +111,7 @@ def _count_open(channel_id: int) -> int:
 
 def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMessage]:
     """Make messages of what waits, in order, and store them with their content."""
-    looked_at = due_deliveries(channel.pk, now).values_list(*WaitingDelivery._fields)[:LOOKED_AT]
+    looked_at = due_deliveries(channel.pk, now, WaitingDelivery._fields, LOOKED_AT)
     chosen = grouped(map(WaitingDelivery._make, looked_at), room)
     waiting = _locked([pk for group in chosen for pk in group])
     groups = [found for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import transaction
+from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 from structlog.testing import capture_logs
 
 from alerts.models import Alert
 from core.clock import db_now
+from core.postgresql import is_postgresql
 from outbox import signals, tasks, work
 from outbox.choices import AttemptResult
+from outbox.due import due_rows
 from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
 from outbox.queries import due_channels
+from outbox.services import NewDelivery, enqueue
 from outbox.services.again import send_again
 from outbox.services.channels import HEALTHY
 from outbox.services.sending import lease_channel, take_messages
@@ -114,6 +117,19 @@ def test_a_group_that_is_due_together_is_one_message(receiver: HttpReceiver) -> 
     assert sorted(numbers(receiver)) == [[1, 3, 4], [2], [5]]
     assert numbers(receiver)[-1] == [5]
     assert states() == {1: "SENT", 2: "SENT", 3: "SENT", 4: "SENT", 5: "SENT", 6: "PENDING", 7: "PENDING"}
+
+
+def test_what_is_due_is_found_by_indexes_and_what_is_ahead_once_on_sqlite() -> None:
+    where = channel("https://a.example.com/")
+    enqueue(NewDelivery(where.pk, "note", {}, ordering_key=f"alert/{number}") for number in range(2000))
+    if is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE outbox_delivery")
+        assert "Index Scan using delivery_order" in due_rows(where.pk, db_now())[:1000].explain()
+    else:
+        plan = due_rows(where.pk, db_now())[:1000].explain()
+        assert ("CORRELATED" in plan, "delivery_channel" in plan) == (False, False)
+        assert ("INDEX delivery_pending" in plan, "INDEX outgoing_next" in plan) == (True, True)
 
 
 def test_a_refused_message_is_sent_again_with_the_same_id_and_content() -> None:
