@@ -25,7 +25,7 @@ from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
 from outbox.sending.webhook import slack_content, webhook_content
 from outbox.services.giving_up import give_up_late
-from outbox.services.grouping import WaitingDelivery, grouped
+from outbox.services.grouping import WaitingDelivery, grouped, how_many_fit
 from outbox.services.outcomes import Sent, settle
 
 LEASE = timedelta(seconds=15)  # a worker prolongs it while it sends; one that is dead is replaced after this
@@ -114,7 +114,7 @@ def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMe
     looked_at = due_deliveries(channel.pk, now, WaitingDelivery._fields, LOOKED_AT)
     chosen = grouped(map(WaitingDelivery._make, looked_at), room)
     waiting = _locked([pk for group in chosen for pk in group])
-    groups = [found for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]
+    groups = [_fitting(found) for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]
     messages = [make_message(channel, group, now) for group in groups]
     OutgoingMessage.objects.bulk_create(messages)
     taken = (
@@ -124,6 +124,11 @@ def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMe
     )
     update_rows(Delivery, ("state", "message_id"), taken)
     return messages
+
+
+def _fitting(group: list[Delivery]) -> list[Delivery]:
+    """Return those of a group that are one message; none of the others passes one with its ordering key."""
+    return group[: how_many_fit([row.payload for row in group])]
 
 
 def _locked(pks: Sequence[int]) -> dict[int, Delivery]:

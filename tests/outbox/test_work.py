@@ -119,6 +119,15 @@ def test_a_group_that_is_due_together_is_one_message(receiver: HttpReceiver) -> 
     assert states() == {1: "SENT", 2: "SENT", 3: "SENT", 4: "SENT", 5: "SENT", 6: "PENDING", 7: "PENDING"}
 
 
+def test_a_group_is_split_before_it_is_too_long_for_receivers(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    long = [*["\ud55c" * 33_333] * 4, "x" * 300_000, "x"]  # three of 100 kB are too long, and one of 300 kB is alone
+    payloads = [{"number": number, "more": more} for number, more in enumerate(long, 1)]
+    enqueue(NewDelivery(where.pk, "note", one, f"job/{one['number'] % 2}", "events") for one in payloads)
+    work.send_channel(where.pk)
+    assert numbers(receiver) == [[1, 2], [3, 4], [5], [6]]
+
+
 def test_what_is_due_is_found_by_indexes_and_what_is_ahead_once_on_sqlite() -> None:
     where = channel("https://a.example.com/")
     enqueue(NewDelivery(where.pk, "note", {}, ordering_key=f"alert/{number}") for number in range(2000))
