@@ -37,10 +37,13 @@ class Sent(NamedTuple):
 
 
 def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> None:
-    """Store what came of attempts of a locked channel; unless `judged` they say nothing about the channel."""
-    now = db_now()
+    """Store what came of attempts of a locked channel; unless `judged` they say nothing about the channel.
+
+    Of one that was deleted meanwhile they are logged, and nothing is tried again.
+    """
+    now, gone = db_now(), channel.deleted_at is not None
     _log(channel, sent, now)
-    again = {one.message.pk: _next_at(one, now) for one in sent}
+    again = {one.message.pk: None if gone else _next_at(one, now) for one in sent}
     counts = ((one.message.pk, one.message.tries + 1, again[one.message.pk]) for one in sent)
     update_rows(OutgoingMessage, ("tries", "next_at"), counts)
     end_deliveries([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
@@ -48,7 +51,7 @@ def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> No
     update_rows(OutgoingMessage, ("settled",), settled)
     given_up = [one.message.pk for one in sent if again[one.message.pk] is None and not _is_over(one)]
     number = fail_deliveries(given_up, now)
-    if judged:
+    if judged and not gone:
         _judge(channel, [one.outcome for one in sent if not one.outcome.apart], now)
         report_given_up(channel, number, now)
 

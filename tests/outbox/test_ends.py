@@ -1,5 +1,6 @@
 """Deliveries that are given up, canceled or deleted, and what is left when a worker dies."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from outbox.rendering import KINDS
 from outbox.sending import SendOutcome
 from outbox.services import cancel_deliveries, delete_channel, update_channel
 from outbox.services.again import send_again
+from outbox.services.channels import HEALTHY
 from outbox.services.outcomes import Sent
 from outbox.services.sending import lease_channel, store_outcomes, take_messages
 from outbox.services.sweeping import delete_old, give_up_waiting
@@ -187,6 +189,29 @@ def test_deliveries_of_a_deleted_channel_and_about_some_things_are_canceled(rece
         send_again(Delivery.objects.get(payload__number=2), actor=ACTOR)
     where.refresh_from_db()
     assert (where.url, where.secret) == ("", "")
+
+
+def test_a_channel_that_is_deleted_while_its_worker_waits_stays_at_rest(
+    heard: list[tuple[str, dict[str, Any]]],
+) -> None:
+    def deleting(_received: Any, _sock: Any) -> bytes:
+        deleted = threading.Thread(target=delete)
+        deleted.start()
+        deleted.join()
+        return answers("500 No")
+
+    def delete() -> None:
+        delete_channel(Channel.objects.get(), actor=ACTOR)
+        connection.close()
+
+    with receiving(deleting) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1)
+        work.send_channel(where.pk)
+    where.refresh_from_db()
+    assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
+    assert (states(), log(), OutgoingMessage.objects.get().next_at) == ({1: "CANCELED"}, [(1, "REFUSED", 500)], None)
+    assert heard == []
 
 
 def test_the_log_is_kept_for_some_days(receiver: HttpReceiver, settings: Any) -> None:
