@@ -18,6 +18,7 @@ from accounts.models import Operator
 from accounts.services.operators import create_operator, delete_operator, invite_again, update_operator
 from accounts.services.two_factor import reset_two_factor
 from core.admin import RowForm, ServiceAdmin, Table, badge, confirmed, fields_of, time_ago
+from core.mail_note import mail_note
 from events.actor import Actor
 from events.admin import actor_of, event_table
 
@@ -100,7 +101,7 @@ class OperatorAdmin(ServiceAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("username", "email", "email_verified", "language", "role")
         if obj is None:
-            return ((None, {"fields": (*own, "new_password")}),)
+            return ((None, {"fields": (*own, "new_password"), "description": mail_note()}),)
         if not self.has_change_permission(request, obj):
             return (
                 (
@@ -119,7 +120,8 @@ class OperatorAdmin(ServiceAdmin):
                     },
                 ),
             )
-        return ((None, {"fields": (*own, "is_active", "shown_two_factor", "new_password")}),)
+        fields = (*own, "is_active", "shown_two_factor", "new_password")
+        return ((None, {"fields": fields, "description": None if obj.email_verified_at else mail_note()}),)
 
     def create_row(self, request: HttpRequest, data: dict[str, Any]) -> Operator:
         wanted = fields_of(data, "username", "email", "email_verified", "language", "role")

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
@@ -47,7 +48,7 @@ class Level(models.TextChoices):
     CRITICAL = "CRITICAL", _("critical")
 
 
-SEVERITY = {level: place for place, level in enumerate(Level)}  # higher is more urgent
+SEVERITY: Mapping[str, int] = {level: place for place, level in enumerate(Level)}  # higher is more urgent
 
 
 class SubjectKind(models.TextChoices):

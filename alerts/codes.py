@@ -40,6 +40,8 @@ class Code(StrEnum):
     REPAIRED = "REPAIRED"
     NOT_REPAIRED = "NOT_REPAIRED"
     DELIVERY_FAILED = "DELIVERY_FAILED"
+    CHANNEL_CHANGED = "CHANNEL_CHANGED"
+    CHANNEL_DELETED = "CHANNEL_DELETED"
     NO_BEAT = "NO_BEAT"
     QUEUE_STALLED = "QUEUE_STALLED"
     DATA_DISK_FULL = "DATA_DISK_FULL"
@@ -116,6 +118,11 @@ TEMPLATES: Mapping[Code, Template] = {
     Code.DELIVERY_FAILED: Template(
         Category.DELIVERY_FAILED, _("Messages to %(channel)s could not be delivered: %(error)s")
     ),
+    Code.CHANNEL_CHANGED: Template(
+        Category.DELIVERY_FAILED,
+        _("The channel %(channel)s was changed. Whether it works now is seen when a message is sent."),
+    ),
+    Code.CHANNEL_DELETED: Template(Category.DELIVERY_FAILED, _("The channel %(channel)s was deleted.")),
     Code.NO_BEAT: Template(
         Category.NO_BEAT, _("Beat has given no sign of life for %(seconds)s s; others do its work, but more slowly.")
     ),

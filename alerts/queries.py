@@ -1,5 +1,6 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from django.db.models import Case, Count, F, Max, Q, QuerySet, When
 
@@ -13,11 +14,20 @@ def alerts_about(subject: Subject) -> QuerySet[Alert]:
     return Alert.objects.filter(subject_kind=subject.kind, subject_id=subject.id).order_by("-id")
 
 
-def open_levels(category: Category) -> Mapping[Subject, Level]:
-    """Return the levels of the open alerts of a category, by what they are about."""
+class AlertContent(NamedTuple):
+    """What an alert says."""
+
+    level: Level
+    code: str
+    params: Mapping[str, Any]
+
+
+def open_contents(category: Category) -> Mapping[Subject, AlertContent]:
+    """Return what the open alerts of a category say, by what they are about."""
     rows = Alert.objects.filter(OPEN, category=category).order_by()
     return {
-        Subject(kind, pk): Level(level) for kind, pk, level in rows.values_list("subject_kind", "subject_id", "level")
+        Subject(kind, pk): AlertContent(Level(level), code, params)
+        for kind, pk, level, code, params in rows.values_list("subject_kind", "subject_id", *AlertContent._fields)
     }
 
 
@@ -58,21 +68,26 @@ def open_ids(category: Category, kind: SubjectKind) -> set[int]:
     return set(Alert.objects.filter(OPEN, category=category, subject_kind=kind).values_list("subject_id", flat=True))
 
 
-def about_group(group_id: int) -> Q:
-    """Return the alerts about a backend group, and about what is in it now."""
-    return _about(lambda source: key_path(source.group), group_id)
+def about_groups(group_ids: Collection[int]) -> Q:
+    """Return the alerts about some backend groups, and about what is in them now."""
+    return _about(lambda source: key_path(source.group), group_ids)
 
 
-def about_customer(token_id: int) -> Q:
-    """Return the alerts about a token, and about what belongs to it."""
-    return _about(lambda source: key_path(source.customer), token_id)
+def about_customers(token_ids: Collection[int]) -> Q:
+    """Return the alerts about some tokens, and about what belongs to them."""
+    return _about(lambda source: key_path(source.customer), token_ids)
 
 
-def _about(path_of: Callable[[SubjectSource], str], pk: int) -> Q:
+def about_tagged(tag_ids: Collection[int]) -> Q:
+    """Return the alerts about what has one of some tags."""
+    return _about(lambda source: source.tags, tag_ids)
+
+
+def _about(path_of: Callable[[SubjectSource], str], pks: Collection[int]) -> Q:
     about = Q(pk__in=())
     for kind, source in SOURCES.items():
         if path := path_of(source):
-            ids = source.model._base_manager.filter(**{path: pk}).values("pk")
+            ids = source.model._base_manager.filter(**{f"{path}__in": pks}).values("pk")
             about |= Q(subject_kind=kind, subject_id__in=ids)
     return about
 

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 from clients.segments import SegmentWriter
+from protocol.cuts import LEFT_OUT, rest_of_word
 
 READ = 1 << 20  # bytes at once; also the size of the pipe, where the kernel allows it
 HELD = 1 << 18  # bytes of fast output that are kept until there is time, or the worker is quiet or over
 QUIET = 0.25  # seconds without output
 BURST = 4.0  # seconds: so much more than RATE may come at once
-LEFT_OUT = "\n[moreh-agent: %d bytes are left out here]\n"
 
 
 class WriteBudget:
@@ -51,41 +51,57 @@ class WriteBudget:
 
 
 class Keeper:
-    """Decides what of the output is written."""
+    """Decides what of the output is written. It never fails: what cannot be written is left out."""
 
     def __init__(self, writer: SegmentWriter, budget: WriteBudget) -> None:
         self._writer = writer
         self._budget = budget
         self._held = b""
         self._left_out = 0
+        self._in_line = False  # what was left out ends within a line
 
     def receive(self, data: bytes) -> None:
         """Write data, or hold its end."""
         if not (self._held or self._left_out) and self._budget.take(len(data)):
             self._write(data)
             return
-        whole = self._held + data[-HELD:]
-        self._left_out += len(self._held) + len(data) - min(len(whole), HELD)
+        whole = self._held + data[-HELD - 1 :]
+        self._leave_out(len(self._held) + len(data) - HELD, whole[:-HELD])
         self._held = whole[-HELD:]
         if self._budget.has_a_second():
             self.release()
 
-    def release(self) -> None:
+    def release(self, *, at_end: bool = False) -> None:
         """Write what was held, after a line that says how much is missing before it."""
+        if self._left_out and not self._write_note(at_end=at_end):
+            return
         held, self._held = self._held, b""
         self._budget.take(len(held))
-        if self._left_out:
-            note = (LEFT_OUT % self._left_out).encode()
-            self._left_out = 0
-            self._write(note)
-        if held:
-            self._write(held)
+        self._write(held)
+
+    def _write_note(self, *, at_end: bool) -> bool:
+        """Whether the line is written. The rest of a word that is cut is left out too: it may be of a secret."""
+        cut = rest_of_word(self._held) if self._in_line else 0
+        if cut == len(self._held) > 0:
+            self._leave_out(cut, self._held)
+            self._held = b""
+            if not at_end:
+                return False
+            cut = 0
+        note = (LEFT_OUT % (self._left_out + cut)).encode()
+        if self._writer.write(note) < len(note):
+            return False
+        self._held, self._left_out = self._held[cut:], 0
+        return True
 
     def _write(self, data: bytes) -> None:
-        try:
-            self._writer.write(data)
-        except OSError:
-            self._left_out += len(data)
+        written = self._writer.write(data)
+        self._leave_out(len(data) - written, data[written:])
+
+    def _leave_out(self, size: int, end: bytes) -> None:
+        if size > 0:
+            self._left_out += size
+            self._in_line = not end.endswith(b"\n")
 
 
 def keep(source: int, keeper: Keeper) -> None:
@@ -96,7 +112,7 @@ def keep(source: int, keeper: Keeper) -> None:
             select.select([source], [], [])
         data = os.read(source, READ)
         if not data:
-            keeper.release()
+            keeper.release(at_end=True)
             return
         keeper.receive(data)
 

@@ -4,8 +4,7 @@ One process writes (`clients/keeper.py`), any may read. Offsets count the bytes 
 """
 
 import contextlib
-import errno
-import os
+import stat
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -33,7 +32,10 @@ class Segment(NamedTuple):
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Return the segments of an output, the oldest first; none if there is no such folder."""
+    """Return the segments of an output, the oldest first; none if there is no such folder.
+
+    What is no file, or a link to nowhere, is no segment. Raises OSError if the folder cannot be read.
+    """
     return sorted(_found(folder))
 
 
@@ -41,12 +43,17 @@ def _found(folder: Path) -> Iterator[Segment]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
             if path.suffix == SUFFIX and path.stem.isdigit():
-                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                    yield Segment(int(path.stem), path.stat().st_size, path)
+                with contextlib.suppress(OSError):  # deleted meanwhile, or broken
+                    status = path.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        yield Segment(int(path.stem), status.st_size, path)
 
 
 def read_output(folder: Path, offset: int, limit: int) -> Output | None:
-    """Return at most `limit` bytes from an offset on, or the last `-offset` bytes at most; None if nothing is kept."""
+    """Return at most `limit` bytes from an offset on, or the last `-offset` bytes at most; None if nothing is kept.
+
+    Raises OSError if a segment cannot be read.
+    """
     kept = segments(folder)
     if not kept:
         return None
@@ -79,16 +86,21 @@ class SegmentWriter:
         self._file: FileIO | None = None
         self._end = kept[-1].start + kept[-1].size if kept else 0
 
-    def write(self, data: bytes) -> None:
-        """Append data; the oldest segment goes before a new one begins. Raises OSError when the disk is full."""
-        view = memoryview(data)
-        while view:
-            file = self._current()
-            written = file.write(view[: self._size - (self._end - self._starts[-1])])
-            if not written:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._end += written
-            view = view[written:]
+    def write(self, data: bytes) -> int:
+        """Append data; return how many bytes are written: fewer when the disk is full, and the next call tries again.
+
+        The oldest segment goes before a new one begins.
+        """
+        view, before = memoryview(data), self._end
+        with contextlib.suppress(OSError):
+            while view:
+                file = self._current()
+                written = file.write(view[: self._size - (self._end - self._starts[-1])])
+                if not written:
+                    break
+                self._end += written
+                view = view[written:]
+        return self._end - before
 
     def close(self) -> None:
         """Close the file."""
@@ -100,13 +112,14 @@ class SegmentWriter:
             if self._file is None:
                 self._file = FileIO(self._path(self._starts[-1]), "a")
             return self._file
-        if self._file:
-            self._file.close()
-        for start in self._starts[: -(PARTS - 1)]:
-            self._path(start).unlink(missing_ok=True)
-        self._starts = [*self._starts[-(PARTS - 1) :], self._end]
-        self._file = FileIO(self._path(self._end), "a")
-        return self._file
+        while len(self._starts) >= PARTS:
+            self._path(self._starts[0]).unlink(missing_ok=True)
+            del self._starts[0]
+        file = FileIO(self._path(self._end), "a")  # raises OSError: then nothing has changed, and it is tried again
+        self.close()
+        self._file = file
+        self._starts.append(self._end)
+        return file
 
     def _path(self, start: int) -> Path:
         return self._folder / f"{start:020}{SUFFIX}"

@@ -13,7 +13,8 @@ from clients.run import DeviceRequest, JobClient, JobEnded, JobRefused
 from fleet.roster import DEVICE_MEMORY, Customer
 from protocol.v1 import jobs_pb2 as pb
 
-SHORTEST, LONGEST = 5.0, 60.0  # seconds that a job runs
+SHORT, LONG = (5.0, 60.0), (120.0, 360.0)  # seconds that a job runs
+LONG_SHARE = 0.1  # of the jobs: they run when their node is lost, or waits for its drain
 AT_ONCE = 6  # jobs of one customer, waiting ones included: the queue is long sometimes, never endless
 PROGRAMS = ("train.py", "finetune.py", "serve.py", "eval.py")
 
@@ -62,7 +63,8 @@ class Customers:
         return self._random.choices(free, [customer.weight for customer in free])[0] if free else None
 
     def _new_job(self, customer: Customer) -> Job:
-        pid, seconds = self._random.randint(1000, 60_000), self._random.uniform(SHORTEST, LONGEST)
+        pid = self._random.randint(1000, 60_000)
+        seconds = self._random.uniform(*(LONG if self._random.random() < LONG_SHARE else SHORT))
         return Job(str(uuid.uuid4()), customer.name, self._random.choice(PROGRAMS), pid, round(seconds, 1))
 
     def _begin(self, job: Job) -> None:

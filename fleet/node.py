@@ -72,7 +72,7 @@ class Node:
                 await agent.abandon()
             await self._on.wait()
             await asyncio.sleep(self.boot_time)
-            runner = FaultyRunner(self.devices)
+            runner = FaultyRunner(self.devices, runner.outputs)  # what was written is still on its disk
 
     async def _wait_for_end(self) -> None:
         """Wait until the node loses power, is rebooted or is cut off."""

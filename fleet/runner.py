@@ -6,6 +6,7 @@ from functools import partial
 
 from clients.agent import FakeRunner, Worker
 from clients.agent.errors import WorkerError
+from clients.agent.fake_outputs import FakeOutputs
 from clients.agent.journal import SavedWorker
 from fleet.faults import Mend, SimulatedDevices
 from fleet.faults.table import FaultEffect
@@ -17,8 +18,8 @@ LIVES = 1.0  # seconds of a worker on a device that ends its workers
 class FaultyRunner(FakeRunner):
     """Workers that cannot start on devices that do not work, and end when these stop to work."""
 
-    def __init__(self, devices: SimulatedDevices) -> None:
-        super().__init__()
+    def __init__(self, devices: SimulatedDevices, outputs: FakeOutputs | None = None) -> None:
+        super().__init__(outputs=outputs)
         self._devices = devices
         devices.struck = self._end_on
 

@@ -16,8 +16,8 @@ class NoticeState(models.TextChoices):
 State = NoticeState
 NOTICE_TRANSITIONS = Transitions(
     {
-        State.HELD: {State.NOTIFIED, State.DROPPED},
-        State.NOTIFIED: {State.RESOLVED},
+        State.HELD: {State.NOTIFIED, State.DROPPED, State.RESOLVED},  # over, after its rise was held back
+        State.NOTIFIED: {State.RESOLVED, State.HELD},  # its level rises while it may not be told
         State.RESOLVED: set(),
         State.DROPPED: set(),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from notifications.choices import Weekday
@@ -30,6 +30,13 @@ class Hours:
         if now >= begins:
             return self._on(local)
         return now < ends and self._on(local - timedelta(days=1))
+
+    def next_begin(self, at: datetime) -> datetime | None:
+        """Return when the hours begin next; None if they never do."""
+        local = at.astimezone(self.zone)
+        days = (local.date() + timedelta(days=ahead) for ahead in range(9))
+        begins = (datetime.combine(day, self.begins or time.min, self.zone) for day in days)
+        return next((one for one in begins if one.astimezone(UTC) > at and self.include(one)), None)
 
     def _on(self, day: datetime) -> bool:
         return not self.days or DAYS[day.weekday()] in self.days

@@ -6,6 +6,9 @@ from alerts.choices import SEVERITY, Level
 from alerts.queries import KnownAlert
 from alerts.subjects import Subject
 
+MOST_URGENT = max(SEVERITY.values())
+"""For a level that only a later version knows: rather told too often than not at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -23,7 +26,7 @@ class Match:
         alert, facts = known.alert, known.facts
         return (
             (not self.categories or alert.category in self.categories)
-            and SEVERITY[Level(alert.level)] >= SEVERITY[Level(self.least_level)]
+            and SEVERITY.get(alert.level, MOST_URGENT) >= SEVERITY.get(self.least_level, 0)
             and (not self.groups or facts.group_id in self.groups)
             and (not self.tags or not self.tags.isdisjoint(facts.tags))
             and (not self.tokens or facts.token_id in self.tokens)

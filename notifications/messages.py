@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from alerts.choices import Category, Change, Level, SubjectKind
 from alerts.params import render
@@ -21,11 +21,12 @@ MOST_SHOWN = 50  # alerts in the text of one message; programs get all
 SAMPLE_SINCE = "2026-01-31T21:04:05+00:00"
 
 
-def payload_of(known: KnownAlert, change: Change, rule: str) -> dict[str, Any]:
+def payload_of(known: KnownAlert, change: Change, rule: str, *, repeated: bool = False) -> dict[str, Any]:
     """Return what the outbox keeps of an alert, so that it reads the same whenever it leaves."""
     alert, facts = known.alert, known.facts
     return {
         "change": change.value,
+        "repeated": repeated,
         "alert": alert.pk,
         "category": alert.category,
         "level": alert.level,
@@ -48,23 +49,34 @@ def render_alerts(payloads: Payloads, _language: str) -> Rendered:
     lines = [_block(alert) for alert in alerts[:MOST_SHOWN]]
     if more := len(alerts) - MOST_SHOWN:
         lines += [_("and %(number)s more") % {"number": more}] if more > 0 else []
-    over = all(_is_over(alert) for alert in alerts)
     return Rendered(
         subject=_subject(alerts),
         text="\n\n".join([*lines, _("Rule: %(rule)s") % {"rule": alerts[0]["rule"]}]),
         data={"rule": alerts[0]["rule"], "alerts": [_card(alert) for alert in alerts]},
-        type="alert.resolved" if over else "alert.raised",
+        type=_type(alerts),
     )
+
+
+def _type(alerts: list[Mapping[str, Any]]) -> str:
+    """Return what happened to the alerts of a message: `alert.changed` if it is not the same to all."""
+    types = {
+        "alert.resolved" if _is_over(one) else "alert.repeated" if _is_repeated(one) else "alert.raised"
+        for one in alerts
+    }
+    return types.pop() if len(types) == 1 else "alert.changed"
 
 
 def _subject(alerts: list[Mapping[str, Any]]) -> str:
     if len(alerts) == 1:
-        return f"[{_mark(alerts[0])}] {_category(alerts[0])}: {_named(alerts[0])}"
+        since = f" ({_times(alerts[0])})" if _is_repeated(alerts[0]) else ""
+        return f"[{_mark(alerts[0])}] {_category(alerts[0])}: {_named(alerts[0])}{since}"
     number = len(alerts)
     over = sum(_is_over(alert) for alert in alerts)
     title = ngettext("%(number)s alert", "%(number)s alerts", number) % {"number": number}
     if over:
         title += ", " + _("%(number)s of them over") % {"number": over}
+    if repeated := sum(_is_repeated(alert) for alert in alerts):
+        title += ", " + _("%(number)s of them still open") % {"number": repeated}
     kinds = Counter(_category(alert) for alert in alerts)
     return f"{title}: " + ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(3))
 
@@ -73,17 +85,21 @@ def _block(alert: Mapping[str, Any]) -> str:
     about = [_named(alert)]
     about += [_("group %(name)s") % {"name": alert["group"]}] if alert["group"] else []
     about += [_("customer %(name)s") % {"name": alert["customer"]}] if alert["customer"] else []
-    times = _("since %(at)s") % {"at": _moment(alert["raisedAt"])}
-    if _is_over(alert) and alert["clearedAt"]:
-        times = _("%(begin)s to %(end)s") % {"begin": _moment(alert["raisedAt"]), "end": _moment(alert["clearedAt"])}
     return "\n".join(
         [
             f"[{_mark(alert)}] {_category(alert)} - {', '.join(about)}",
             render(alert["code"], alert["params"]),
-            times,
+            _times(alert),
             _url(alert),
         ]
     )
+
+
+def _times(alert: Mapping[str, Any]) -> str:
+    begin = _moment(alert["raisedAt"])
+    if _is_over(alert) and alert["clearedAt"]:
+        return _("%(begin)s to %(end)s") % {"begin": begin, "end": _moment(alert["clearedAt"])}
+    return (_("still open since %(at)s") if _is_repeated(alert) else _("since %(at)s")) % {"at": begin}
 
 
 def _card(alert: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +107,7 @@ def _card(alert: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": alert["alert"],
         "change": alert["change"],
+        "repeated": _is_repeated(alert),
         **{name: alert[name] for name in names},
         "text": render(alert["code"], alert["params"]),
         "url": _url(alert),
@@ -101,9 +118,13 @@ def _is_over(alert: Mapping[str, Any]) -> bool:
     return bool(alert["change"] == Change.CLEARED)
 
 
+def _is_repeated(alert: Mapping[str, Any]) -> bool:
+    return bool(alert.get("repeated")) and not _is_over(alert)  # older versions have not stored it
+
+
 def _mark(alert: Mapping[str, Any]) -> str:
     if _is_over(alert):
-        return _("over")
+        return pgettext("of an alert", "over")
     return str(Level(alert["level"]).label) if alert["level"] in Level.values else str(alert["level"])
 
 
@@ -123,11 +144,14 @@ def _moment(text: str) -> str:
 
 
 def _url(alert: Mapping[str, Any]) -> str:
-    return settings.MOREH_PUBLIC_URL.rstrip("/") + reverse("admin:alerts_alert_change", args=[alert["alert"]])
+    number = alert["alert"]
+    page = reverse("admin:alerts_alert_change", args=[number]) if number else reverse("admin:alerts_alert_changelist")
+    return settings.MOREH_PUBLIC_URL.rstrip("/") + page
 
 
 SAMPLE: Mapping[str, Any] = {
     "change": Change.RAISED.value,
+    "repeated": False,
     "alert": 12,
     "category": Category.NODE_LOST.value,
     "level": Level.CRITICAL.value,
@@ -142,4 +166,11 @@ SAMPLE: Mapping[str, Any] = {
     "clearedAt": None,
     "rule": "nodes",
 }
-register_kind(MessageKind(ALERT, gettext_lazy("alert"), render_alerts, (SAMPLE,)))
+
+
+def _sample() -> Payloads:
+    """Return an alert that was raised just now; it has no number, so links lead to the list."""
+    return [{**SAMPLE, "alert": 0, "raisedAt": timezone.now().isoformat()}]
+
+
+register_kind(MessageKind(ALERT, gettext_lazy("alert"), render_alerts, _sample))

@@ -1,15 +1,17 @@
 """Rules and silences as plain values, and which alerts are held back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
+from alerts.choices import SEVERITY, Level
 from alerts.models import OPEN, Alert
+from alerts.queries import KnownAlert, about_customers, about_groups, about_tagged
 from notifications.choices import NoticeState
 from notifications.hours import Hours
 from notifications.matching import Match
@@ -33,6 +35,17 @@ class LoadedRule:
     send_resolved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ActiveSilence:
+    """A silence that lasts now: until when, who created it, why, and which alerts it means."""
+
+    pk: int
+    ends_at: datetime
+    actor: str
+    comment: str
+    match: Match
+
+
 def live_rules() -> QuerySet[Rule]:
     """Return the rules that are not deleted, by name, with all that they refer to."""
     channels = Prefetch("channels", Channel.objects.live().order_by("name", "pk"))
@@ -44,6 +57,15 @@ def silences() -> QuerySet[Silence]:
     return Silence.objects.prefetch_related(*PARTS).order_by("-pk")
 
 
+def rules_losing(channel_ids: Collection[int]) -> list[tuple[Rule, list[Channel]]]:
+    """Return the rules that use some channels, each with the channels that are left without these, in a few queries."""
+    users = Rule.channels.through.objects.filter(channel__in=channel_ids).values("rule")
+    return [
+        (rule, [channel for channel in rule.channels.all() if channel.pk not in channel_ids])
+        for rule in live_rules().filter(pk__in=users)
+    ]
+
+
 def load_rules(only: Iterable[int] | None = None) -> list[LoadedRule]:
     """Return the rules that are in force and have a channel, in five queries; in one if there are none."""
     rows = live_rules().filter(enabled=True)
@@ -51,9 +73,38 @@ def load_rules(only: Iterable[int] | None = None) -> list[LoadedRule]:
     return [rule for rule in loaded if rule.channels]
 
 
-def load_silences(now: datetime) -> list[Match]:
-    """Return what is silenced now, in four queries; in one if nothing is."""
-    return [match_of(row) for row in silences().filter(starts_at__lte=now, ends_at__gt=now)]
+def load_silences(now: datetime) -> list[ActiveSilence]:
+    """Return the silences that last now, that which ends last first, in four queries; in one if none does."""
+    rows = silences().filter(starts_at__lte=now, ends_at__gt=now).order_by("-ends_at", "-pk")
+    return [ActiveSilence(row.pk, row.ends_at, row.actor, row.comment, match_of(row)) for row in rows]
+
+
+def silence_of(known: KnownAlert, active: Iterable[ActiveSilence]) -> ActiveSilence | None:
+    """Return the silence that holds an open alert the longest; None if none does."""
+    if known.alert.cleared_at:
+        return None
+    return next((silence for silence in active if silence.match.fits(known)), None)
+
+
+def silenced(now: datetime) -> Q:
+    """Return which alerts are open and held by a silence that lasts now; the same as `silence_of` says."""
+    held = Q(pk__in=())
+    for row in silences().filter(starts_at__lte=now, ends_at__gt=now):
+        held |= _meant_by(row)
+    return OPEN & held
+
+
+def _meant_by(row: AlertMatch) -> Q:
+    levels = [level for level in Level if SEVERITY[level] >= SEVERITY.get(row.least_level, 0)]
+    meant = Q(level__in=levels)
+    if row.categories:
+        meant &= Q(category__in=row.categories)
+    if row.subject:
+        meant &= Q(subject_kind=row.subject.kind, subject_id=row.subject.id)
+    for name, about in (("groups", about_groups), ("tags", about_tagged), ("tokens", about_customers)):
+        if ids := [one.pk for one in getattr(row, name).all()]:
+            meant &= about(ids)
+    return meant
 
 
 def match_of(row: AlertMatch) -> Match:
@@ -68,8 +119,13 @@ def match_of(row: AlertMatch) -> Match:
     )
 
 
+NO_ZONES = ("localtime", "Factory")  # files beside the time zones: what they say depends on the machine
+
+
 def zone_of(name: str) -> ZoneInfo:
     """Return a time zone by its name, that of the installation for "". Raises ValueError for an unknown one."""
+    if name in NO_ZONES:
+        raise ValueError(name)
     try:
         return ZoneInfo(name or settings.TIME_ZONE)
     except (KeyError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
@@ -81,12 +137,17 @@ def _loaded(row: Rule) -> LoadedRule:
         pk=row.pk,
         name=row.name,
         match=match_of(row),
-        hours=Hours(row.weekdays, row.from_time, row.to_time, _zone_of(row)),
+        hours=hours_of(row),
         channels=tuple(channel.pk for channel in row.channels.all()),
         wait=timedelta(seconds=row.group_wait_s),
         repeat=timedelta(minutes=row.repeat_min) if row.repeat_min else None,
         send_resolved=row.send_resolved,
     )
+
+
+def hours_of(row: Rule) -> Hours:
+    """Return the hours of a rule."""
+    return Hours(row.weekdays, row.from_time, row.to_time, _zone_of(row))
 
 
 def _zone_of(row: Rule) -> ZoneInfo:
@@ -98,8 +159,8 @@ def _zone_of(row: Rule) -> ZoneInfo:
 
 
 def held_notices() -> QuerySet[Notice]:
-    """Return the notices that are held back and whose alerts are open."""
-    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD))
+    """Return the notices that are held back and whose alerts are open, and looked after by nobody."""
+    return _of_open_alerts(Notice.objects.filter(state=NoticeState.HELD, alert__acknowledged_at__isnull=True))
 
 
 def due_repeats(now: datetime) -> QuerySet[Notice]:

@@ -43,6 +43,30 @@ DELIVERY_TRANSITIONS = Transitions(
 UNDER_WAY = (State.PENDING, State.SENDING)
 
 
+class DeliveryStatus(models.TextChoices):
+    """What people see of a delivery: its state and, while it is under way, what it waits for."""
+
+    WAITING = "WAITING", _("waiting")
+    SENDING = "SENDING", _("being sent")
+    RETRY = "RETRY", _("will be tried again")
+    CHANNEL_OFF = "CHANNEL_OFF", _("its channel is switched off")
+    SENT = "SENT", _("sent")
+    FAILED = "FAILED", _("given up")
+    CANCELED = "CANCELED", _("canceled")
+
+
+class ChannelStatus(models.TextChoices):
+    """What people see of a channel. A failed test counts, too."""
+
+    DELETED = "DELETED", _("deleted")
+    OFF = "OFF", _("switched off")
+    FAILING = "FAILING", _("failing")
+    LAST_FAILED = "LAST_FAILED", _("last attempt failed")
+    UNTRIED = "UNTRIED", _("not tried yet")
+    QUIET = "QUIET", _("not tried lately")
+    WORKS = "WORKS", _("works")
+
+
 class AttemptResult(models.TextChoices):
     """What came of an attempt to send a message."""
 

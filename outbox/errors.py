@@ -15,3 +15,9 @@ class NothingToSend(Conflict):
     """A delivery that was canceled, or whose channel is gone, is not sent again."""
 
     message = _("It was canceled, or its channel is deleted.")
+
+
+class ChannelInUse(Conflict):
+    """Something would be left without any channel; `rules` are its names."""
+
+    message = _("Rules would be left without any channel.")

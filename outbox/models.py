@@ -5,6 +5,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.crypto import EncryptedField
 from core.json_field import JsonField, is_text, is_whole
@@ -52,7 +53,7 @@ class OutgoingMessage(models.Model):
     channel = models.ForeignKey(Channel, models.PROTECT, related_name="+")
     uid = models.UUIDField(default=uuid4, unique=True, editable=False)
     kind = models.CharField(_("kind"), max_length=48)
-    subject = models.CharField(_("subject"), max_length=255, blank=True)
+    subject = models.CharField(pgettext_lazy("of a message", "subject"), max_length=255, blank=True)
     content = models.TextField(blank=True, editable=False)
     settled = JsonField(fits=is_whole, default=dict, blank=True, editable=False)
     tries = models.PositiveIntegerField(_("attempts"), default=0)
@@ -123,7 +124,7 @@ class Attempt(models.Model):
 
     class Meta:
         verbose_name = _("attempt")
-        verbose_name_plural = _("attempts")
+        verbose_name_plural = _("delivery log")
         ordering = ("-id",)
         indexes = (
             models.Index(fields=["channel", "-id"], name="attempt_channel"),

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery
 
 from core.lease import not_leased
 from core.tombstone import LIVE
@@ -20,9 +20,28 @@ def live_channels() -> QuerySet[Channel]:
     return Channel.objects.live().order_by("name", "id")
 
 
+def with_last_attempt(rows: QuerySet[Any], channel: str = "pk") -> QuerySet[Any]:
+    """Return rows with `last_result` and `last_attempt_at` of the channel whose id is in a column; None without one."""
+    log = Attempt.objects.filter(channel=OuterRef(channel)).order_by("-pk")
+    latest: dict[str, Any] = {
+        name: Subquery(log.values(column)[:1])
+        for name, column in (("last_result", "result"), ("last_attempt_at", "at"))
+    }
+    found: QuerySet[Any] = rows.annotate(**latest)
+    return found
+
+
 def deliveries() -> QuerySet[Delivery]:
     """Return the deliveries with channel and message, the newest first."""
     return Delivery.objects.select_related("channel", "message").order_by("-pk")
+
+
+def delivery_ahead(row: Delivery) -> Delivery | None:
+    """Return the delivery about the same thing that is being sent, which a waiting one comes after; None for none."""
+    if not row.ordering_key:
+        return None
+    same = Delivery.objects.filter(channel=row.channel_id, ordering_key=row.ordering_key)
+    return same.filter(state=DeliveryState.SENDING).order_by("pk").first()
 
 
 def attempts() -> QuerySet[Attempt]:

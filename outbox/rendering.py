@@ -24,13 +24,17 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class MessageKind:
-    """A kind of message. `sample` are payloads for the preview. One that is `attempted_once` is not tried again."""
+    """A kind of message. `sample` returns payloads for the preview. One that is `attempted_once` is not tried again.
+
+    Lists leave out what comes `in_masses`, unless it is asked for.
+    """
 
     name: str
     label: Message
     render: Callable[[Payloads, str], Rendered]
-    sample: Payloads
+    sample: Callable[[], Payloads]
     attempted_once: bool = False
+    in_masses: bool = False
 
 
 KINDS: dict[str, MessageKind] = {}
@@ -39,6 +43,11 @@ KINDS: dict[str, MessageKind] = {}
 def register_kind(kind: MessageKind) -> None:
     """Let deliveries of this kind be rendered. Call it when the app that owns the kind is ready."""
     KINDS[kind.name] = kind
+
+
+def label_of(kind: str) -> Message:
+    """Return what people call a kind; its name if no app registered it."""
+    return KINDS[kind].label if kind in KINDS else kind
 
 
 def render_message(kind: str, payloads: Payloads, language: str) -> Rendered:

@@ -16,4 +16,6 @@ def _render(payloads: Payloads, _language: str) -> Rendered:
     return Rendered(subject, text % {"url": settings.MOREH_PUBLIC_URL}, {"channel": channel})
 
 
-register_kind(MessageKind(TEST, gettext_lazy("test message"), _render, ({"channel": "on-call"},), attempted_once=True))
+register_kind(
+    MessageKind(TEST, gettext_lazy("test message"), _render, lambda: ({"channel": "on-call"},), attempted_once=True)
+)

@@ -277,6 +277,8 @@ class WorkerTail(models.Model):
 
     worker = models.OneToOneField(Worker, models.CASCADE, primary_key=True, related_name="tail")
     text = models.TextField(_("text"))
+    start = models.BigIntegerField(_("start"), default=0, help_text=_("Offset of its first byte."))
+    parts = models.JSONField(_("parts"), default=list, help_text=_("Bytes and characters of parts of the text."))
     end = models.BigIntegerField(_("end"), help_text=_("Bytes of its output, up to the end of this text."))
     at = models.DateTimeField(_("received at"), db_index=True)
 

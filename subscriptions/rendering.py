@@ -1,12 +1,16 @@
 """The message of events: up to 100, in their order."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from outbox.rendering import MessageKind, Payloads, Rendered, register_kind
 from subscriptions.choices import EVENTS
 
-SAMPLE = {
+SAMPLE: Mapping[str, Any] = {
     "id": 4711,
     "type": "job.start_job",
     "action": "START_JOB",
@@ -18,6 +22,10 @@ SAMPLE = {
 }
 
 
+def _sample() -> Payloads:
+    return [{**SAMPLE, "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000Z"}]
+
+
 def _render(payloads: Payloads, _language: str) -> Rendered:
     number = len(payloads)
     subject = ngettext("%(number)s event", "%(number)s events", number) % {"number": number}
@@ -26,4 +34,4 @@ def _render(payloads: Payloads, _language: str) -> Rendered:
     return Rendered(subject, "\n".join(line % one for one in told), {"events": list(payloads)}, type=EVENTS)
 
 
-register_kind(MessageKind(EVENTS, gettext_lazy("events"), _render, (SAMPLE,)))
+register_kind(MessageKind(EVENTS, gettext_lazy("events"), _render, _sample, in_masses=True))

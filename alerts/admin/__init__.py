@@ -1,65 +1,36 @@
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from alerts.admin.filters import ByAlertSubject, StillOpen
 from alerts.choices import Category, Level
 from alerts.first_steps import FIRST_STEPS
-from alerts.models import OPEN, Alert
+from alerts.models import Alert
 from alerts.queries import with_facts
 from alerts.services import acknowledge_alert
 from alerts.subjects import NOTHING_KNOWN, named, page_of, parse_subject
-from core.admin import ConfirmForm, ServiceAdmin, badge, confirmed, exact_time, link, time_ago
-from core.admin.filters import ExactText
+from core.admin import ConfirmForm, ServiceAdmin, Table, badge, confirmed, exact_time, link, time_ago
+from core.clock import db_now
 from core.texts import LONGEST
 from events.actor import Actor
+from notifications.admin.tables import alert_table
+from notifications.queries import load_silences, silence_of
 
 LEVEL_COLOURS = {Level.NOTICE: "info", Level.WARNING: "warning", Level.CRITICAL: "danger"}
-
-
-class StillOpen(admin.SimpleListFilter):
-    """Filter alerts by state."""
-
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("open")), ("unseen", _("open, not acknowledged")), ("cleared", _("cleared"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
-        match self.value():
-            case "open":
-                return queryset.filter(OPEN)
-            case "unseen":
-                return queryset.filter(OPEN, acknowledged_at__isnull=True)
-            case "cleared":
-                return queryset.exclude(OPEN)
-        return queryset
-
-
-class ByAlertSubject(ExactText):
-    """Filter by what the alert is about."""
-
-    title = _("subject, like backend/12")
-    parameter_name = "subject"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not (text := (self.value() or "").strip()):
-            return queryset
-        subject = parse_subject(text)
-        if subject is None:
-            return queryset.none()
-        return queryset.filter(subject_kind=subject.kind, subject_id=subject.id)
 
 
 class NoteForm(ConfirmForm):
@@ -84,10 +55,12 @@ class AlertList(ChangeList):
 
 
 def _described(rows: Any) -> list[Any]:
-    """Return alerts with the facts of their subjects as an attribute."""
+    """Return alerts with the facts of their subjects, and the silences that hold them, as attributes."""
     found = with_facts(rows)
+    silences = load_silences(db_now())
     for one in found:
         one.alert.facts = one.facts  # type: ignore[attr-defined]
+        one.alert.silenced = silence_of(one, silences)  # type: ignore[attr-defined]
     return [one.alert for one in found]
 
 
@@ -96,6 +69,16 @@ def subject_link(row: Alert) -> SafeString | str:
     name = named(row.subject, getattr(row, "facts", NOTHING_KNOWN))
     page = page_of(row.subject)
     return link(page, name) if page else name
+
+
+def silence_badge(row: Alert) -> SafeString | str:
+    """Return which silence holds an open alert, until when and by whom, as a link; "" if none does."""
+    silence = getattr(row, "silenced", None)
+    if silence is None:
+        return ""
+    told = {"silence": f"#{silence.pk}", "time": f"{localtime(silence.ends_at):%Y-%m-%d %H:%M:%S}"}
+    text = _("silenced (%(silence)s) until %(time)s by %(who)s") % {**told, "who": silence.actor}
+    return link(reverse("admin:notifications_silence_change", args=[silence.pk]), text)
 
 
 @admin.register(Alert)
@@ -151,6 +134,9 @@ class AlertAdmin(ServiceAdmin):
         row: Any = super().get_object(request, object_id, from_field)
         return _described([row])[0] if row else row
 
+    def tables(self, request: HttpRequest, row: Alert) -> Iterable[Table]:
+        yield alert_table(row)
+
     @confirmed(
         _("Acknowledge"),
         explanation=_("Everybody sees that you look after it. It stays open until its cause is gone."),
@@ -178,7 +164,8 @@ class AlertAdmin(ServiceAdmin):
     @admin.display(description=_("notifications"))
     def silence(self, row: Alert) -> SafeString:
         address = reverse("admin:notifications_silence_add")
-        return link(f"{address}?{urlencode({'about': row.subject})}", _("Silence alerts about it"))
+        new = link(f"{address}?{urlencode({'about': row.subject})}", _("Silence alerts about it"))
+        return format_html("{} {}", silence_badge(row), new)
 
     @admin.display(description=_("cause last seen"))
     def shown_last(self, row: Alert) -> SafeString | str:
@@ -190,4 +177,5 @@ class AlertAdmin(ServiceAdmin):
 
     @admin.display(description=_("state"), ordering="cleared_at")
     def shown_state(self, row: Alert) -> SafeString:
-        return badge(_("cleared")) if row.cleared_at else badge(_("open"), "warning")
+        state = badge(_("cleared")) if row.cleared_at else badge(_("open"), "warning")
+        return format_html("{} {}", state, silence_badge(row))

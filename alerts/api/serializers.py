@@ -28,6 +28,15 @@ class AlertGroupSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
+class AlertSilenceSerializer(serializers.Serializer[Any]):
+    """The silence that holds an alert."""
+
+    id = serializers.IntegerField()
+    to = At()
+    createdBy = serializers.CharField()
+    comment = serializers.CharField()
+
+
 class AlertSerializer(serializers.Serializer[Any]):
     """An alert."""
 
@@ -48,6 +57,7 @@ class AlertSerializer(serializers.Serializer[Any]):
     acknowledgedAt = At(allow_null=True)
     acknowledgedBy = serializers.CharField()
     note = serializers.CharField()
+    silence = AlertSilenceSerializer(allow_null=True)
 
 
 class AlertCommand(Parameters):

@@ -18,6 +18,8 @@ from core.api.schema import reads, writes
 from core.api.shapes import Card
 from core.api.times import iso
 from core.api.views import success
+from core.clock import db_now
+from notifications.queries import ActiveSilence, load_silences, silence_of
 
 
 @extend_schema(tags=["alert"])
@@ -43,11 +45,12 @@ class AlertView(OperatorView):
 
 
 def alert_cards(alerts: Iterable[KnownAlert]) -> list[Card]:
-    """Shape alerts, without a query."""
-    return [_alert_card(known) for known in alerts]
+    """Shape alerts, with the silences that hold them: four queries, one if nothing is silenced."""
+    active = load_silences(db_now())
+    return [_alert_card(known, silence_of(known, active)) for known in alerts]
 
 
-def _alert_card(known: KnownAlert) -> Card:
+def _alert_card(known: KnownAlert, silence: ActiveSilence | None) -> Card:
     alert, facts = known.alert, known.facts
     return {
         "id": alert.pk,
@@ -72,4 +75,14 @@ def _alert_card(known: KnownAlert) -> Card:
         "acknowledgedAt": iso(alert.acknowledged_at),
         "acknowledgedBy": alert.acknowledged_by,
         "note": alert.note,
+        "silence": _silence_card(silence) if silence else None,
+    }
+
+
+def _silence_card(silence: ActiveSilence) -> Card:
+    return {
+        "id": silence.pk,
+        "to": iso(silence.ends_at),
+        "createdBy": silence.actor,
+        "comment": silence.comment,
     }

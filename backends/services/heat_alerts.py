@@ -14,6 +14,7 @@ from alerts.choices import Category, Level, SubjectKind
 from alerts.codes import Code
 from alerts.services import NewAlert, settle_alerts
 from alerts.subjects import node
+from backends.choices import PowerStatus
 from backends.health.heat import Heat, HeatLimits, next_heat
 from backends.models import HotDevice, Telemetry
 from backends.queries import silence_cutoff
@@ -35,33 +36,39 @@ def limits() -> HeatLimits:
 def note_heat() -> None:
     """Follow the temperatures of hot devices, and raise, change or clear the alerts of their nodes.
 
-    Devices that are silent, or of nodes that are deleted, are not known to be hot.
+    A device that is silent stays as hot as it was; one that reports without a temperature stays so for
+    MOREH_SILENT_AFTER. Devices of nodes that are deleted or powered off are not hot any more.
     """
-    now = db_now()
+    cutoff = silence_cutoff(db_now())
     before = {row.pk: row for row in HotDevice.objects.select_for_update().order_by("pk")}
-    rows = _candidates(now)
-    after = {pk: _followed(before.get(pk), temperature, at) for pk, _node, _name, _index, temperature, at in rows}
+    rows = _candidates(cutoff)
+    after = {
+        pk: _followed(before.get(pk), temperature, at, cutoff) for pk, _node, _name, _index, temperature, at in rows
+    }
     _store(before, after)
     settle_alerts(Category.GPU_TEMPERATURE, _alerts(rows, after), kind=SubjectKind.NODE)
 
 
-def _candidates(now: datetime) -> list[Any]:
+def _candidates(cutoff: datetime) -> list[Any]:
     followed = Exists(HotDevice.objects.filter(pk=OuterRef("pk")))
     hot = Telemetry.objects.filter(
-        Q(temperature__gte=limits().notice) | followed,
-        temperature__isnull=False,
-        at__gte=silence_cutoff(now),
-        device__backend__deleted_at__isnull=True,
-    )
+        Q(temperature__gte=limits().notice, at__gte=cutoff) | followed, device__backend__deleted_at__isnull=True
+    ).exclude(device__backend__bmc__status=PowerStatus.OFF)
     names = ("pk", "device__backend_id", "device__backend__name", "device__index", "temperature", "at")
     return list(hot.order_by("device__backend_id", "device__index").values_list(*names))
 
 
-def _followed(before: HotDevice | None, temperature: float, at: datetime) -> tuple[Heat, datetime]:
+def _followed(
+    before: HotDevice | None, temperature: float | None, at: datetime, cutoff: datetime
+) -> tuple[Heat, datetime]:
     if before is None:
-        return next_heat(Heat(), temperature, limits()), at
+        return next_heat(Heat(), temperature or 0, limits()), at
     heat = Heat(before.level, before.towards, before.reports)
-    return (heat, at) if at <= before.reported_at else (next_heat(heat, temperature, limits()), at)
+    if at <= before.reported_at or at < cutoff:
+        return heat, before.reported_at
+    if temperature is None:
+        return heat if before.reported_at >= cutoff else Heat(), before.reported_at
+    return next_heat(heat, temperature, limits()), at
 
 
 def _store(before: Mapping[int, HotDevice], after: Mapping[int, tuple[Heat, datetime]]) -> None:

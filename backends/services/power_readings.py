@@ -48,7 +48,8 @@ def store_power_readings(readings: Mapping[int, PowerReading], *, at: datetime) 
 def _store(readings: Mapping[int, PowerReading], at: datetime) -> None:
     # A time in the future is of no reading: the clock was wrong, or the row is.
     not_newer = Q(checked_at__lte=at) | Q(checked_at__gt=db_now()) | Q(checked_at=None)
-    rows = Bmc.objects.select_for_update().filter(not_newer, ip__isnull=False).order_by("pk").in_bulk(readings)
+    live = Bmc.objects.filter(not_newer, ip__isnull=False, backend__deleted_at__isnull=True)
+    rows = live.select_for_update(of=("self",)).order_by("pk").in_bulk(readings)
     _update_alerts(rows, readings)
     values = ((pk, readings[pk].status.value, readings[pk].error[:255], at) for pk in rows)
     update_rows(Bmc, ("status", "error", "checked_at"), values)

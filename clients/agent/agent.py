@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 
 from clients import __version__
+from clients.agent.background import restarted
 from clients.agent.devices import DeviceReader, DeviceReading
 from clients.agent.health import HealthCheck, RunCheck
 from clients.agent.journal import Journal
@@ -92,7 +93,7 @@ class Agent:
         await self._health.read(set())
         await self._orders.resume()
         self._task = asyncio.create_task(self._connect_for_ever(), name=f"agent of {self._host_name}")
-        self._tending = asyncio.create_task(self._tend_outputs())
+        self._tending = asyncio.create_task(restarted(self._tend_outputs, "Tending outputs"))
 
     async def stop(self) -> None:
         """Send what is waiting, then go; process workers run on for the next agent."""
@@ -160,7 +161,11 @@ class Agent:
 
     async def _serve(self, call: Stream, welcome: pb.Welcome, outbox: Outbox[pb.AgentMessage]) -> None:
         logs = LogSender(self.runner, self._send, outbox.drained)
-        work = (self._report_for_ever(welcome), logs.answer_for_ever(), logs.send_tails(welcome))
+        work = (
+            self._report_for_ever(welcome),
+            restarted(logs.answer_for_ever, "Sending output"),
+            restarted(lambda: logs.send_tails(welcome), "Sending the last output"),
+        )
         tasks = [asyncio.create_task(one) for one in work]
         try:
             while isinstance(message := await call.read(), pb.ManagerMessage):
@@ -173,10 +178,9 @@ class Agent:
                 task.cancel()
 
     async def _tend_outputs(self) -> None:
-        """Keep the outputs of workers within their limits; a disk that fails is tried again."""
+        """Keep the outputs of workers within their limits."""
         while True:
-            with contextlib.suppress(OSError, TimeoutError):
-                await self.runner.outputs.tend(set(self.runner.workers))
+            await self.runner.outputs.tend(set(self.runner.workers))
             await asyncio.sleep(TEND_EVERY)
 
     def _greeted(self, welcome: pb.Welcome) -> None:

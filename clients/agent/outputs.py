@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -52,6 +52,7 @@ class KeptOutputs:
     def __init__(self, folder: Path, limits: OutputLimits) -> None:
         self._folder = folder
         self._limits = limits
+        self._failed: dict[str, str] = {}  # what could not be tended the last time, and why
 
     def open_pipe(self, worker_id: int) -> tuple[int, int]:
         """Make the pipe of a new worker; return the end for the worker, and the end for its keeper. Raises OSError.
@@ -90,16 +91,32 @@ class KeptOutputs:
         return read_output(self._of(worker_id), offset, limit)
 
     async def tend(self, running: Collection[int]) -> None:
-        """Delete what is over its limits, and start the keepers that have died."""
-        self._delete(running)
+        """Delete what is over its limits, and start the keepers that have died.
+
+        What cannot be read or deleted hinders nothing else; it is logged once and tried again.
+        """
+        with self._tolerated("old output"):
+            self._delete(running)
         for worker_id in running:
-            folder = self._of(worker_id)
-            if (folder / "pipe").exists() and not _is_kept(folder):
-                source = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-                await asyncio.to_thread(self.keep, worker_id, source)
+            with self._tolerated(f"the output of worker {worker_id}"):
+                folder = self._of(worker_id)
+                if (folder / "pipe").exists() and not _is_kept(folder):
+                    source = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+                    await asyncio.to_thread(self.keep, worker_id, source)
+
+    @contextmanager
+    def _tolerated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self._failed.get(what) != str(error):
+                logger.warning("The agent cannot tend %s: %s.", what, error)
+            self._failed[what] = str(error)
+        else:
+            self._failed.pop(what, None)
 
     def _delete(self, running: Collection[int]) -> None:
-        over = [_Ended.read(folder) for folder in self._folder.iterdir() if not _is_of(folder, running)]
+        over = [_Ended.read(folder) for folder in _entries(self._folder) if not _is_of(folder, running)]
         free = self._limits.total - self._limits.each * len(running)
         oldest = time.time() - self._limits.days * 86_400
         for ended in sorted(over, key=lambda one: -one.at):
@@ -120,9 +137,27 @@ class _Ended(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> "_Ended":
-        files = [segment.path for segment in segments(path)] or [path]
-        found = [file.stat() for file in files]
+        """Return what is known of an output; one that cannot be read, or is gone by now, has the size 0."""
+        try:
+            files = [segment.path for segment in segments(path)] or [path]
+            found = [file.lstat() for file in files]
+        except OSError:
+            return cls(_changed_at(path), 0, path)
         return cls(found[-1].st_mtime, sum(stat.st_size for stat in found), path)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:  # no worker has run yet
+        return []
 
 
 def _is_of(folder: Path, running: Collection[int]) -> bool:
@@ -143,7 +178,7 @@ def _is_kept(folder: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):

@@ -63,10 +63,10 @@ class Runner(Protocol):
 class FakeRunner:
     """Workers without a process: each listens on loopback, says its number to who connects, and is gone with us."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", outputs: FakeOutputs | None = None) -> None:
         self.workers: dict[int, Worker] = {}
         self.lost: Lost = lambda _worker, _code, _why: None
-        self.outputs = FakeOutputs()
+        self.outputs = outputs or FakeOutputs()
         self._host = host
         self._servers: dict[int, asyncio.Server] = {}
 

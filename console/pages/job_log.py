@@ -4,13 +4,12 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from core.numbers import MAX_ID, whole
 from core.pace import TooManyCalls
+from scheduler.logs.notes import gap_note, problem_note
 from scheduler.logs.reading import MOST_BYTES, MOST_WORKERS, TAIL, WorkerLog, read_logs
 from scheduler.logs.streams import limited, whole_text
 from scheduler.models import Job, Worker
@@ -81,20 +80,5 @@ def _piece(log: WorkerLog) -> dict[str, Any]:
         "live": log.running,
         "more": log.more,
         "away": log.problem is not None,
-        "note": " ".join(filter(None, (_gap(log), str(log.problem.label) if log.problem else "", _kept(log)))),
-    }
-
-
-def _gap(log: WorkerLog) -> str:
-    if not log.missing:
-        return ""
-    text = ngettext("%(count)s byte is not kept any more.", "%(count)s bytes are not kept any more.", log.missing)
-    return text % {"count": f"{log.missing:,}"}
-
-
-def _kept(log: WorkerLog) -> str:
-    if log.kept_at is None:
-        return ""
-    return _("This is the last output that the server has, of %(at)s.") % {
-        "at": f"{timezone.localtime(log.kept_at):%Y-%m-%d %H:%M:%S}"
+        "note": " ".join(filter(None, (gap_note(log), problem_note(log)))),
     }

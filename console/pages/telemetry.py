@@ -13,13 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from backends.models import Backend, Device
 from backends.queries.device_history import MOST_NODES, History, HistorySource, ranges_of_history, source_of_history
-from console.queries.telemetry import chart_lines, reason_of_gap
+from console.queries.telemetry import chart_lines, known_times, means_note, reason_of_gap
 from core.errors import DomainError, Message
 from scheduler.models import Job
 from scheduler.queries.device_history import history_of_job, history_of_node
 
 WHOLE = "run"  # the range of a job that is all of its run time
 DEFAULT = "6h"
+FEW = 3  # times of which a chart must have values to speak for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +101,23 @@ def _chart(request: HttpRequest, column: str, read: Callable[[str | None], Histo
     except DomainError as error:
         return JsonResponse({"error": str(error)}, status=502)
     shown = SHOWN[column]
+    lines = chart_lines(history, column, shown.factor)
     return JsonResponse(
         {
             "unit": shown.unit,
             "times": [at * 1000 for at in history.grid.times],
-            "series": [
-                {"name": line.name, "values": line.values} for line in chart_lines(history, column, shown.factor)
-            ],
+            "series": [{"name": line.name, "values": line.values} for line in lines],
             "empty": reason_of_gap(history),
-            "note": _note(history),
+            "note": _note(history, known_times(lines)),
         }
     )
 
 
-def _note(history: History) -> str:
-    """Return what of the devices is not shown; "" if all are."""
+def _note(history: History, known: int) -> str:
+    """Return what of the devices is not shown, or why there is so little yet; "" if neither."""
     if history.cut:
         return _now("The first %(most)s nodes are shown.") % {"most": MOST_NODES}
     if history.beyond:
         names = ", ".join(one.name for one in history.beyond)
         return _now("No history is kept of: %(nodes)s.") % {"nodes": names}
-    return ""
+    return means_note() if history.source == HistorySource.CACHE and 0 < known < FEW else ""

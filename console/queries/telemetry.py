@@ -38,7 +38,19 @@ def reason_of_gap(history: History) -> str:
         return _("Prometheus has no values of this time.")
     if history.beyond:
         return _("No history is kept of this node: MOREH_CHARTS_MIB has room for the nodes that were added first.")
-    return _("Nothing is known of this time. Means of five minutes are kept for 24 hours.")
+    return _("Nothing is known of this time. %(means)s") % {"means": means_note()}
+
+
+def means_note() -> str:
+    """Return how values are kept where there is no Prometheus."""
+    return _("Values are kept as means of five minutes, for 24 hours; the first appear after five minutes.")
+
+
+def known_times(lines: Sequence[ChartLine]) -> int:
+    """Return of how many times a chart shows a value."""
+    return sum(
+        any(value is not None for value in values) for values in zip(*(one.values for one in lines), strict=True)
+    )
 
 
 def _name(one: DeviceHistory, *, several: bool) -> str:

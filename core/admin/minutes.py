@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
-from django.utils.functional import cached_property
+from django.utils import timezone
+from django.utils.functional import cached_property, lazy
+from django.utils.translation import gettext as _
 from unfold.widgets import INPUT_CLASSES
 
 from core.admin.row_forms import RowForm
@@ -17,7 +19,16 @@ MINUTE = "%Y-%m-%dT%H:%M"
 
 def moment_field(label: Message, help_text: Message, *, required: bool = True) -> MomentField:
     """Return a field for a time to the minute."""
-    return MomentField(label=label, help_text=help_text, required=required, shape=MINUTE, step="60", classes=CLASSES)
+    return MomentField(
+        label=label, help_text=_in_zone(help_text), required=required, shape=MINUTE, step="60", classes=CLASSES
+    )
+
+
+def _with_zone(help_text: Message) -> str:
+    return f"{help_text} {_('Time zone: %(zone)s.') % {'zone': timezone.get_current_timezone_name()}}"
+
+
+_in_zone = lazy(_with_zone, str)
 
 
 class MinuteForm(RowForm):

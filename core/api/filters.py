@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from core.api.parameters import Parameters, Whole, merged
 from core.numbers import MAX_ID, is_plain
+from core.texts import LONGEST
 from core.times import read_time
 
 TOTAL = "X-Total-Count"
@@ -53,6 +54,9 @@ class TextFilter(filters.CharFilter):
     """A text, given once."""
 
     field_class = _TextField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"max_length": LONGEST, **kwargs})  # a database refuses patterns without end
 
 
 class _WholeField(forms.IntegerField):

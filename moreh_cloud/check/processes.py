@@ -1,6 +1,7 @@
 """Are the background processes alive, and is the work done that they are for?"""
 
 from backends.queries import has_bmcs
+from core.mail_note import mail_note
 from core.outages import DATABASE_ERRORS
 from liveness.queries import BEAT, NEVER, OUTBOX_WORKER, POWER_WORKER, WORKER, Heartbeat, heartbeats
 from moreh_cloud.check.finding import PartFinding, Status
@@ -41,7 +42,8 @@ def check_outbox() -> PartFinding:
     status = Status.OK if alive and not channels.failing else Status.DEGRADED
     status = Status.ERROR if channels.enabled and not alive else status
     counts = {**_ages(age=seen), "channels": channels.enabled, "failing": channels.failing}
-    return PartFinding(status, detail=_words(seen), counts=counts)
+    detail = "; ".join(filter(None, (_words(seen), "no mail server (MOREH_MAIL_URL)" if mail_note() else "")))
+    return PartFinding(status, detail=detail, counts=counts)
 
 
 def check_tick() -> PartFinding:

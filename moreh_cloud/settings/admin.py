@@ -129,6 +129,7 @@ UNFOLD = {
                 _item(_("Allocations"), "scheduler_allocation", "link"),
                 _item(_("Queues"), "scheduler_queue", "format_list_numbered"),
                 _item(_("Signs of life"), "liveness_sign", "update"),
+                _page(_("Metrics (Prometheus)"), "metrics", "monitoring"),
                 folded=True,
             ),
         ],

@@ -13,13 +13,14 @@ from .up import MOREH_HTTP_HOST, MOREH_HTTP_PORT
 
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _SCHEMES = ("smtp", "smtp+tls", "smtps")
+EMAIL_FILES_BACKEND = "moreh_cloud.mailbox.PrivateFiles"
 
 
 def _server() -> dict[str, object]:
     """Read the mail server; without one, mails become private files, because the links in them are secrets."""
     url = env.text("MOREH_MAIL_URL")
     if not url:
-        return {"EMAIL_BACKEND": "moreh_cloud.mailbox.PrivateFiles"}
+        return {"EMAIL_BACKEND": EMAIL_FILES_BACKEND}
     parts = env.split_url(url)
     if parts is None or parts.scheme not in _SCHEMES or not parts.hostname or parts.path.strip("/") or parts.query:
         # The URL may hold a password, so it is not repeated here.

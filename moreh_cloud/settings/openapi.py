@@ -35,6 +35,7 @@ SPECTACULAR_SETTINGS = {
         "ResultEnum": ["changed", "unchanged", "draining"],
         "DeliveryCommandEnum": ["SEND_AGAIN"],
         "ChannelKind": "outbox.choices.ChannelKind.choices",
+        "ChannelStatus": "outbox.choices.ChannelStatus.choices",
         "DeliveryState": "outbox.choices.DeliveryState.choices",
         "AttemptResult": "outbox.choices.AttemptResult.choices",
         "FindingSeverityEnum": "alerts.choices.Level.choices",

@@ -49,7 +49,8 @@ def environment(site: Site) -> dict[str, str]:
     quiet = {"PYTHONWARNINGS": warnings, "MOREH_LOG_FORMAT": "console", "PYTHONUNBUFFERED": "1"}
     # Django's checks import every page of the web; the gate runs them, a worker need not at each start.
     small = {"MALLOC_ARENA_MAX": "2", "CELERY_SKIP_CHECKS": "1"}
-    return {**quiet, **small, **os.environ, "no_proxy": _no_proxy(site)}
+    here = {"MOREH_OUTBOX_HTTP": "1", "MOREH_OUTBOX_NETWORKS": "127.0.0.0/8,::1/128"} if site.webhooks_here else {}
+    return {**quiet, **small, **os.environ, **here, "no_proxy": _no_proxy(site)}
 
 
 def _no_proxy(site: Site) -> str:

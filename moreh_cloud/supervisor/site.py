@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict, dataclass, fields
+from ipaddress import ip_address
 from pathlib import Path
 
 
@@ -18,6 +19,9 @@ class Site:
     demo_jobs: int
     demo_faults: int
     own_broker: bool
+    mail_server: bool = False
+    metrics_key: bool = False
+    webhooks_here: bool = False  # the demo: they may go to plain http and to this machine
 
     @property
     def web(self) -> str:
@@ -41,6 +45,14 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on a host."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def parse(words: list[str]) -> Site:
     """Return the site of arguments that `Site.arguments` returned."""
     parser = argparse.ArgumentParser(prog="python -m moreh_cloud.supervisor", description="Use `manage.py up`.")
@@ -48,4 +60,5 @@ def parse(words: list[str]) -> Site:
         kind: type[Path | str | int] = Path if field.type is Path else str if field.type is str else int
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, required=True)
     given = vars(parser.parse_args(words))
-    return Site(**{**given, "own_broker": bool(given["own_broker"])})
+    switches = {field.name: bool(given[field.name]) for field in fields(Site) if field.type is bool}
+    return Site(**{**given, **switches})

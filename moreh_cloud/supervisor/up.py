@@ -17,6 +17,7 @@ READY_TIMEOUT = 120.0  # seconds until nothing may be in error any more
 FLEET_TIMEOUT, PART_TIMEOUT, BROKER_TIMEOUT = 4.0, 8.0, 2.0  # seconds to end after SIGTERM
 LOOK = 0.1  # seconds between two looks at the parts
 ASK = 0.3  # seconds between two questions at /api/check, which has a limit like all of REST
+HERE = "may go to http:// and to this machine (demo; see MOREH_OUTBOX_HTTP and MOREH_OUTBOX_NETWORKS)"
 FOR_PEOPLE = "CommandError: "  # begins the last line of a command that knows why it cannot go on
 
 
@@ -137,6 +138,7 @@ class Supervisor:
             f"  login     {username}\n"
             f"  password  {shown}\n"
             f"  data      {site.data_dir}\n"
+            f"{notes_of(site)}"
             f"Ctrl-C stops everything.\n"
         )
 
@@ -147,6 +149,16 @@ class Supervisor:
         serving = [child for child in self._children if child not in fleet + broker]
         for group, timeout in ((fleet, FLEET_TIMEOUT), (serving, PART_TIMEOUT), (broker, BROKER_TIMEOUT)):
             _end(group, timeout)
+
+
+def notes_of(site: Site) -> str:
+    """Return what a newcomer would otherwise look for, a line each."""
+    notes = {
+        "mail": "" if site.mail_server else f"no server (MOREH_MAIL_URL); mails are files in {site.data_dir}/mail",
+        "webhooks": HERE if site.webhooks_here else "",
+        "metrics": f"{site.web}/metrics (Authorization: Bearer and MOREH_METRICS_KEY)" if site.metrics_key else "",
+    }
+    return "".join(f"  {name:<9} {note}\n" for name, note in notes.items() if note)
 
 
 def _end(children: list[Child], timeout: float) -> None:

@@ -13,21 +13,21 @@ from notifications.choices import Weekday
 from notifications.models import Rule, Silence
 
 
-def categories_field() -> forms.MultipleChoiceField:
+def categories_field(help_text: Any) -> forms.MultipleChoiceField:
     """Return the field for categories of alerts."""
     return forms.MultipleChoiceField(
         label=_("Categories"),
         choices=lambda: Category.choices,
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_("None: alerts of every category."),
+        help_text=help_text,
     )
 
 
 class RuleForm(RowForm):
     """A rule."""
 
-    categories = categories_field()
+    categories = categories_field(_("None: alerts of every category."))
     weekdays = forms.MultipleChoiceField(
         label=_("Days"),
         choices=Weekday.choices,
@@ -63,7 +63,7 @@ class RuleForm(RowForm):
 class SilenceForm(MinuteForm):
     """A silence; which alerts are meant is asked for only once."""
 
-    categories = categories_field()
+    categories = categories_field(_("None: of every category; then choose a group, tag or token at least."))
     starts_at = moment_field(_("From"), _("Empty or past: at once."), required=False)
     ends_at = moment_field(_("To"), _("Then what is still open is sent."))
 

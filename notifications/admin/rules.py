@@ -6,12 +6,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Category
-from core.admin import ServiceAdmin, Table, Tombstones, badge, confirmed, link, time_ago
+from core.admin import ServiceAdmin, Table, Tombstones, badge, confirmed
 from core.admin.actions import page_action
 from core.signs import NOTHING
 from core.stored_text import StoredText
@@ -19,13 +19,10 @@ from events.actor import Actor
 from events.admin import actor_of, event_table
 from notifications.admin.forms import RuleForm
 from notifications.admin.setup import setup_page
-from notifications.choices import NoticeState
-from notifications.models import Notice, Rule
+from notifications.admin.tables import rule_table
+from notifications.models import Rule
 from notifications.services import create_rule, delete_rule, update_rule
-from outbox.services.testing import send_test
-
-LATEST = 20  # notices on the page of a rule
-STATE_COLOURS = {NoticeState.HELD: "info", NoticeState.NOTIFIED: "warning", NoticeState.RESOLVED: "success"}
+from notifications.services.trying import send_tests
 
 
 @admin.register(Rule)
@@ -83,10 +80,9 @@ class RuleAdmin(ServiceAdmin):
         icon="outgoing_mail",
     )
     def test(self, actor: Actor, row: Rule, _data: dict[str, Any]) -> StoredText:
-        live = [channel for channel in row.channels.all() if channel.deleted_at is None]
-        answers = [(channel.name, send_test(channel, actor=actor)) for channel in live]
-        answered = "; ".join(f"{name}: {attempt.get_result_display()}" for name, attempt in answers)
-        return StoredText(_("Answers: %(answers)s"), {"answers": answered or NOTHING})
+        answers = send_tests(row, actor=actor)
+        answered = "; ".join(f"{channel.name}: {attempt.get_result_display()}" for channel, attempt in answers)
+        return StoredText(_("Answers: %(answers)s"), {"answers": answered})
 
     @confirmed(
         _("Delete"),
@@ -98,7 +94,7 @@ class RuleAdmin(ServiceAdmin):
         delete_rule(row, actor=actor)
 
     def tables(self, request: HttpRequest, row: Rule) -> Iterable[Table]:
-        yield _notice_table(row)
+        yield rule_table(row)
         yield event_table(f"rule/{row.pk}")
 
     @admin.display(description=_("state"))
@@ -119,18 +115,3 @@ class RuleAdmin(ServiceAdmin):
     @admin.display(description=_("channels"))
     def shown_channels(self, row: Rule) -> str:
         return ", ".join(channel.name for channel in row.channels.all() if channel.deleted_at is None) or NOTHING
-
-
-def _notice_table(row: Rule) -> Table:
-    latest = Notice.objects.filter(rule=row).select_related("alert").order_by("-pk")[:LATEST]
-    rows = [
-        (
-            link(reverse("admin:alerts_alert_change", args=[one.alert_id]), one.alert.text),
-            badge(one.get_state_display(), STATE_COLOURS.get(NoticeState(one.state), "")),
-            time_ago(one.notified_at),
-            time_ago(one.next_at),
-        )
-        for one in latest
-    ]
-    more = reverse("admin:outbox_delivery_changelist")
-    return Table(_("Alerts it has told of"), (_("alert"), _("state"), _("told"), _("again")), rows, more)

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -20,6 +21,7 @@ from unfold.widgets import (
 from core.admin import Secret
 from core.admin.row_forms import with_errors
 from core.errors import DomainError
+from core.mail_note import mail_note
 from events.admin import actor_of
 from notifications.choices import Preset
 from notifications.messages import ALERT
@@ -29,10 +31,16 @@ from outbox.admin.channels import SECRET_NOTE
 from outbox.admin.forms import RecipientsField
 from outbox.choices import AttemptResult, ChannelKind, Language
 from outbox.queries import live_channels
+from outbox.sending.details import shown_detail
 from outbox.sending.targets import LONGEST
 from outbox.services.preview import Preview, preview_as
 from outbox.services.testing import send_test
 
+NEEDED = {
+    "recipients": _("Enter a mail address."),
+    "url": _("Enter the address of the webhook."),
+    "channel": _("Choose a channel."),
+}
 WIRE = {"channels": "channel"}
 
 
@@ -85,14 +93,17 @@ class SetupForm(forms.Form):
         needed = {ChannelKind.MAIL: "recipients", ChannelKind.WEBHOOK: "url", ChannelKind.SLACK: "url", "": "channel"}
         name = needed.get(data["kind"], "") if "kind" in data else ""
         if name and not data.get(name) and name not in self.errors:
-            self.add_error(name, _("It is needed."))
+            self.add_error(name, NEEDED[name])
         return data
 
-    def of_channel(self) -> dict[str, Any]:
-        """Return what makes the new channel."""
+    def given(self) -> dict[str, Any]:
+        """Return what is to be set up: a rule, and its channel or what makes a new one."""
         data = self.cleaned_data
+        of_rule = {"name": data["name"], "preset": Preset(data["preset"])}
+        if not data["kind"]:
+            return {**of_rule, "channel": data["channel"]}
         to = "recipients" if data["kind"] == ChannelKind.MAIL else "url"
-        return {name: data[name] for name in ("kind", "language", to)}
+        return {**of_rule, **{name: data[name] for name in ("kind", "language", to)}}
 
 
 def setup_page(admin: Any, request: HttpRequest) -> HttpResponse:
@@ -102,27 +113,25 @@ def setup_page(admin: Any, request: HttpRequest) -> HttpResponse:
     form = SetupForm(request.POST or None)
     preview = None
     if request.method == "POST" and form.is_valid():
-        if "preview" in request.POST:
-            preview = _preview(form)
-        else:
-            try:
+        try:
+            if "preview" not in request.POST:
                 return _made(admin, request, form)
-            except DomainError as refusal:
-                form = with_errors(SetupForm, refusal, WIRE)(request.POST)
+            preview = _preview(request, form)
+        except DomainError as refusal:
+            form = with_errors(SetupForm, refusal, WIRE)(request.POST)
     context = {
         **admin.admin_site.each_context(request),
         "title": _("Set up notifications"),
         "opts": admin.model._meta,
         "form": form,
         "preview": preview,
+        "mail_note": mail_note(),
     }
     return TemplateResponse(request, "notifications/setup.html", context)
 
 
 def _made(admin: Any, request: HttpRequest, form: SetupForm) -> HttpResponse:
-    data = form.cleaned_data
-    where = form.of_channel() if data["kind"] else {"channel": data["channel"]}
-    rule, secret = set_up(name=data["name"], preset=Preset(data["preset"]), actor=actor_of(request), **where)
+    rule, secret = set_up(actor=actor_of(request), **form.given())
     messages.success(request, _("It is set up: the rule tells from now on, and of what is open."))
     if "test" in request.POST:
         _test(request, rule)
@@ -136,12 +145,15 @@ def _test(request: HttpRequest, rule: Rule) -> None:
     for channel in rule.channels.all():
         attempt = send_test(channel, actor=actor_of(request))
         result = _("Test message: %(result)s") % {"result": attempt.get_result_display()}
-        (messages.success if attempt.result == AttemptResult.OK else messages.warning)(
-            request, f"{result} {attempt.detail}".strip()
-        )
+        told = messages.success if attempt.result == AttemptResult.OK and not attempt.detail else messages.warning
+        told(request, f"{result}, {shown_detail(attempt.detail)}" if attempt.detail else result)
 
 
-def _preview(form: SetupForm) -> Preview:
+def _preview(request: HttpRequest, form: SetupForm) -> Preview:
+    """Return a message as it would be sent. Raises what saving would raise, and saves nothing."""
     data = form.cleaned_data
+    with transaction.atomic():
+        set_up(actor=actor_of(request), **form.given())
+        transaction.set_rollback(True)
     kind = data["kind"] or data["channel"].kind
-    return preview_as(ALERT, kind, data["language"] if data["kind"] else data["channel"].language)
+    return preview_as(ALERT, kind, data["language"] if data["kind"] else data["channel"].language, rule=data["name"])

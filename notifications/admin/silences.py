@@ -37,7 +37,7 @@ class Lasting(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("active", _("lasts")), ("pending", _("to come")), ("ended", _("ended"))]
+        return [("active", _("in force")), ("pending", _("to come")), ("ended", _("ended"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Silence]) -> QuerySet[Silence]:
         now = db_now()
@@ -113,7 +113,7 @@ class SilenceAdmin(GrowingAdmin):
     def shown_state(self, row: Any) -> SafeString:
         if row.is_over:
             return badge(_("ended"))
-        return badge(_("to come"), "info") if row.is_to_come else badge(_("lasts"), "warning")
+        return badge(_("to come"), "info") if row.is_to_come else badge(_("in force"), "warning")
 
     @admin.display(description=_("begins"), ordering="starts_at")
     def begins(self, row: Silence) -> SafeString | str:

@@ -19,7 +19,7 @@ from notifications.queries import live_rules, silences
 from outbox.queries import live_channels
 from tokens.queries import live_tokens
 
-STATES = [("ACTIVE", _("lasts")), ("PENDING", _("to come")), ("ENDED", _("ended"))]
+STATES = [("ACTIVE", _("in force")), ("PENDING", _("to come")), ("ENDED", _("ended"))]
 
 
 class MatchSerializer(serializers.Serializer[Any]):
@@ -83,6 +83,9 @@ class MatchFields(Parameters):
     tokens = References(live_tokens, required=False)
 
 
+TIMES = ("%H:%M", "%H:%M:%S")  # without an offset: the zone is a parameter of its own
+
+
 class RuleFields(MatchFields):
     """What can be set of a rule."""
 
@@ -91,8 +94,8 @@ class RuleFields(MatchFields):
     repeatEvery = Whole(required=False, allow_null=True, min_value=5, max_value=60 * 24 * 31, source="repeat_min")
     sendResolved = serializers.BooleanField(required=False, source="send_resolved")
     weekdays = Several(child=Word(Weekday.choices), required=False)
-    fromTime = serializers.TimeField(required=False, allow_null=True, source="from_time")
-    toTime = serializers.TimeField(required=False, allow_null=True, source="to_time")
+    fromTime = serializers.TimeField(required=False, allow_null=True, source="from_time", input_formats=TIMES)
+    toTime = serializers.TimeField(required=False, allow_null=True, source="to_time", input_formats=TIMES)
     timeZone = Text(required=False, allow_blank=True, max_length=64, source="time_zone")
 
 

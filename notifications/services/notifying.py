@@ -6,7 +6,7 @@ still open then; one that is over by then is dropped.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import transaction
 
@@ -17,25 +17,12 @@ from alerts.services import AlertChange
 from core.bulk import insert_rows, update_rows
 from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
-from notifications.messages import ALERT, payload_of
 from notifications.models import Notice
-from notifications.queries import LoadedRule, load_rules, load_silences, unnotified_alerts
-from outbox.services import NewDelivery, enqueue
+from notifications.queries import LoadedRule, load_rules, load_silences, silence_of, unnotified_alerts
+from notifications.services.telling import NOTHING_HEARD, Pair, last_heard, store_deliveries, to_who_heard
 
 COLUMNS = ("rule_id", "alert_id", "state", "notified_at", "next_at")
 ENDED = (NoticeState.DROPPED, NoticeState.RESOLVED)
-
-
-class Pair(NamedTuple):
-    """A rule, and an alert that it means."""
-
-    rule: LoadedRule
-    known: KnownAlert
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """Return the ids of alert and rule, of which there is one notice."""
-        return self.known.alert.pk, self.rule.pk
 
 
 def notify_of_changes(changes: Sequence[AlertChange]) -> None:
@@ -80,9 +67,12 @@ def _notify_of_open(alerts: Iterable[KnownAlert], rules: Sequence[LoadedRule], *
     allowed = {pair.key for pair in without_held(pairs, now)}
     new = [pair for pair in pairs if pair.key not in stored]
     insert_rows(Notice, COLUMNS, (_notice_row(pair, now, notified=pair.key in allowed) for pair in new))
-    known_before = [pair for pair in pairs if pair.key in stored and pair.key in allowed and again]
+    before = [pair for pair in pairs if pair.key in stored and again]
+    known_before = [pair for pair in before if pair.key in allowed]
     mark_notified({stored[pair.key]: pair.rule for pair in known_before}, now)
-    store_deliveries([pair for pair in (*new, *known_before) if pair.key in allowed], Change.RAISED, now)
+    _hold([stored[pair.key] for pair in before if pair.key not in allowed])
+    told = [pair for pair in (*new, *known_before) if pair.key in allowed]
+    store_deliveries(told, Change.RAISED, now, heard=NOTHING_HEARD if again else last_heard(told))
     return len(new)
 
 
@@ -90,24 +80,30 @@ def _notify_of_cleared(alert_ids: Collection[int]) -> None:
     """Notify that alerts are over, by the rules that have notified of them; drop what was held back."""
     rows = Notice.objects.filter(alert__in=alert_ids).exclude(state__in=ENDED)
     locked = rows.select_for_update(no_key=True, of=("self",)).order_by("pk")
-    notices = list(locked.values_list("rule_id", "alert_id", "state"))
+    notices = list(locked.values_list("rule_id", "alert_id", "notified_at"))
     if not notices:
         return
     for state in ENDED:
-        rows.filter(state__in=NOTICE_TRANSITIONS.before(state)).update(state=state, next_at=None)
-    heard = [(rule, alert) for rule, alert, state in notices if state == NoticeState.NOTIFIED]
-    rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in heard}) if rule.send_resolved}
-    alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in heard})}
-    pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in heard if rule in rules and alert in alerts]
-    store_deliveries(pairs, Change.CLEARED, db_now())
+        ending = rows.filter(state__in=NOTICE_TRANSITIONS.before(state))
+        ending.filter(notified_at__isnull=state == NoticeState.DROPPED).update(state=state, next_at=None)
+    told = [(rule, alert) for rule, alert, notified_at in notices if notified_at is not None]
+    rules = {rule.pk: rule for rule in load_rules({rule for rule, _alert in told}) if rule.send_resolved}
+    alerts = {known.alert.pk: known for known in alerts_with({alert for _rule, alert in told})}
+    pairs = [Pair(rules[rule], alerts[alert]) for rule, alert in told if rule in rules and alert in alerts]
+    store_deliveries(to_who_heard(pairs), Change.CLEARED, db_now())
+
+
+def _hold(ids: Collection[int]) -> None:
+    """Hold back that alerts that were told have become more urgent; the sweep tells it."""
+    if ids:
+        rows = Notice.objects.filter(pk__in=ids, state__in=NOTICE_TRANSITIONS.before(NoticeState.HELD))
+        rows.update(state=NoticeState.HELD, next_at=None)
 
 
 def without_held(pairs: Sequence[Pair], now: datetime) -> list[Pair]:
     """Return the pairs that are notified now: nothing silences the alert, and it is within the rule's hours."""
     silenced = load_silences(now) if pairs else []
-    return [
-        pair for pair in pairs if pair.rule.hours.include(now) and not any(match.fits(pair.known) for match in silenced)
-    ]
+    return [pair for pair in pairs if pair.rule.hours.include(now) and silence_of(pair.known, silenced) is None]
 
 
 def mark_notified(notices: Mapping[int, LoadedRule], now: datetime) -> None:
@@ -118,29 +114,6 @@ def mark_notified(notices: Mapping[int, LoadedRule], now: datetime) -> None:
 
 def _again(rule: LoadedRule, now: datetime) -> datetime | None:
     return now + rule.repeat if rule.repeat else None
-
-
-def store_deliveries(pairs: Iterable[Pair], change: Change, now: datetime) -> None:
-    """Put what rules say of alerts into the outbox; a channel of several rules hears of an alert once."""
-    heard: set[tuple[int, int]] = set()
-    deliveries = []
-    for rule, known in pairs:
-        payload = payload_of(known, change, rule.name)
-        for channel in rule.channels:
-            if (channel, known.alert.pk) in heard:
-                continue
-            heard.add((channel, known.alert.pk))
-            deliveries.append(
-                NewDelivery(
-                    channel_id=channel,
-                    kind=ALERT,
-                    payload=payload,
-                    ordering_key=f"alert/{known.alert.pk}",
-                    group_key=f"rule/{rule.pk}",
-                    not_before=now + rule.wait,
-                )
-            )
-    enqueue(deliveries)
 
 
 def _notice_row(pair: Pair, now: datetime, *, notified: bool) -> tuple[Any, ...]:

@@ -17,8 +17,9 @@ from events.actor import Actor
 from events.services import record
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState, Weekday
 from notifications.models import Notice, Rule
-from notifications.queries import zone_of
+from notifications.queries import rules_losing, zone_of
 from notifications.services.notifying import catch_up
+from outbox.errors import ChannelInUse
 
 PLAIN = (
     *("name", "enabled", "categories", "least_level", "group_wait_s", "repeat_min", "send_resolved"),
@@ -79,6 +80,19 @@ def delete_rule(rule: Rule, *, actor: Actor) -> None:
     record("DELETE_RULE", actor=actor, subject=subject_of(rule), name=rule.name)
 
 
+def release_channel(channel_id: int, *, actor: Actor, force: bool) -> None:
+    """Take a channel that is being deleted from the rules that use it, in the transaction of the caller.
+
+    Raises ChannelInUse, unless `force`, when a rule that is on would be left without any channel.
+    """
+    losing = rules_losing({channel_id})
+    if (silent := [rule.name for rule, left in losing if rule.enabled and not left]) and not force:
+        raise ChannelInUse(id=channel_id, rules=", ".join(silent))
+    Rule.channels.through.objects.filter(channel=channel_id).delete()
+    for rule, left in losing:
+        record("UPDATE_RULE", actor=actor, subject=subject_of(rule), channels=sorted(channel.pk for channel in left))
+
+
 def subject_of(rule: Rule) -> str:
     """Return what events call a rule."""
     return f"rule/{rule.pk}"
@@ -111,20 +125,22 @@ def _save(rule: Rule, changed: Collection[str]) -> None:
         rule.clean_fields(exclude={field.name for field in Rule._meta.fields} - set(plain))
     except ValidationError as error:
         raise InvalidParameter(_("A value is not valid."), **named(error.message_dict)) from error
-    problems = {**match_problems(rule, changed), **_hour_problems(rule)}
+    problems = {**match_problems(rule, changed), **_hour_problems(rule, changed)}
     if problems:
         raise InvalidParameter(_("A value is not valid."), **problems)
     with unique(name=rule.name):
         rule.save()
 
 
-def _hour_problems(rule: Rule) -> dict[str, list[object]]:
+def _hour_problems(rule: Rule, changed: Collection[str]) -> dict[str, list[object]]:
     problems: dict[str, list[object]] = {}
     if not isinstance(rule.weekdays, list) or not set(rule.weekdays) <= set(Weekday.values):
         problems["weekdays"] = [_("It is not one of the days.")]
     if (rule.from_time is None) != (rule.to_time is None):
         missing = "fromTime" if rule.from_time is None else "toTime"
         problems[missing] = [_("Enter both times, or none.")]
+    elif rule.from_time is not None and rule.from_time == rule.to_time and {"from_time", "to_time"} & set(changed):
+        problems["toTime"] = [_("Both times are the same. Enter another, or none for the whole day.")]
     try:
         zone_of(rule.time_zone)
     except ValueError:

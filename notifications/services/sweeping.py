@@ -7,11 +7,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from alerts.choices import Change
+from alerts.models import Alert
 from alerts.queries import alerts_with
 from core.clock import db_now
 from notifications.models import Notice
 from notifications.queries import due_repeats, held_notices, load_rules
-from notifications.services.notifying import Pair, mark_notified, store_deliveries, without_held
+from notifications.services.notifying import mark_notified, without_held
+from notifications.services.telling import Pair, last_heard, store_deliveries
 
 PAGE = 500  # notices in one transaction
 
@@ -23,7 +25,7 @@ def notify_held() -> int:
 
 def repeat_due() -> int:
     """Notify again of what is open and not acknowledged, as often as its rule says; return how many notices."""
-    return sum(_notify_page(page) for page in _pages(due_repeats))
+    return sum(_notify_page(page, repeated=True) for page in _pages(due_repeats))
 
 
 def _pages(rows: Callable[[datetime], QuerySet[Notice]]) -> Iterator[QuerySet[Notice]]:
@@ -35,7 +37,10 @@ def _pages(rows: Callable[[datetime], QuerySet[Notice]]) -> Iterator[QuerySet[No
 
 
 @transaction.atomic
-def _notify_page(page: QuerySet[Notice]) -> int:
+def _notify_page(page: QuerySet[Notice], *, repeated: bool = False) -> int:
+    # The alerts first, as whoever raises or clears one does: no other rule tells the same channels meanwhile.
+    ids_of_alerts = page.order_by().values_list("alert_id", flat=True)
+    list(Alert.objects.select_for_update(no_key=True).filter(pk__in=list(ids_of_alerts)).order_by("pk").values("pk"))
     notices = list(page.select_for_update(no_key=True, of=("self",), skip_locked=True).order_by("pk"))
     rules = {rule.pk: rule for rule in load_rules({notice.rule_id for notice in notices})} if notices else {}
     alerts = {known.alert.pk: known for known in alerts_with([notice.alert_id for notice in notices])}
@@ -47,5 +52,5 @@ def _notify_page(page: QuerySet[Notice]) -> int:
     ids, now = {(one.alert_id, one.rule_id): one.pk for one in notices}, db_now()
     allowed = without_held(pairs, now)
     mark_notified({ids[pair.key]: pair.rule for pair in allowed}, now)
-    store_deliveries(allowed, Change.RAISED, now)
+    store_deliveries(allowed, Change.RAISED, now, heard=last_heard(allowed), repeated=repeated)
     return len(allowed)

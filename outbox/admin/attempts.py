@@ -7,13 +7,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.admin import GrowingAdmin, exact_time, link_column
 from core.admin.keyset import KeysetList
 from core.admin.time_range import TimeRange
-from outbox.admin.formatting import result_badge
+from core.signs import NOTHING
+from outbox.admin.filters import MessageKindFilter
+from outbox.admin.formatting import latency, result_badge, size
 from outbox.models import Attempt
 from outbox.queries import attempts
+from outbox.sending.details import shown_detail
 
 
 @admin.register(Attempt)
@@ -28,22 +32,22 @@ class AttemptAdmin(GrowingAdmin):
         "number",
         "result_column",
         "code",
-        "latency_ms",
-        "size",
-        "detail",
+        "latency",
+        "shown_size",
+        "shown_detail",
     )
-    list_filter = ("channel", "result", ("at", TimeRange))
+    list_filter = ("channel", MessageKindFilter, "result", ("at", TimeRange))
     ordering = ("-id",)
     sortable_by = ()
-    export_columns = {"time": "at"}
+    export_columns = {"time": "at", "latency": "latency_ms", "shown_size": "size", "shown_detail": "detail"}
     fields = (
         ("time", "channel_link"),
         ("subject", "message"),
         ("number", "result_column"),
-        ("code", "latency_ms", "size"),
-        "detail",
+        ("code", "latency", "shown_size"),
+        "shown_detail",
     )
-    readonly_fields = ("time", "channel_link", "subject", "result_column")
+    readonly_fields = ("time", "channel_link", "subject", "result_column", "latency", "shown_size", "shown_detail")
 
     channel_link = link_column("channel", _("channel"))
 
@@ -57,10 +61,22 @@ class AttemptAdmin(GrowingAdmin):
     def time(self, row: Attempt) -> SafeString | str:
         return exact_time(row.at)
 
-    @admin.display(description=_("subject"))
+    @admin.display(description=pgettext_lazy("of a message", "subject"))
     def subject(self, row: Attempt) -> str:
         return row.message.subject
 
     @admin.display(description=_("result"))
     def result_column(self, row: Attempt) -> SafeString:
         return result_badge(row)
+
+    @admin.display(description=_("detail"))
+    def shown_detail(self, row: Attempt) -> str:
+        return shown_detail(row.detail) or NOTHING
+
+    @admin.display(description=_("latency"))
+    def latency(self, row: Attempt) -> str:
+        return latency(row)
+
+    @admin.display(description=_("size"))
+    def shown_size(self, row: Attempt) -> str:
+        return size(row)

@@ -1,5 +1,7 @@
-"""The form of channels. Address and secret can be set, but are never shown."""
+"""The form of channels. What was typed as address and secret stays after an error; stored ones are never shown."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -11,7 +13,9 @@ from unfold.widgets import (
 )
 
 from core.admin import ConfirmForm, RowForm
+from core.admin.actions import force_field
 from core.crypto import unreadable_secrets
+from outbox.choices import ChannelKind
 from outbox.models import Channel
 from outbox.sending.targets import LONGEST
 from outbox.services.channels import MOST_KEEP_HOURS
@@ -20,8 +24,16 @@ UNREADABLE = _("The stored one cannot be decrypted. Set it anew.")
 KEEP = _("Stored encrypted and never shown. Empty: unchanged.")
 
 
+OF_KIND: Mapping[str, Sequence[str]] = {
+    ChannelKind.MAIL: ("recipients",),
+    ChannelKind.WEBHOOK: ("new_url", "new_secret"),
+    ChannelKind.SLACK: ("new_url",),
+}
+OF_CHANNEL = ("new_url", "new_secret", "recipients")
+
+
 class RecipientsField(forms.CharField):
-    """Mail addresses, one in each line."""
+    """Mail addresses, one in each line, or with commas or semicolons between them."""
 
     widget = UnfoldAdminTextareaWidget
 
@@ -30,8 +42,8 @@ class RecipientsField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
-        """Return the lines that are not empty."""
-        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+        """Return the addresses."""
+        return [one.strip() for one in re.split(r"[\r\n,;]", str(value or "")) if one.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Whether the addresses differ."""
@@ -39,24 +51,30 @@ class RecipientsField(forms.CharField):
 
 
 class ChannelForm(RowForm):
-    """A channel; its kind is asked for only once."""
+    """A channel; its kind is asked for only once. What its kind does not have is hidden, and not read."""
+
+    use_required_attribute = False  # a hidden field would keep browsers from sending the form
 
     new_url = forms.CharField(
         label=_("Address"),
         required=False,
         max_length=LONGEST,
-        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}),
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}, render_value=True),
         help_text=_("Of webhooks: where they are posted to. Stored encrypted and never shown."),
     )
     new_secret = forms.CharField(
         label=_("Secret"),
         required=False,
         max_length=128,
-        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}),
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "new-password"}, render_value=True),
         help_text=_("Of signed webhooks: whsec_ and base64. Empty: a new one, which is shown once."),
     )
     recipients = RecipientsField(
-        label=_("Recipients"), required=False, strip=False, help_text=_("Of mail: addresses, one in each line.")
+        label=_("Recipients"),
+        required=False,
+        strip=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=_("Of mail: addresses, one in each line."),
     )
 
     class Meta:
@@ -67,11 +85,32 @@ class ChannelForm(RowForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk is None:
+            self.fields["kind"].initial = ChannelKind.MAIL
+            kind = self.data.get("kind", ChannelKind.MAIL)
+            for name in ("new_url", "recipients"):
+                self.fields[name].required = not self.is_bound or name in OF_KIND.get(kind, ())
             return
+        for name in {*OF_CHANNEL} - {*OF_KIND.get(self.instance.kind, ())}:
+            self.fields.pop(name, None)
         damaged = unreadable_secrets(self.instance)
         for name in ("url", "secret"):
             if f"new_{name}" in self.fields:  # read-only pages have no fields
                 self.fields[f"new_{name}"].help_text = UNREADABLE if name in damaged else KEEP
+
+    def clean(self) -> dict[str, Any]:
+        """Leave out what the kind does not have: its fields are hidden."""
+        data: dict[str, Any] = super().clean() or {}
+        own = OF_KIND.get(data.get("kind") or self.instance.kind, OF_CHANNEL)
+        return {name: value for name, value in data.items() if name in own or name not in OF_CHANNEL}
+
+
+class DeleteChannelForm(ConfirmForm):
+    """The confirmation of a deletion."""
+
+    force = force_field(
+        _("Even if rules are left without a channel"),
+        _("Nobody hears of their alerts then. Otherwise the channel is not deleted."),
+    )
 
 
 class SecretForm(ConfirmForm):

@@ -4,12 +4,14 @@ from typing import Any
 
 from core.api.times import iso
 from core.crypto import readable
-from outbox.models import Attempt, Channel, Delivery
+from outbox.models import Attempt, Delivery
+from outbox.sending.details import shown_detail
 from outbox.sending.targets import shown_url
+from outbox.status import channel_status, next_attempt
 
 
-def channel_card(channel: Channel) -> dict[str, Any]:
-    """Return a channel; of its address only the host is shown, of its secret whether there is one."""
+def channel_card(channel: Any) -> dict[str, Any]:
+    """Return a channel, which was read with its last attempt; of its address only the host is shown."""
     return {
         "id": channel.pk,
         "name": channel.name,
@@ -21,6 +23,9 @@ def channel_card(channel: Channel) -> dict[str, Any]:
         "failures": channel.failures,
         "failingSince": iso(channel.failing_since),
         "nextAt": iso(channel.next_at),
+        "state": channel_status(channel, channel.last_result),
+        "lastResult": channel.last_result,
+        "lastAttemptAt": iso(channel.last_attempt_at),
         "oldSecretUntil": iso(channel.old_secret_until),
     }
 
@@ -40,7 +45,7 @@ def delivery_card(row: Delivery) -> dict[str, Any]:
         "tries": message.tries if message else 0,
         "createdAt": iso(row.created_at),
         "notBefore": iso(row.not_before),
-        "nextAt": iso(message.next_at) if message else None,
+        "nextAt": iso(next_attempt(row)),
         "endedAt": iso(row.ended_at),
     }
 
@@ -57,5 +62,5 @@ def attempt_card(row: Attempt) -> dict[str, Any]:
         "statusCode": row.code,
         "latency": row.latency_ms,
         "size": row.size,
-        "detail": row.detail,
+        "detail": shown_detail(row.detail),
     }

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from core.api.parameters import Name, Parameters, Reference, Several, Text, Whole, Word
 from core.api.times import At
-from outbox.choices import AttemptResult, ChannelKind, DeliveryState, Language
+from outbox.choices import AttemptResult, ChannelKind, ChannelStatus, DeliveryState, Language
 from outbox.queries import deliveries, live_channels
 from outbox.sending.targets import LONGEST
 from outbox.services.channels import MOST_KEEP_HOURS
@@ -27,6 +27,9 @@ class ChannelSerializer(serializers.Serializer[Any]):
     failures = serializers.IntegerField()
     failingSince = At(allow_null=True)
     nextAt = At(allow_null=True)
+    state = serializers.ChoiceField(ChannelStatus.choices)
+    lastResult = serializers.ChoiceField(AttemptResult.choices, allow_null=True)
+    lastAttemptAt = At(allow_null=True)
     oldSecretUntil = At(allow_null=True)
 
 
@@ -71,6 +74,12 @@ class OneChannel(Parameters):
     """A channel."""
 
     id = Reference(live_channels, source="channel")
+
+
+class ChannelRemoval(OneChannel):
+    """The channel to delete."""
+
+    force = serializers.BooleanField(default=False)
 
 
 class SecretRenewal(OneChannel):

@@ -1,5 +1,7 @@
 """The views of REST."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +13,8 @@ from core.api.views import success
 from outbox.api import serializers as shapes
 from outbox.api.cards import attempt_card, channel_card, delivery_card
 from outbox.api.filters import AttemptFilter, ChannelFilter, DeliveryFilter
-from outbox.queries import attempts, deliveries, live_channels
+from outbox.models import Channel
+from outbox.queries import attempts, deliveries, live_channels, with_last_attempt
 from outbox.services import create_channel, delete_channel, renew_secret, update_channel
 from outbox.services.again import send_again
 from outbox.services.testing import send_test
@@ -27,23 +30,23 @@ class ChannelView(OperatorView):
     @reads(shapes.ChannelSerializer)
     def list(self, _request: Request) -> Response:
         """List channels."""
-        return self.listed([channel_card(channel) for channel in self.page(live_channels())])
+        return self.listed([channel_card(channel) for channel in self.page(with_last_attempt(live_channels()))])
 
     @writes(shapes.NewChannel, shapes.NewChannelSerializer)
     def create(self, _request: Request) -> Response:
         """Create a channel; a secret that the server made is in this answer only."""
         channel, secret = create_channel(**self.given(shapes.NewChannel), actor=self.actor)
-        return success({**channel_card(channel), "secret": secret})
+        return success({**_card(channel), "secret": secret})
 
     @writes(shapes.ChannelChange, shapes.ChannelSerializer)
     def update(self, _request: Request) -> Response:
         """Change a channel; its kind stays."""
-        return success(channel_card(update_channel(**self.given(shapes.ChannelChange), actor=self.actor)))
+        return success(_card(update_channel(**self.given(shapes.ChannelChange), actor=self.actor)))
 
-    @writes(shapes.OneChannel)
+    @writes(shapes.ChannelRemoval)
     def destroy(self, _request: Request) -> Response:
-        """Delete a channel; what waits for it is canceled."""
-        delete_channel(**self.given(shapes.OneChannel), actor=self.actor)
+        """Delete a channel; what waits for it is canceled. With `force` also when a rule then has none."""
+        delete_channel(**self.given(shapes.ChannelRemoval), actor=self.actor)
         return success()
 
 
@@ -107,3 +110,7 @@ class AttemptView(OperatorView):
     def list(self, _request: Request) -> Response:
         """List attempts to send messages, the newest first."""
         return self.listed([attempt_card(row) for row in self.page(attempts())])
+
+
+def _card(channel: Channel) -> dict[str, Any]:
+    return channel_card(with_last_attempt(live_channels()).get(pk=channel.pk))

@@ -7,6 +7,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from outbox.choices import AttemptResult
+from outbox.sending.details import NOT_PUBLIC
 from outbox.sending.outcome import SendError
 
 Address = IPv4Address | IPv6Address
@@ -53,12 +54,24 @@ def may_connect(address: Address, networks: Sequence[Network]) -> bool:
     return allowed or is_public(address)
 
 
+def literal_address(host: str) -> Address | None:
+    """Return the address that a host is, in whatever form the system reads it (127.1, 0x7f000001); None for a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
+
+
 def checked_addresses(host: str, port: int, networks: Sequence[Network], wait: float) -> list[Address]:
     """Return the addresses of a host, each of which may be connected to. Raises SendError."""
     addresses = resolved_addresses(host, port, wait)
     # One that is not allowed spoils all: which of them is connected to would otherwise be the resolver's choice.
     if not addresses or not all(may_connect(address, networks) for address in addresses):
-        raise SendError(AttemptResult.NOT_ALLOWED)
+        raise SendError(AttemptResult.NOT_ALLOWED, NOT_PUBLIC)
     return addresses
 
 

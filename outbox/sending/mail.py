@@ -1,4 +1,4 @@
-"""Mail by Django's backend, as the settings say."""
+"""Mail by Django's backend, as the settings say. Without a server its mails become files."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,9 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
 from django.utils.encoding import punycode
 
+from core.mail_note import mail_note
 from outbox.choices import AttemptResult
+from outbox.sending.details import STORED_AS_FILE
 from outbox.sending.http import Deadline
 from outbox.sending.outcome import Outgoing, SendOutcome
 from outbox.sending.recipients import Refusal, is_reached, outcome_of_recipients, reply_text
@@ -59,7 +61,7 @@ def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
     except (SMTPException, OSError) as error:
         return replace(_failure(error), size=size, common=True)
     if refused is None:
-        return SendOutcome(OK, size=size)
+        return SendOutcome(OK, detail=STORED_AS_FILE if mail_note() else "", size=size)
     told = unknown | {known.get(one, one): reply for one, reply in refused.items()}
     return outcome_of_recipients(left, told, outgoing.settled, size)
 

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from core.texts import cleaned
 from outbox.choices import AttemptResult, ChannelKind
+from outbox.sending.details import PLAIN_HTTP
 from outbox.sending.http import Deadline, Stale, WebhookConnection
 from outbox.sending.mail import send_mail
 from outbox.sending.outcome import Outgoing, SendError, SendOutcome
@@ -57,7 +58,7 @@ class Sender:
         if headers is None or target is None:
             return SendOutcome(AttemptResult.NO_SECRET)
         if not target.tls and not settings.MOREH_OUTBOX_HTTP:
-            raise SendError(AttemptResult.NOT_ALLOWED, "http, not https")
+            raise SendError(AttemptResult.NOT_ALLOWED, PLAIN_HTTP)
         try:
             answer = self._connection(target, deadline).post(headers, body, deadline)
         except Stale:

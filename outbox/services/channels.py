@@ -19,12 +19,14 @@ from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
 from outbox.owners import require_unowned
+from outbox.sending.addresses import literal_address, may_connect
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from outbox.services.recipients import problem_of_recipients
-from outbox.signals import channel_recovered, deliveries_enqueued
+from outbox.signals import channel_changed, channel_deleted, deliveries_enqueued
 
 MOST_KEEP_HOURS = 168
+ONLY_SIGNED = _("Only a signed webhook has a secret.")
 OPEN = ("name", "language", "enabled", "recipients")
 HEALTHY: dict[str, Any] = {"failures": 0, "failing_since": None, "reported_at": None, "next_at": None}
 
@@ -68,6 +70,8 @@ def update_channel(channel: Channel, *, actor: Actor, by_owner: bool = False, **
         setattr(channel, name, value.strip() if name in ("url", "secret") else value)
     _save(channel, fields.keys())
     if {"url", "secret", "recipients", "enabled"} & fields.keys():
+        if channel.reported_at:
+            channel_changed.send(Channel, channel_id=channel.pk)
         _forget_failures(channel)
     record("UPDATE_CHANNEL", actor=actor, subject=subject_of(channel), **_details(channel, fields))
     deliveries_enqueued.send(Delivery, channel_ids=[channel.pk])
@@ -82,7 +86,7 @@ def renew_secret(channel: Channel, *, actor: Actor, keep_hours: int = 0) -> str:
     """
     hold(channel)
     if channel.kind != ChannelKind.WEBHOOK:
-        raise InvalidParameter(_("Only a signed webhook has a secret."), parameter="kind")
+        raise InvalidParameter(ONLY_SIGNED, parameter="kind")
     if not 0 <= keep_hours <= MOST_KEEP_HOURS:
         raise InvalidParameter(_("Enter hours from 0 to 168."), parameter="keep_hours")
     channel.old_secret = channel.secret if keep_hours and "secret" not in unreadable_secrets(channel) else ""
@@ -99,24 +103,27 @@ def forget_old_secrets() -> None:
 
 
 @transaction.atomic
-def delete_channel(channel: Channel, *, actor: Actor, by_owner: bool = False) -> None:
+def delete_channel(channel: Channel, *, actor: Actor, force: bool = False, by_owner: bool = False) -> None:
     """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get.
 
-    Raises NotFound, Conflict when it was deleted meanwhile, or its owner alone may delete it.
+    Raises ChannelInUse, unless `force`, when a rule would be left without any channel, NotFound, and Conflict when it
+    was deleted meanwhile, or its owner alone may delete it.
     """
     hold(channel, alone=True)
     if not by_owner:
         require_unowned(channel, "id")
-    now = db_now()
-    emptied = {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
+    now, emptied = db_now(), {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
     if not Channel.objects.live().filter(pk=channel.pk).update(deleted_at=now, enabled=False, **emptied):
         raise NotFound(id=channel.pk)
+    channel_deleted.send(Channel, channel_id=channel.pk, actor=actor, force=force)
     _forget_failures(channel)
     OutgoingMessage.objects.filter(channel=channel, next_at__isnull=False).update(next_at=None)
     under_way = DELIVERY_TRANSITIONS.before(DeliveryState.CANCELED)
     rows = Delivery.objects.filter(channel=channel, state__in=under_way)
     canceled = rows.update(state=DeliveryState.CANCELED, ended_at=now)
-    record("DELETE_CHANNEL", actor=actor, subject=subject_of(channel), name=channel.name, canceled=canceled)
+    record(
+        "DELETE_CHANNEL", actor=actor, subject=subject_of(channel), name=channel.name, canceled=canceled, force=force
+    )
 
 
 def subject_of(channel: Channel) -> str:
@@ -126,8 +133,6 @@ def subject_of(channel: Channel) -> str:
 
 def _forget_failures(channel: Channel) -> None:
     """Try at once what waits for another attempt: the reason of the failures may be gone."""
-    if channel.reported_at:
-        channel_recovered.send(Channel, channel_id=channel.pk)
     Channel.objects.filter(pk=channel.pk).update(**HEALTHY)
     for name, value in HEALTHY.items():
         setattr(channel, name, value)
@@ -168,13 +173,18 @@ def _problem_of_url(channel: Channel) -> Any:
     target = parse_target(url)
     if target is None:
         return _("Enter an address like https://portal.example.com/hooks, without a login and a fragment.")
-    return None if target.tls or settings.MOREH_OUTBOX_HTTP else _("Enter an address that begins with https://.")
+    if not target.tls and not settings.MOREH_OUTBOX_HTTP:
+        return _("Enter an address that begins with https://, or allow http:// with MOREH_OUTBOX_HTTP.")
+    address = literal_address(target.host)  # a name is judged when it is resolved
+    if address is None or may_connect(address, settings.MOREH_OUTBOX_NETWORKS):
+        return None
+    return _("It is a private or loopback address; allow its network with MOREH_OUTBOX_NETWORKS.")
 
 
 def _problem_of_secret(channel: Channel) -> Any:
     secret = str(channel.secret)
     if channel.kind != ChannelKind.WEBHOOK:
-        return _("Only a signed webhook has a secret.") if secret else None
+        return ONLY_SIGNED if secret else None
     return None if key_of(secret) else _("Enter whsec_ and the base64 of 24 to 64 random bytes.")
 
 

@@ -25,7 +25,7 @@ def _problem_of_address(address: str) -> Message | None:
         validate_email(address)
         ascii_address(address)
     except ValidationError:
-        return StoredText(_("It is not a mail address: %(address)s"), {"address": address})
+        return StoredText(_("“%(address)s” is no mail address. Enter one in each line."), {"address": address})
     except UnicodeError:
         return StoredText(_("No mail can be sent to it: %(address)s"), {"address": address})
     return None

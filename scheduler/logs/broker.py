@@ -39,7 +39,7 @@ def ask(reads: Sequence[Read]) -> list[Answer]:
     """Return for each piece what its agent answers, or why nothing came. Waits WITHIN at most."""
     if not reads:
         return []
-    with _turn() as allowed:
+    with _permission() as allowed:
         if not allowed:
             return [LogProblem.BUSY] * len(reads)
         try:
@@ -49,7 +49,8 @@ def ask(reads: Sequence[Read]) -> list[Answer]:
 
 
 @contextmanager
-def _turn() -> Iterator[bool]:
+def _permission() -> Iterator[bool]:
+    """Yield whether this process may ask: only so many questions are open at once."""
     allowed = _asking.acquire(blocking=False)
     try:
         yield allowed

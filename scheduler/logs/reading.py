@@ -1,16 +1,18 @@
 """Read the output of a job's workers: from their nodes, or what the server has kept of it."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from backends.queries import current_sessions
 from protocol import wire
+from protocol.cuts import rest_of_word
 from protocol.v1 import agents_pb2 as pb
 from scheduler.choices import LogProblem
 from scheduler.logs.broker import Answer, Read, ask
-from scheduler.logs.text import AROUND, OutputWindow, text_of, whole_words_from
+from scheduler.logs.tails import rest_of_tail
+from scheduler.logs.text import AROUND, OutputWindow, text_of
 from scheduler.models import Worker, WorkerTail
 
 MOST_BYTES = wire.MAX_LOG_PIECE - 2 * AROUND  # of one piece
@@ -75,15 +77,6 @@ def ask_logs(known: Known, workers: Sequence[Worker], positions: Mapping[int, in
     ]
 
 
-def whole_log(worker: Worker) -> Iterator[WorkerLog]:
-    """Yield all that is kept of a worker's output, from its first byte to the end that it has now."""
-    log = first = read_again([WorkerLog(worker)])[0]
-    yield log
-    while log.more and log.next_offset < first.end:
-        log = read_again([log])[0]
-        yield log
-
-
 def read_again(logs: Iterable[WorkerLog]) -> list[WorkerLog]:
     """Return what follows after some pieces."""
     logs = list(logs)
@@ -108,7 +101,11 @@ def _log(worker: Worker, answer: Answer, position: int | None, limit: int, tail:
     problem = answer if isinstance(answer, LogProblem) else _PROBLEMS.get(answer.problem, LogProblem.NOT_KEPT)
     if tail is None or (position or 0) >= tail.end:
         return WorkerLog(worker, problem=problem, next_offset=position or 0, kept_at=tail.at if tail else None)
-    return WorkerLog(worker, tail.text, next_offset=tail.end, problem=problem, kept_at=tail.at)
+    start, text = (tail.start, tail.text) if position is None else rest_of_tail(tail, position)
+    missing = 0 if position is None else start - position
+    return WorkerLog(
+        worker, text, offset=start, next_offset=tail.end, missing=missing, problem=problem, kept_at=tail.at
+    )
 
 
 _PROBLEMS = {pb.LogPiece.BUSY: LogProblem.BUSY}
@@ -116,12 +113,9 @@ _PROBLEMS = {pb.LogPiece.BUSY: LogProblem.BUSY}
 
 def _log_of_piece(worker: Worker, piece: pb.LogPiece, position: int | None, limit: int) -> WorkerLog:
     end = piece.offset + len(piece.data)
-    if position is None:
-        begin = max(end - limit, piece.offset)
-        if begin > piece.first:
-            begin += whole_words_from(piece.data[begin - piece.offset :])
-    else:
-        begin = min(max(position, piece.offset), end)
+    begin = max(end - limit, piece.offset) if position is None else min(max(position, piece.offset), end)
+    if begin > (position or 0):  # what is before it was not seen
+        begin += rest_of_word(piece.data[begin - piece.offset :])
     window = OutputWindow(piece.offset, piece.data, open_end=piece.running and end >= piece.end)
     text, following = text_of(window, begin, limit)
     return WorkerLog(
@@ -132,5 +126,5 @@ def _log_of_piece(worker: Worker, piece: pb.LogPiece, position: int | None, limi
         running=piece.running,
         end=piece.end,
         more=end < piece.end or (following < end and following + LONGEST_CHARACTER > begin + limit),
-        missing=max(0, piece.first - (position or 0)) if position is not None else 0,
+        missing=max(0, begin - position) if position is not None else 0,
     )

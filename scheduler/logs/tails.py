@@ -1,12 +1,15 @@
 """The last output of workers, which agents send unasked: kept for when a node is lost, for some time only."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
 
 from core.clock import db_now
-from scheduler.logs.text import OutputWindow, text_of, whole_words_from
+from core.numbers import MAX_ID
+from protocol.cuts import rest_of_word
+from scheduler.logs.text import OutputWindow, parts_of
 from scheduler.models import Worker, WorkerTail
 
 MOST_DELETED = 5_000  # rows in one statement
@@ -23,26 +26,53 @@ class Tail(NamedTuple):
 
 
 def store_tails(tails: Sequence[Tail]) -> None:
-    """Replace the last output of some workers, in two statements; agents say nothing of workers of other nodes."""
+    """Replace the last output of some workers, in two statements.
+
+    Dropped are tails of workers of other nodes, and those with numbers that no output has.
+    """
+    tails = [tail for tail in tails if _is_possible(tail)]
     nodes = dict(Worker.objects.filter(pk__in=[tail.worker_id for tail in tails]).values_list("pk", "backend_id"))
     now = db_now()
-    rows = {
-        tail.worker_id: WorkerTail(worker_id=tail.worker_id, text=text, end=end, at=now)
-        for tail in tails
-        if nodes.get(tail.worker_id) == tail.backend_id
-        for text, end in (_text(tail),)
-    }
+    rows = {tail.worker_id: _row(tail, now) for tail in tails if nodes.get(tail.worker_id) == tail.backend_id}
     WorkerTail.objects.bulk_create(
         [rows[pk] for pk in sorted(rows)],
         update_conflicts=True,
         unique_fields=["worker"],
-        update_fields=["text", "end", "at"],
+        update_fields=["text", "start", "parts", "end", "at"],
     )
 
 
-def _text(tail: Tail) -> tuple[str, int]:
-    begin = tail.offset + (whole_words_from(tail.data) if tail.offset else 0)
-    return text_of(OutputWindow(tail.offset, tail.data, tail.running), begin, len(tail.data))
+def _is_possible(tail: Tail) -> bool:
+    return 0 < tail.worker_id <= MAX_ID and 0 <= tail.offset <= MAX_ID - len(tail.data)
+
+
+def _row(tail: Tail, at: datetime) -> WorkerTail:
+    start = tail.offset + (rest_of_word(tail.data) if tail.offset else 0)
+    parts = parts_of(OutputWindow(tail.offset, tail.data, tail.running), start)
+    return WorkerTail(
+        worker_id=tail.worker_id,
+        text="".join(part.text for part in parts),
+        start=start,
+        parts=[(part.size, len(part.text)) for part in parts],
+        end=start + sum(part.size for part in parts),
+        at=at,
+    )
+
+
+def rest_of_tail(tail: WorkerTail, position: int) -> tuple[int, str]:
+    """Return what a last output has from a position before its end on: its offset, and the text.
+
+    Within a part where something was masked or taken out, it begins after that part.
+    """
+    at, first = tail.start, 0
+    for size, length in tail.parts:
+        if position <= at:
+            return at, tail.text[first:]
+        part = tail.text[first : first + length].encode()
+        at, first = at + size, first + length
+        if position < at and len(part) == size:
+            return position, part[position - at :].decode(errors="ignore") + tail.text[first:]
+    return tail.end, ""
 
 
 def delete_old_tails() -> int:

@@ -16,6 +16,7 @@ from core.pace import TooManyCalls
 from core.rpc import in_thread
 from protocol.v1 import jobs_pb2 as pb
 from scheduler.choices import LIVE
+from scheduler.logs.notes import problem_note
 from scheduler.logs.reading import LEAST_BYTES, MOST_WORKERS, TAIL, Known, WorkerLog, ask_logs, read_known
 from scheduler.models import Job, Worker
 from scheduler.queries.workers import workers_with_output
@@ -82,5 +83,5 @@ def _message(log: WorkerLog) -> pb.WorkerLog:
         next_offset=log.next_offset,
         running=log.running or (log.problem is not None and log.worker.job.status in LIVE),
         more=log.more,
-        problem=str(log.problem.label) if log.problem else "",
+        problem=problem_note(log),
     )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import uuid4
@@ -13,6 +14,7 @@ from django.conf import settings
 
 from core.pace import Pace
 from core.rpc import in_own_thread
+from protocol import wire
 from protocol.v1 import agents_pb2 as pb
 from scheduler.choices import LogProblem
 from scheduler.logs.broker import ANSWERS_MS, CHANNEL, WITHIN, Answer, Read, pack
@@ -23,6 +25,7 @@ log = structlog.get_logger(__name__)
 MOST_OPEN = 512  # questions to all agents
 MOST_OF_NODE = 16  # questions to one agent
 MOST_TAILS = 500  # in one transaction
+MOST_TAILS_OF_NODE = 2 * wire.MAX_DEVICES  # that are not stored yet: of all its workers, and of as many that just ended
 
 
 class Asked(NamedTuple):
@@ -41,7 +44,8 @@ class LogRelay:
         self._streams = streams
         self._open: dict[str, Asked] = {}
         self._answers: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
-        self._tails: dict[int, Tail] = {}
+        self._tails: dict[tuple[int, int], Tail] = {}  # by node and worker
+        self._tails_of_node: Counter[int] = Counter()
         self._pace = Pace(settings.MOREH_LOG_TAIL_INTERVAL.total_seconds() / 2, 2)
 
     async def listen(self) -> None:
@@ -75,14 +79,24 @@ class LogRelay:
         self._put(asked.key, asked.place, piece)
 
     def receive_tail(self, stream: Stream, tail: pb.LogTail) -> None:
-        """Take the last output of a worker; only the latest is stored, and only as often as agents may send it."""
-        if tail.running and self._pace.wait((stream.backend.pk, tail.worker_id)):
+        """Take the last output of a worker; only the latest is stored, and only as often as agents may send it.
+
+        What one node says of a worker replaces nothing that another node says; whose worker it is is seen when it is
+        stored.
+        """
+        node, key = stream.backend.pk, (stream.backend.pk, tail.worker_id)
+        is_new = key not in self._tails
+        if is_new and self._tails_of_node[node] >= MOST_TAILS_OF_NODE:
             return
-        self._tails[tail.worker_id] = Tail(stream.backend.pk, tail.worker_id, tail.offset, tail.data, tail.running)
+        if self._pace.wait((*key, tail.running)):
+            return
+        self._tails_of_node[node] += is_new
+        self._tails[key] = Tail(node, tail.worker_id, tail.offset, tail.data, tail.running)
 
     async def flush(self) -> None:
         """Store the last outputs since the last call."""
-        some = [self._tails.pop(worker) for worker in list(self._tails)[:MOST_TAILS]]
+        some = [self._tails.pop(key) for key in list(self._tails)[:MOST_TAILS]]
+        self._tails_of_node -= Counter(tail.backend_id for tail in some)
         if some:
             await in_own_thread(store_tails, some)
 

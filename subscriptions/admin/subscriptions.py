@@ -7,13 +7,16 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminPasswordToggleWidget
 
-from core.admin import RowForm, Secret, ServiceAdmin, Table, Tombstones, badge, confirmed, link_to
+from core.admin import RowForm, Secret, ServiceAdmin, Table, Tombstones, confirmed, link_to
 from events.actor import Actor
 from events.admin import actor_of, event_table
+from outbox.admin.formatting import channel_badge
+from outbox.queries import with_last_attempt
 from subscriptions.choices import EventKind
 from subscriptions.models import Subscription
 from subscriptions.services import create_subscription, delete_subscription, update_subscription
@@ -31,7 +34,7 @@ class SubscriptionForm(RowForm):
         label=_("Address"),
         required=False,
         max_length=2048,
-        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}),
+        widget=UnfoldAdminPasswordToggleWidget(attrs={"autocomplete": "off"}, render_value=True),
         help_text=_("Where events are posted to. Stored encrypted and never shown."),
     )
 
@@ -39,6 +42,8 @@ class SubscriptionForm(RowForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk is not None and "new_url" in self.fields:  # read-only pages have no fields
             self.fields["new_url"].help_text = _("Stored encrypted and never shown. Empty: unchanged.")
+        elif "new_url" in self.fields:
+            self.fields["new_url"].required = True
 
     class Meta:
         model = Subscription
@@ -61,8 +66,7 @@ class SubscriptionAdmin(ServiceAdmin):
     actions_detail = ("delete",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        rows: QuerySet[Subscription] = super().get_queryset(request).select_related("channel")
-        return rows
+        return with_last_attempt(super().get_queryset(request).select_related("channel"), "channel")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         state = [(_("State"), {"fields": (("channel_state", "created_at"),)})] if obj else []
@@ -98,8 +102,5 @@ class SubscriptionAdmin(ServiceAdmin):
         return ", ".join(str(EventKind(kind).label) for kind in row.kinds if kind in EventKind)
 
     @admin.display(description=_("channel"))
-    def channel_state(self, row: Subscription) -> SafeString | str:
-        channel = row.channel
-        if channel.failing_since and channel.enabled:
-            return badge(_("failing"), "danger")
-        return link_to(channel)
+    def channel_state(self, row: Any) -> SafeString:
+        return format_html("{} {}", link_to(row.channel), channel_badge(row.channel, row.last_result))

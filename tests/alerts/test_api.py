@@ -60,6 +60,7 @@ def test_a_card_has_the_text_in_the_language_of_the_request(api: APIClient) -> N
         "acknowledgedAt": None,
         "acknowledgedBy": "",
         "note": "",
+        "silence": None,
     }
     english = api.get(URL, headers={"accept-language": "en"})
     korean = api.get(URL, headers={"accept-language": "ko"})

@@ -221,6 +221,14 @@ def test_a_fault_that_the_verdict_shows_is_left_to_the_alert_about_health() -> N
         assert by_category(told) == [("GPU_ERROR", "RAISED"), ("DEVICE_HEALTH", "RAISED"), ("GPU_ERROR", "CLEARED")]
 
 
+def test_a_bmc_of_a_node_that_was_deleted_meanwhile_is_no_alert() -> None:
+    node = make.backend(1)
+    read(node, "BMC_TIMEOUT")
+    delete_backend(node, actor=make.ACTOR)
+    read(node, "BMC_TIMEOUT")
+    assert not Alert.objects.exists()
+
+
 def test_a_silent_node_is_told_once_until_it_has_reported_steadily() -> None:
     node, lost_one = make.ready_backend(1, name="gpu-1"), make.ready_backend(1)
     listened()

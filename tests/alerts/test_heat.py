@@ -7,7 +7,7 @@ import pytest
 
 from alerts.models import OPEN, Alert
 from backends.health.heat import Heat, HeatLimits, next_heat
-from backends.models import Backend, HotDevice, Telemetry
+from backends.models import Backend, Bmc, HotDevice, ManagerPresence, Telemetry
 from backends.services.heat_alerts import note_heat
 from core.clock import db_now
 from tests import make
@@ -68,9 +68,29 @@ def test_one_alert_names_the_hot_devices_of_a_node() -> None:
         alert.refresh_from_db()
         assert (alert.level, alert.times, alert.text) == ("CRITICAL", 2, "gpu-1: device 01 has reached 98 °C")
         for _ in range(2):
-            report(node, 40, None)  # not measured: not known to be hot
+            report(node, 40, None)  # not measured: it stays as hot as it was, for a while
+        assert HotDevice.objects.count() == 1
+        now = db_now()
+        ManagerPresence.objects.update_or_create(pk=1, defaults={"since": now - timedelta(hours=1), "seen": now})
+        HotDevice.objects.update(reported_at=now - timedelta(seconds=31))
+        report(node, 40, None)
         assert by_category(told) == [("GPU_TEMPERATURE", "RAISED"), ("GPU_TEMPERATURE", "CLEARED")]
     assert (HotDevice.objects.count(), Alert.objects.filter(OPEN).count()) == (0, 0)
+
+
+@pytest.mark.django_db
+def test_values_that_are_not_measured_and_silence_end_no_alert_but_power_off_does() -> None:
+    node = make.ready_backend(1)
+    with heard() as told:
+        for temperature in (99, 99, None, 99, None, 99, 99):
+            report(node, temperature)
+        Telemetry.objects.update(at=db_now() - timedelta(hours=1))  # it died of heat
+        note_heat()
+        assert by_category(told) == [("GPU_TEMPERATURE", "RAISED")]
+        Bmc.objects.update(status="off")
+        note_heat()
+        assert by_category(told) == [("GPU_TEMPERATURE", "RAISED"), ("GPU_TEMPERATURE", "CLEARED")]
+    assert HotDevice.objects.count() == 0
 
 
 @pytest.mark.django_db

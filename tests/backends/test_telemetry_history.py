@@ -174,7 +174,13 @@ def test_charts_have_lines_of_few_devices_and_a_band_of_many(clock: Clock) -> No
     band = browser.get(chart("node", large.pk)).json()["series"]
     assert [(line["name"], line["values"][-1]) for line in band] == [("highest", 60), ("average", 45), ("lowest", 40)]
     assert browser.get(chart("node", node.pk, "temperature", "7d")).status_code == 400
-    assert browser.get(chart("node", node.pk, "power")).json()["empty"].startswith("Nothing is known of this time.")
+    means = "Values are kept as means of five minutes, for 24 hours; the first appear after five minutes."
+    assert browser.get(chart("node", node.pk, "power")).json()["empty"] == f"Nothing is known of this time. {means}"
+    assert (shown["note"], browser.get(chart("node", node.pk, "power")).json()["note"]) == (means, "")
+    fill(node, clock, [[temperatures(40, 40)]])
+    assert browser.get(chart("node", node.pk)).json()["note"] == means
+    fill(node, clock, [[temperatures(40, 40)]])
+    assert browser.get(chart("node", node.pk)).json()["note"] == ""
 
 
 def test_a_job_has_its_devices_while_it_ran(clock: Clock) -> None:

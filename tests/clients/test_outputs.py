@@ -56,14 +56,14 @@ def test_what_is_too_fast_is_left_out_but_for_its_end(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, 1 << 24)
     keeper = Keeper(writer, WriteBudget(1000))
     keeper.receive(b"a" * 4000)
-    keeper.receive(b"b" * 300_000)
+    keeper.receive(b"bbb\n" * 75_000)
     keeper.receive(b"the reason\n")
-    keeper.release()
+    keeper.release(at_end=True)
     writer.close()
     output = read_output(tmp_path, 0, 1 << 24)
     assert output is not None
-    note = b"\n[moreh-agent: 37867 bytes are left out here]\n"
-    assert output.data == b"a" * 4000 + note + b"b" * ((1 << 18) - 11) + b"the reason\n"
+    note = b"\n[moreh-agent: 37868 bytes are left out here]\n"
+    assert output.data == b"a" * 4000 + note + b"bbb\n" * ((1 << 16) - 3) + b"the reason\n"
 
 
 def test_the_oldest_outputs_go_when_all_are_too_large_or_too_old(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_keeper_drains_what_is_written_faster_than_it_may_keep(tmp_path: Path)
     command = [sys.executable, "-m", "clients.keeper", str(tmp_path), str(1 << 20), str(1 << 20)]
     subprocess.run(command, stdin=reading, check=True)
     os.close(reading)
-    block = b"y" * (1 << 20)
+    block = (b"y" * 1023 + b"\n") * 1024
     for _ in range(200):
         os.write(writing, block)
     os.write(writing, b"the end\n")

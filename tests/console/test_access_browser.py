@@ -12,6 +12,7 @@ from events.models import Event
 from sda.models import Membership
 from sda.services.models import create_sda_model_group
 from tests import make
+from tests.console.every_page import without_live
 from tests.moreh_cloud.test_admin_browser import chromium
 from tokens.services import create_token_group
 
@@ -33,7 +34,7 @@ def page(live_server: "LiveServer", chromium: Browser) -> Iterator[Page]:
     """A page of an operator who has logged in; what goes wrong in it fails the test."""
     make.operator(Role.GENERAL, username="kim")
     opened = chromium.new_context(viewport={"width": 1366, "height": 768}, base_url=live_server.url).new_page()
-    opened.route("**/console/live/*", lambda route: route.abort())  # a stream would outlive the test
+    without_live(opened)
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.goto("/admin/")

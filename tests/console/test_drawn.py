@@ -7,11 +7,14 @@ from django.urls import reverse
 
 from accounts.choices import Role
 from backends.models import Backend
+from core.signs import NOTHING
 from tests import make
 from tests.admin_world import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
-CELL = re.compile(r'<(t[dh]) class="[^"]*?(field-\w+|action-checkbox)[^"]*" data-label="([^"]*)">(.*?)</\1>', re.DOTALL)
+CELL = re.compile(
+    r'<(t[dh]) class="[^"]*?(field-\w+|action-checkbox)[^"]*" data-label="([^"]*)"(?: data-none)?>(.*?)</\1>', re.DOTALL
+)
 
 
 def cells(query: str = "") -> list[list[tuple[str, str, str, str]]]:
@@ -49,3 +52,12 @@ def test_each_row_has_its_own_checkbox() -> None:
     assert [re.sub("<[^>]+>", "", row[1][3]) for row in cells()] == nodes
     boxes = [re.findall(r'value="(\d+)"', row[0][3]) for row in cells()]
     assert boxes == [[str(pk)] for pk in Backend.objects.order_by("name").values_list("pk", flat=True)]
+
+
+def test_what_is_empty_is_marked_so_that_phones_leave_it_out() -> None:
+    make.backend(1, name="gpu-1")
+    page = client_of(Role.MASTER).get(reverse("admin:backends_backend_changelist")).content.decode()
+    marked = re.findall(r'data-label="([^"]*)" data-none>(.*?)</td>', page)
+    assert ("rack, tags", NOTHING) in marked
+    assert {text for _label, text in marked} <= {"", "-", NOTHING}
+    assert "name" not in {label for label, _text in marked}

@@ -232,14 +232,21 @@ def test_an_operator_causes_faults_by_a_command(settings: Any, tmp_path: Path) -
         call_command("demo_fault")
     write_roster(Roster("fleet", "secret", [SeededNode("node-01", "key", 1)]), tmp_path)
     book = FaultBook(tmp_path / "fleet" / "node-01")
-    call_command("demo_fault", "node-01", "2", "lost")
+    shown = StringIO()
+    call_command("demo_fault", "node-01", "2", "lost", stdout=shown)
+    assert shown.getvalue() == (
+        "Device 2 of node-01 has the fault lost; the node reports it within five seconds; repaired by: power cycle.\n"
+    )
     for words, complaint in WRONG.items():
         with pytest.raises(CommandError, match=complaint):
             call_command("demo_fault", *words)
     shown = StringIO()
     call_command("demo_fault", stdout=shown)
     assert shown.getvalue() == "node-01  device 2  lost  since 0 min  repaired by: power cycle\n"
-    call_command("demo_fault", "node-01", "2", "--exchange")
+    shown = StringIO()
+    call_command("demo_fault", "node-01", "2", "--exchange", stdout=shown)
+    call_command("demo_fault", stdout=shown)
+    assert shown.getvalue() == ("Device 2 of node-01 is another card now, without faults.\nwithout a fault: node-01\n")
     assert (book.read().faults, book.read().exchanged) == ([], {2: 1})
 
 
@@ -252,9 +259,43 @@ def test_an_operator_cuts_a_node_off_and_puts_it_back(settings: Any, tmp_path: P
     for words in (("--cut-off", "--reconnect"), ("1", "--cut-off"), ("--cut-off", "--exchange")):
         with pytest.raises(CommandError, match="Name a node, and --cut-off or --reconnect"):
             call_command("demo_fault", "node-01", *words)
-    call_command("demo_fault", "node-01", "--cut-off")
     shown = StringIO()
+    call_command("demo_fault", "node-01", "--cut-off", stdout=shown)
     call_command("demo_fault", stdout=shown)
-    assert (shown.getvalue(), book.is_cut_off) == ("node-01  cut off\n", True)
-    call_command("demo_fault", "node-01", "--reconnect")
+    assert book.is_cut_off
+    call_command("demo_fault", "node-01", "--reconnect", stdout=shown)
     assert not book.is_cut_off
+    assert shown.getvalue().splitlines() == [
+        "node-01 is cut off: it counts as silent in 30 s, and as lost in 90 s.",
+        "node-01  cut off",
+        "node-01 is on the network again, and connects within seconds.",
+    ]
+
+
+def test_a_node_that_was_cut_off_still_has_what_its_workers_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_node, "LOOK", 0.01)
+
+    async def run() -> None:
+        async with manager() as served:
+            node = Node(SeededNode("node-01", KEY, 0), Server(f"127.0.0.1:{served.port}"), tmp_path)
+            node.boot_time = 0.0
+            bmc = await node.start_bmc("fleet", "secret")
+            living = asyncio.create_task(node.live())
+            await served.hello()
+            assert (await served.result(served.order(start(5, 50)))).ok
+            node.faults.cut_off()
+            async with asyncio.timeout(5):
+                while node.agent:
+                    await asyncio.sleep(0.01)
+            node.faults.reconnect()
+            assert not (await served.hello(2)).workers
+            served.read_log("again", 5, 0, 63)
+            piece = await served.piece("again")
+            assert (piece.data[25:], piece.running) == (b" worker 5: devices are ready, training", False)
+            living.cancel()
+            await asyncio.wait({living})
+            bmc.close()
+
+    asyncio.run(run())

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 from accounts.choices import Role
 from backends.models import PowerAction
 from tests import make
+from tests.console.every_page import without_live
 from tokens.models import Token
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def chromium(running_chromium: Browser) -> Iterator[Browser]:
 def log_in(browser: Browser, server: str, scheme: Any, *, live: bool = True) -> Page:
     page = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme).new_page()
     if not live:
-        page.route("**/console/live/*", lambda route: route.abort())  # a stream would outlive the test
+        without_live(page)
     page.goto(f"{server}/admin/")
     page.get_by_label("Username").fill("kim")
     page.get_by_label("Password").fill("correct horse")

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]
-from yaml import safe_load
 
 from backends.services.maintenance import create_window
 from core.clock import db_now
 from scheduler.services.jobs import finish_job
 from tests import make
 from tests.api import V2, client
+from tests.schema import COMMITTED, committed
 
 HOUR = timedelta(hours=1)
-COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 NOT_FOR_PORTALS = 5  # log in, renew, leave, list and end access tokens
 # Dry run, sensors, logs, findings and their end, checks, former cards, custom fields (4), tags (4), maintenance (5),
 # repairs (3), channels (6), deliveries (2), attempts, subscriptions (4), alerts (2), rules (4), silences (4), output of
@@ -24,10 +23,9 @@ NOT_FOR_PORTALS = 5  # log in, renew, leave, list and end access tokens
 ADDED = 48
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def schema() -> dict[str, Any]:
-    found: dict[str, Any] = safe_load(COMMITTED.read_text())
-    return found
+    return committed()
 
 
 def test_the_committed_schema_is_fresh(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "half of the hours": ({"fromTime": "22:00"}, ["toTime"]),
     "a time that is none": ({"fromTime": "25:00", "toTime": "06:00"}, ["fromTime"]),
     "a time zone that is none": ({"timeZone": "Mars/Base"}, ["timeZone"]),
+    "what the machine has beside time zones": ({"timeZone": "localtime"}, ["timeZone"]),
+    "a time with an offset": ({"fromTime": "22:00+09:00", "toTime": "06:00"}, ["fromTime"]),
     "a path as a time zone": ({"timeZone": "../../etc/passwd"}, ["timeZone"]),
     "too long a wait": ({"groupWait": 3601}, ["groupWait"]),
     "too short a repetition": ({"repeatEvery": 1}, ["repeatEvery"]),

@@ -1,6 +1,9 @@
 """Alerts, channels and rules of the tests, and what the outbox holds of them."""
 
+from datetime import timedelta
 from typing import Any
+
+from django.db.models import F
 
 from alerts.choices import Category, Level
 from alerts.codes import Code
@@ -46,3 +49,10 @@ def told() -> list[tuple[str, str, str]]:
 def notices() -> list[tuple[str, str]]:
     """Return rule and state of every notice."""
     return list(Notice.objects.order_by("pk").values_list("rule__name", "state"))
+
+
+def pass_minutes(minutes: int) -> None:
+    """Let what rules wait for come nearer: everything was stored some minutes earlier."""
+    by = timedelta(minutes=minutes)
+    Notice.objects.update(next_at=F("next_at") - by, notified_at=F("notified_at") - by)
+    Delivery.objects.update(created_at=F("created_at") - by)

@@ -17,7 +17,7 @@ def _render(payloads: Payloads, language: str) -> Rendered:
 @pytest.fixture(autouse=True)
 def _note_kind() -> Iterator[None]:
     """A kind of message of the tests."""
-    register_kind(MessageKind("note", "note", _render, ({"number": 1},)))
+    register_kind(MessageKind("note", "note", _render, lambda: [{"number": 1}]))
     yield
     KINDS.pop("note")
 

@@ -42,17 +42,20 @@ def test_channels_are_made_listed_changed_and_deleted(api: APIClient) -> None:
         "failures": 0,
         "failingSince": None,
         "nextAt": None,
+        "state": "UNTRIED",
+        "lastResult": None,
+        "lastAttemptAt": None,
         "oldSecretUntil": None,
         "secret": "",
     }
     made.pop("secret")
     changed = done(api.put(CHANNEL, {"id": made["id"], "language": "ko", "enabled": False}))
-    assert api.get(CHANNEL).json() == [changed] == [{**made, "language": "ko", "enabled": False}]
+    assert api.get(CHANNEL).json() == [changed] == [{**made, "language": "ko", "enabled": False, "state": "OFF"}]
     done(api.delete(CHANNEL, {"id": made["id"]}))
     assert api.get(CHANNEL).json() == []
     subject = f"channel/{made['id']}"
     assert events("UPDATE_CHANNEL") == [(subject, {"language": "ko", "enabled": False})]
-    assert events("DELETE_CHANNEL") == [(subject, {"name": "ops", "canceled": 0})]
+    assert events("DELETE_CHANNEL") == [(subject, {"name": "ops", "canceled": 0, "force": False})]
 
 
 def test_a_secret_is_shown_once_and_an_address_never(api: APIClient) -> None:
@@ -170,6 +173,8 @@ def test_a_test_message_shows_the_true_answer_and_is_sent_once(api: APIClient, r
         assert len(busy.received) == 1
     bad.refresh_from_db()
     assert bad.failures == 0  # a test says nothing about what workers reach
+    shown = {one["name"]: (one["state"], one["lastResult"]) for one in api.get(CHANNEL).json()}
+    assert shown == {"portal": ("OFF", "OK"), "bad": ("LAST_FAILED", "REFUSED")}
     assert [row["state"] for row in api.get(DELIVERY).json()] == ["FAILED", "SENT"]
 
 

@@ -4,8 +4,8 @@ import gc
 import threading
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import schemathesis
@@ -26,7 +26,6 @@ from schemathesis.config import (
 from schemathesis.config._phases import InferenceConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.generation import GenerationMode
-from yaml import safe_load
 
 from accounts.models import Operator
 from accounts.services.access import open_access
@@ -36,6 +35,7 @@ from moreh_cloud.wsgi import application
 from scheduler.services.jobs import finish_job
 from tests import make
 from tests.api import entitle
+from tests.schema import committed
 
 # The schema is too simple to say that a text may stand for a number, and that texts of blanks may not; strangers are
 # turned away by test_api_addresses.
@@ -44,7 +44,6 @@ NOT_JUDGED = ("positive_data_acceptance", "negative_data_rejection", "ignored_au
 ASKED_FOR = {("GET", "/api/check", "not_a_server_error")}
 IDS = {"id", "group", "backend", "sdamodel", "model", "groupId", "parentId", "childId", "sdaId"}
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 
 
 @dataclass
@@ -160,7 +159,7 @@ def described() -> dict[str, Any]:
 
     Keys are left out: the same one with every case would hide what is behind it, and has tests of its own.
     """
-    schema: dict[str, Any] = safe_load(COMMITTED.read_text())
+    schema: dict[str, Any] = deepcopy(committed())
     operations = [operation for methods in schema["paths"].values() for operation in methods.values()]
     for operation in operations:
         given = operation.get("parameters", [])

@@ -225,3 +225,10 @@ def test_a_list_that_is_longer_than_a_statement_is_named(api: APIClient, path: s
     body = f'{{"label": "x", "{name}": ' + (f'"{numbers}"}}' if as_text else f"[{numbers}]}}")
     answer = api.generic("POST", f"{V2}{path}", body, content_type="application/json")
     assert refused(answer) == (*BAD, [name])
+
+
+def test_a_text_to_filter_by_has_an_end(api: APIClient) -> None:
+    assert api.get(f"{V2}outbox/channel", {"name": "x" * 512}).json() == []
+    for address, name in (("outbox/channel", "name"), ("log/sdamanager/event", "action"), ("backend", "rack")):
+        answer = api.get(f"{V2}{address}", {name: "x" * 100_000})
+        assert (answer.status_code, list(answer.json()["details"])) == (400, [name])

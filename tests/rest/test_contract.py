@@ -1,16 +1,15 @@
 """openapi.yaml keeps to the contract that portals already speak: every name, type and code of it is there."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from yaml import safe_load
 
 from core.api.failures import STATUS
 from tests.rest.contract import CODES, OBJECTS, PARAMETERS, WORDS
+from tests.schema import committed
 
-SCHEMA: dict[str, Any] = safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())
+SCHEMA = committed()
 SHAPES: dict[str, Any] = SCHEMA["components"]["schemas"]
 V2 = "/api/v2/"
 # Which writes give which object; the others give nothing but their success.

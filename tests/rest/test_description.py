@@ -1,19 +1,17 @@
 """openapi.yaml is valid OpenAPI, and tells everything about every parameter and every answer."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
-from yaml import safe_load
 
 from core.api.description.complete import _word
 from core.api.description.words import FAILURES, WORDS, describe_all
 from core.api.failures import STATUS
+from tests.schema import committed
 
-COMMITTED = Path(__file__).parents[2] / "openapi.yaml"
 Schema = dict[str, Any]
 V2 = "/api/v2/"
 
@@ -21,7 +19,7 @@ V2 = "/api/v2/"
 @pytest.fixture(scope="module")
 def schema() -> Schema:
     describe_all()
-    found: Schema = safe_load(COMMITTED.read_text())
+    found: Schema = committed()
     return found
 
 

@@ -37,7 +37,7 @@ WORLDS: Mapping[str, Callable[[], None]] = {"scheduler.md": two_jobs, "from-v1.m
 
 def test_there_is_a_page_for_every_noun() -> None:
     nouns = ["alert", "auth", "backend", "check", "events", "inventory", "membership", "scheduler", "sda", "sdamodel"]
-    nouns += ["token", "usage"]
+    nouns += ["outbox", "token", "usage"]
     assert sorted(["README.md", "from-v1.md", *(f"{noun}.md" for noun in nouns)]) == PAGES
 
 

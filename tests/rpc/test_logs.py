@@ -3,9 +3,11 @@
 import time
 from datetime import timedelta
 from threading import BoundedSemaphore, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 from typer.testing import CliRunner
 
@@ -75,7 +77,7 @@ def test_the_output_of_all_nodes_or_of_one_is_read_from_their_agents(
     assert [card["text"] for card in read(reader, site.job, tail=1)] == ["step 3 of 9\n", "three\n"]
     site.agents["gpu-02"].gone[site.workers["gpu-02"].pk] = 4
     [gap] = read(reader, site.job, node="gpu-02", offset=0)
-    assert (gap["missing"], gap["offset"], gap["text"]) == (4, 4, "two\nthree\n")
+    assert (gap["missing"], gap["offset"], gap["text"]) == (8, 8, "three\n")  # "two" may be cut
 
 
 def test_a_long_output_comes_whole_or_is_followed_to_its_end(
@@ -104,6 +106,35 @@ def test_a_long_output_comes_whole_or_is_followed_to_its_end(
     assert list(pieces) == [b"the end"]
 
 
+def test_a_download_that_is_cut_says_so_and_waits_while_too_much_is_read(
+    manager: Server, connect: Connect, reader: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(manager, connect, "gpu-01")
+    worker = site.write("gpu-01", b"line of a long output\n" * 3000 + b"the end\n", running=False)
+    title = f"==> gpu-01, worker {worker.pk} <==\n"
+    most = log_relay.MOST_OF_NODE
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            monkeypatch.setattr(log_relay, "MOST_OF_NODE", most)
+
+    monkeypatch.setattr(streams, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    pieces = iter(reader.get(LOG, _of(site, whole="true")))
+    assert [next(pieces).decode(), next(pieces).decode()] == [title, ("line of a long output\n" * 1397)[: 30 * 1024]]
+    monkeypatch.setattr(log_relay, "MOST_OF_NODE", 0)
+    assert b"".join(pieces).decode().endswith("output\nthe end\n")
+    assert slept == [0.1, 0.2]
+
+    pieces = iter(reader.get(LOG, _of(site, whole="true"), headers={"accept-language": "ko"}))
+    assert [next(pieces).decode(), len(next(pieces))] == [title, 30 * 1024]
+    monkeypatch.setattr(log_relay, "MOST_OF_NODE", 0)
+    busy = "지금 너무 많은 출력을 읽고 있습니다. 다시 시도하세요."
+    assert b"".join(pieces).decode() == f"\n[{busy} 출력이 완전하지 않습니다.]\n"
+    assert slept[2:] == [0.1, 0.2, 0.4, 0.8, 1.5]
+
+
 def test_a_reader_that_leaves_makes_room_for_the_next(
     manager: Server, connect: Connect, reader: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +150,9 @@ def test_a_reader_that_leaves_makes_room_for_the_next(
     again.close()
 
 
-def test_the_last_output_of_a_lost_node_is_kept(manager: Server, connect: Connect, reader: APIClient) -> None:
+def test_the_last_output_of_a_lost_node_is_kept(
+    manager: Server, connect: Connect, reader: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = Site(manager, connect, "gpu-01")
     agent, worker = site.agents["gpu-01"], site.workers["gpu-01"]
     agent.send_message(
@@ -140,6 +173,17 @@ def test_the_last_output_of_a_lost_node_is_kept(manager: Server, connect: Connec
     assert (card["message"], card["keptAt"] is not None) == ("Its node is not connected.", True)
     [nothing] = read(reader, site.job, node="gpu-01", offset=151)
     assert (nothing["text"], nothing["problem"]) == ("", "NODE_AWAY")
+    [gap] = read(reader, site.job, node="gpu-01", offset=3)
+    assert (gap["text"], gap["offset"], gap["missing"]) == ("***\nout ", 103, 100)
+    at = f"{timezone.localtime(kept.at):%Y-%m-%d %H:%M:%S %Z}"
+    note = f"Its node is not connected. This is the last output that the server has, of {at}."
+    whole = b"".join(reader.get(LOG, _of(site, whole="true"))).decode()
+    missing = "[103 bytes are not kept any more.]"
+    assert whole == f"==> gpu-01, worker {worker.pk} <==\n[{note}]\n{missing}\n***\nout \n"
+    monkeypatch.setattr(streams, "_serving", lambda: False)
+    assert b"".join(reader.get(LOG, _of(site, follow="true"))).decode() == f"[gpu-01: {note}]\n***\nout "
+    vm = Vm(manager, site.job.token.value)
+    assert vm.log(str(site.job.pk)) == (0, "***\nout ", f"gpu-01: {note}\n")
 
 
 def test_what_hinders_is_said(

@@ -269,6 +269,6 @@ def test_the_example_receiver_verifies_and_deduplicates(example: Callable[[str],
     work.feed()
     outbox_work.send_channel(row.channel_id)
     assert [json.loads(output.readline())["subject"] for _ in range(2)] == ["job/1", "job/2"]
-    done(api.post(f"{V2}/outbox/channel/secret", {"id": row.channel_id}))
+    done(api.post(f"{V2}/outbox/channel/secret", {"id": row.channel_id, "keepHours": 0}))
     told = done(api.post(f"{V2}/outbox/channel/test", {"id": row.channel_id}))
     assert (told["result"], told["statusCode"]) == ("REFUSED", 401)

@@ -16,7 +16,7 @@
   }
 
   // Marks at whole hours or days of the installation's clocks.
-  const STEPS = [10, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((minutes) => minutes * 60e3);
+  const STEPS = [1, 5, 10, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((minutes) => minutes * 60e3);
   function marks(axis) {
     const step = STEPS.find((one) => (axis.max - axis.min) / one <= 9) || STEPS.at(-1);
     const ahead = offset(axis.min);
@@ -29,13 +29,26 @@
     return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute) - Math.floor(ms / 60e3) * 60e3;
   }
 
+  // One or two values alone make no line, so they are drawn as points.
+  function radius(values) {
+    const known = (i) => values[i] !== null && values[i] !== undefined;
+    const few = values.filter((value) => value !== null).length < 3;
+    return values.map((_value, i) => (known(i) && (few || (!known(i - 1) && !known(i + 1))) ? 4 : 0));
+  }
+
+  // The axis of a short time begins where its first mean does, so that it has clock times.
+  function span(times) {
+    const last = times[times.length - 1];
+    return { min: last - times[0] < 600e3 ? times[0] - 300e3 : times[0], max: last };
+  }
+
   function datasets(data, kind) {
     return data.series.map((series, place) => {
       const colour = css(`--mc-series-${(place % 6) + 1}`);
       const values = data.times ? series.values.map((y, i) => ({ x: data.times[i], y })) : series.values;
       return {
         label: series.name, data: values, borderColor: colour, backgroundColor: kind === "bar" ? colour : colour + "22",
-        borderWidth: kind === "bar" ? 0 : 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
+        borderWidth: kind === "bar" ? 0 : 2, borderDash: place % 2 ? [6, 3] : [], pointRadius: kind === "line" && !data.stepped ? radius(series.values) : 0, pointHitRadius: 8, stepped: data.stepped ? "before" : false,
         fill: data.series.length === 1 && kind === "line",
       };
     });
@@ -45,7 +58,7 @@
     const grid = { color: css("--mc-line") };
     const ticks = { color: css("--mc-quiet"), maxRotation: 0, autoSkipPadding: 16 };
     const x = data.times && kind === "line"
-      ? { type: "linear", min: data.times[0], max: data.times[data.times.length - 1], grid, afterBuildTicks: marks, ticks: { ...ticks, callback: clock(data.times) } }
+      ? { type: "linear", ...span(data.times), grid, afterBuildTicks: marks, ticks: { ...ticks, callback: clock(data.times) } }
       : { grid: { display: false }, ticks };
     const title = (items) => (data.times && kind === "line" ? new Date(items[0].parsed.x).toLocaleString(language(), { timeZone: zone() }) : items[0].label);
     return {

@@ -10,6 +10,7 @@ from fleet.faults import FAULTS, FaultBook
 from fleet.roster import DEVICES, read_roster
 
 Books = dict[str, FaultBook]
+SOON = "the node reports it within five seconds"
 
 
 class Command(BaseCommand):
@@ -44,16 +45,25 @@ class Command(BaseCommand):
             raise CommandError("Name a node, a device and a fault; or a node and a device with --exchange.")
         if options["exchange"]:
             books[node].exchange(device)
+            self.stdout.write(f"Device {device} of {node} is another card now, without faults.")
         elif not books[node].add(device, fault):
             raise CommandError(f"Device {device} of {node} has this fault already.")
+        else:
+            self.stdout.write(f"Device {device} of {node} has the fault {fault}; {SOON}; {_repaired_by(fault)}.")
 
     def _network(self, book: FaultBook, *, node: str, cut_off: bool, reconnect: bool, **rest: Any) -> None:
         if (cut_off and reconnect) or rest["device"] is not None or rest["exchange"]:
             raise CommandError("Name a node, and --cut-off or --reconnect.")
         if cut_off:
             book.cut_off()
+            silent, lost = (
+                int(one.total_seconds()) for one in (settings.MOREH_SILENT_AFTER, settings.MOREH_NODE_LOST_AFTER)
+            )
+            self.stdout.write(f"{node} is cut off: it counts as silent in {silent} s, and as lost in {lost} s.")
         elif not book.reconnect():
             raise CommandError(f"{node} is not cut off.")
+        else:
+            self.stdout.write(f"{node} is on the network again, and connects within seconds.")
 
     def _show(self, books: Books) -> None:
         for name, book in books.items():
@@ -61,8 +71,15 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name}  cut off")
             for one in book.read().faults:
                 minutes = int(time.time() - one.since) // 60
-                mend = FAULTS[one.fault].mend.name.lower().replace("_", " ")
-                self.stdout.write(f"{name}  device {one.device}  {one.fault}  since {minutes} min  repaired by: {mend}")
+                repair = _repaired_by(one.fault)
+                self.stdout.write(f"{name}  device {one.device}  {one.fault}  since {minutes} min  {repair}")
+        sound = [name for name, book in books.items() if not book.is_cut_off and not book.read().faults]
+        if sound:
+            self.stdout.write(f"without a fault: {', '.join(sound)}")
+
+
+def _repaired_by(fault: str) -> str:
+    return f"repaired by: {FAULTS[fault].mend.name.lower().replace('_', ' ')}"
 
 
 def _books() -> Books:

@@ -148,6 +148,10 @@ def test_a_certificate_that_expires(changes: list[str], settings: Any, tmp_path:
     assert [text for *_more, text in current(Category.CERTIFICATE_EXPIRES)] == [
         "The certificate in web.pem cannot be read."
     ]
+    file.write_bytes(certificate(days=20))  # of the same level
+    assert [text for *_more, text in current(Category.CERTIFICATE_EXPIRES)] == [
+        f"The certificate in web.pem expires on {(datetime.now(UTC) + timedelta(days=20)).date()}, in 19 days."
+    ]
 
 
 def test_an_agent_that_is_too_old(changes: list[str], settings: Any) -> None:
@@ -156,6 +160,9 @@ def test_an_agent_that_is_too_old(changes: list[str], settings: Any) -> None:
     for node, version in ((old, "1.9.3"), (odd, "nightly"), (fine, "1.10.0")):
         Agent.objects.filter(pk=node.pk).update(version=version)
     text = "The agent of gpu-1 has version 1.9.3; at least 1.10 is supported."
+    assert current(Category.AGENT_OLD) == [(f"backend/{old.pk}", Level.NOTICE, text)]
+    Agent.objects.filter(pk=old.pk).update(version="1.9.4")
+    text = "The agent of gpu-1 has version 1.9.4; at least 1.10 is supported."
     assert current(Category.AGENT_OLD) == [(f"backend/{old.pk}", Level.NOTICE, text)]
     Agent.objects.filter(pk=old.pk).update(version="v1.11")
     assert current(Category.AGENT_OLD) == []

@@ -16,6 +16,28 @@ import json, django.conf
 settings = django.conf.settings
 print(json.dumps({name: getattr(settings, name) for name in %r.split()}, default=str))
 """
+# Each case in a fork of one process, which has the libraries in memory: to load them takes longer than the settings.
+FORKS = """
+import django.conf, json, os, sys, traceback, moreh_cloud.settings
+for name in [name for name in sys.modules if name.startswith("moreh_cloud.")]:
+    del sys.modules[name]
+for case, variables in json.load(sys.stdin).items():
+    reader, writer = os.pipe()
+    if child := os.fork():
+        os.close(writer)
+        with open(reader) as told:
+            lines = told.read()
+        print(json.dumps([case, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), lines]), flush=True)
+        continue
+    os.dup2(writer, 2)
+    os.environ.update(variables)
+    try:
+        django.conf.settings.DEBUG
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+"""
 BROKER = "REDIS_URL must be like redis://:password@host:6379/0 (or rediss) or unix:///file."
 MAIL = "MOREH_MAIL_URL must be like smtp+tls://user:password@host:587 (or smtp, smtps)."
 REFUSED: dict[str, tuple[dict[str, str], str]] = {
@@ -93,9 +115,14 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
 
 
 def load(data: Path, names: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run(PRINT % names, data, **variables)
+
+
+def run(script: str, data: Path, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     keep = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "moreh_cloud.settings"}
     return subprocess.run(
-        [sys.executable, "-c", PRINT % names],
+        [sys.executable, "-c", script],
+        input=given,
         env={**keep, "MOREH_DATA_DIR": str(data), **variables},
         cwd=ROOT,
         capture_output=True,
@@ -104,13 +131,23 @@ def load(data: Path, names: str, **variables: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """Load the settings with the variables of each case; return exit codes and what was written to stderr."""
+    given = json.dumps({case: variables for case, (variables, _message) in REFUSED.items()})
+    done = run(FORKS, tmp_path_factory.mktemp("data"), given)
+    assert done.returncode == 0, done.stderr
+    return {case: (code, lines) for case, code, lines in map(json.loads, done.stdout.splitlines())}
+
+
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_variable_stops_the_process_by_name_and_without_its_secret(case: str, tmp_path: Path) -> None:
-    variables, message = REFUSED[case]
-    done = load(tmp_path, "DEBUG", **variables)
-    assert done.returncode == 1
-    assert done.stderr.strip().endswith(f"ImproperlyConfigured: {message}")
-    assert "pssst" not in done.stderr
+def test_a_wrong_variable_stops_the_process_by_name_and_without_its_secret(
+    case: str, refused: dict[str, tuple[int, str]]
+) -> None:
+    code, lines = refused[case]
+    assert code == 1
+    assert lines.strip().endswith(f"ImproperlyConfigured: {REFUSED[case][1]}")
+    assert "pssst" not in lines
 
 
 def test_keys_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:

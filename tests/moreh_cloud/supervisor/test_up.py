@@ -17,6 +17,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from moreh_cloud.supervisor import parts
+
 ROOT = Path(__file__).resolve().parents[3]
 READY_WITHIN = 150.0  # seconds: `up` itself gives up after 120; benchmarks/up.py measures the real limits
 TIMEOUT = 60.0  # seconds for what takes one or two when nobody else works here
@@ -38,22 +40,28 @@ NOT_STARTED: dict[str, tuple[dict[str, str], str]] = {
         {"MOREH_ADMIN_PASSWORD": "short"},
         "MOREH_ADMIN_PASSWORD cannot be used: This password is too short. It must contain at least 10 characters.",
     ),
+    "a database that is not there": (
+        {"DATABASE_URL": "postgresql://moreh:pssst@127.0.0.1:1/moreh"},
+        "The database cannot be used (couldn't get a connection after 5.00 sec). Look at DATABASE_URL.",
+    ),
+}
+# What `prepare` refuses for `up`, which the last two of the above see: alone it costs a quarter.
+NOT_PREPARED: dict[str, tuple[dict[str, str], str, str]] = {
     "a password with a tab": (
-        {"MOREH_ADMIN_PASSWORD": "abc\tdefghij-9"},
+        {},
+        "abc\tdefghij-9",
         "MOREH_ADMIN_PASSWORD cannot be used: Line breaks and tabs are not allowed.",
     ),
     "an administrator with a blank in the name": (
         {"MOREH_ADMIN_USER": "kim lee"},
+        PASSWORD,
         "MOREH_ADMIN_USER cannot be used: Enter a valid username. "
         "This value may contain only letters, numbers, and @/./+/-/_ characters.",
     ),
     "a broker that is not there": (
         {"REDIS_URL": "redis://127.0.0.1:1/0"},
+        PASSWORD,
         "The broker cannot be used (Error 111 connecting to 127.0.0.1:1. Connection refused.). Look at REDIS_URL.",
-    ),
-    "a database that is not there": (
-        {"DATABASE_URL": "postgresql://moreh:pssst@127.0.0.1:1/moreh"},
-        "The database cannot be used (couldn't get a connection after 5.00 sec). Look at DATABASE_URL.",
     ),
 }
 
@@ -131,47 +139,73 @@ def _up(env: dict[str, str], folder: Path, **more: str) -> Iterator[Up]:
             up.stop()
 
 
-def test_up_comes_up_green_stops_carries_on_and_says_what_died(empty_site_env: dict[str, str], tmp_path: Path) -> None:
+def test_it_comes_up_green_stops_carries_on_leaves_nothing_and_says_what_died(
+    empty_site_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Three lives of one installation: to start all parts takes most of a test's time."""
     with _up(empty_site_env, tmp_path) as first:
         first.ready()
         first.wait_for(lambda: set(first.check().values()) == {"ok"}, TIMEOUT)
         assert "password  (as MOREH_ADMIN_PASSWORD says)\n" in first.output
+        assert (
+            f"mail      no server (MOREH_MAIL_URL); mails are files in {first.env['MOREH_DATA_DIR']}/mail\n"
+            in first.output
+        )
+        assert "webhooks  may go to http:// and to this machine (demo; " in first.output
+        assert "metrics " not in first.output
         assert PASSWORD not in first.output
         assert not [pid for pid in [first.process.pid, *first.parts()] if PASSWORD.encode() in _environment(pid)]
-        with _up(empty_site_env, tmp_path) as second:
-            assert second.ended() == 1
-            assert f"Another `up` (process {first.process.pid}) runs on" in second.output
-        first.wait_for(lambda: re.search(r"job \d+ runs on", first.output), TIMEOUT)
+        _a_second_one_is_refused(first, tmp_path)
+        _without_a_node_and_with_a_dead_bmc(first)
+        first.wait_for(lambda: running(first) & told(first, "runs on"), TIMEOUT)
+        jobs = running(first)
         assert first.stop() == 0
         assert first.parts() == []
-    jobs = set(re.findall(r"job (\d+) runs on", first.output))
     with _up(empty_site_env, tmp_path) as again:
         again.ready()
         assert "password  (unchanged; `manage.py create_operator admin` gives another)\n" in again.output
         assert PASSWORD not in again.output
-        again.wait_for(lambda: jobs & set(re.findall(r"job (\d+) (?:runs on|COMPLETED)", again.output)), TIMEOUT)
-        os.kill(_part(again, "grpc"), signal.SIGKILL)
-        assert again.ended() == 1
-        assert "grpc was killed by signal 9. Its last lines:" in again.output
-        assert again.parts() == []
-
-
-def test_up_comes_up_again_without_a_node_that_was_deleted_and_with_one_whose_bmc_is_dead(
-    site_env: dict[str, str], tmp_path: Path
-) -> None:
-    with _up(site_env, tmp_path) as first:
-        first.ready()
-        (gone,) = [node["id"] for node in first.rest("GET", "/backend") if node["name"] == "node-02"]
-        assert first.rest("DELETE", f"/backend?id={gone}&force=true") == {"code": "SUCCESS", "result": {}}
-        dead = {"node": "127.0.3.1", "label": "dead", "group": 0, "workerip": "10.0.0.9", "user": "kim", "pwd": "x"}
-        assert first.rest("POST", f"/backend?{urlencode(dead)}")["code"] == "SUCCESS"
-        first.wait_for(lambda: first.check()["ipmi"] == "degraded", TIMEOUT)
-        assert first.stop() == 0
-    with _up(site_env, tmp_path) as again:
-        again.ready()
         assert again.check()["ipmi"] == "degraded"
         assert sorted(node["name"] for node in again.rest("GET", "/backend")) == ["dead", "node-01"]
-        assert "node-02: This node key is not known. (UNAUTHENTICATED)" in again.output
+        again.wait_for(lambda: "node-02: This node key is not known. (UNAUTHENTICATED)" in again.output, TIMEOUT)
+        again.wait_for(lambda: jobs & told(again, "(?:runs on|COMPLETED)"), TIMEOUT)
+        again.process.kill()
+        again.process.wait()
+        again.wait_for(lambda: again.parts() == [], TIMEOUT)
+    hosts = {"MOREH_HTTP_HOST": "127.0.0.2", "MOREH_GRPC_HOST": "[::1]", "http_proxy": "http://127.0.0.1:1"}
+    hosts |= {"MOREH_REST_RATE": "1", "MOREH_REST_BURST": "1"}  # which everybody at this address shares
+    with _up(empty_site_env, tmp_path, MOREH_DEMO_NODES="1", **hosts) as last:
+        last.ready()
+        assert f"admin     http://127.0.0.2:{last.env['MOREH_HTTP_PORT']}/admin/\n" in last.output
+        assert f"gRPC      [::1]:{last.env['MOREH_GRPC_PORT']}\n" in last.output
+        os.kill(_part(last, "grpc"), signal.SIGKILL)
+        assert last.ended() == 1
+        assert "grpc was killed by signal 9. Its last lines:" in last.output
+        assert last.parts() == []
+
+
+def running(up: Up) -> set[str]:
+    """Return the jobs that run, as REST says."""
+    return {str(job["id"]) for job in up.rest("GET", "/scheduler/queue") if job["status"] == "Running"}
+
+
+def told(up: Up, what: str) -> set[str]:
+    """Return the jobs of which the simulated customers have written this."""
+    return set(re.findall(rf"job (\d+) {what}", up.output))
+
+
+def _a_second_one_is_refused(first: Up, folder: Path) -> None:
+    with _up(first.env, folder) as second:
+        assert second.ended() == 1
+        assert f"Another `up` (process {first.process.pid}) runs on" in second.output
+
+
+def _without_a_node_and_with_a_dead_bmc(up: Up) -> None:
+    (gone,) = [node["id"] for node in up.rest("GET", "/backend") if node["name"] == "node-02"]
+    assert up.rest("DELETE", f"/backend?id={gone}&force=true") == {"code": "SUCCESS", "result": {}}
+    dead = {"node": "127.0.3.1", "label": "dead", "group": 0, "workerip": "10.0.0.9", "user": "kim", "pwd": "x"}
+    assert up.rest("POST", f"/backend?{urlencode(dead)}")["code"] == "SUCCESS"
+    up.wait_for(lambda: up.check()["ipmi"] == "degraded", TIMEOUT)
 
 
 @pytest.mark.parametrize("setting", ["MOREH_HTTP_PORT", "MOREH_GRPC_PORT"])
@@ -185,22 +219,6 @@ def test_a_taken_port_is_named_with_its_setting(site_env: dict[str, str], tmp_pa
         )
 
 
-def test_nothing_stays_when_it_is_killed_itself_and_the_next_one_listens_on_any_address_of_the_machine(
-    site_env: dict[str, str], tmp_path: Path
-) -> None:
-    with _up(site_env, tmp_path, MOREH_DEMO_NODES="0") as up:
-        up.ready()
-        up.process.kill()
-        up.process.wait()
-        up.wait_for(lambda: up.parts() == [], TIMEOUT)
-    hosts = {"MOREH_HTTP_HOST": "127.0.0.2", "MOREH_GRPC_HOST": "[::1]", "http_proxy": "http://127.0.0.1:1"}
-    hosts |= {"MOREH_REST_RATE": "1", "MOREH_REST_BURST": "1"}  # which everybody at this address shares
-    with _up(site_env, tmp_path, MOREH_DEMO_NODES="1", **hosts) as again:
-        again.ready()
-        assert f"admin     http://127.0.0.2:{again.env['MOREH_HTTP_PORT']}/admin/\n" in again.output
-        assert f"gRPC      [::1]:{again.env['MOREH_GRPC_PORT']}\n" in again.output
-
-
 @pytest.mark.parametrize("case", NOT_STARTED)
 def test_what_cannot_be_started_is_said_with_the_setting_and_without_secrets(
     site_env: dict[str, str], tmp_path: Path, case: str
@@ -211,6 +229,15 @@ def test_what_cannot_be_started_is_said_with_the_setting_and_without_secrets(
         assert f"Not started: {reason}\n" in up.output
         assert "Traceback" not in up.output
         assert "pssst" not in up.output
+
+
+@pytest.mark.parametrize("case", NOT_PREPARED)
+def test_what_cannot_be_prepared_is_said_with_the_setting(site_env: dict[str, str], case: str) -> None:
+    settings, password, reason = NOT_PREPARED[case]
+    env = {"MOREH_DEMO_NODES": "0", **site_env, **settings}
+    done = subprocess.run(parts.PREPARE, cwd=ROOT, env=env, input=password, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"CommandError: {reason}\n"
 
 
 def _part(up: Up, name: str) -> int:

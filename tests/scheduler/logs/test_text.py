@@ -5,7 +5,7 @@ import random
 import pytest
 
 from core.crypto import new_secret
-from scheduler.logs.text import AROUND, LONGEST_WORD, OutputWindow, text_of, whole_words_from
+from scheduler.logs.text import AROUND, LONGEST_WORD, OutputWindow, text_of
 
 TOKEN = "aB3" + "x7Q_" * 10
 PIECES = {
@@ -66,8 +66,3 @@ def test_the_last_word_of_an_output_that_goes_on_is_left_for_later() -> None:
     long = b"y" * (LONGEST_WORD + 1)
     assert text_of(OutputWindow(0, long, open_end=True), 0, 1000) == (long.decode(), len(long))
     assert text_of(OutputWindow(0, b"short", open_end=True), 0, 1000) == ("", 0)
-
-
-def test_the_end_of_a_secret_does_not_begin_a_tail() -> None:
-    assert whole_words_from(f"{TOKEN[9:]} after".encode()) == len(TOKEN) - 8
-    assert whole_words_from(b"x" * 50) == 0

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("outbox", "0002_old_secret"),
+        ("outbox", "0003_words_of_the_log"),
     ]
 
     operations = [
