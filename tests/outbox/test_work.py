@@ -122,8 +122,10 @@ def test_a_group_that_is_due_together_is_one_message(receiver: HttpReceiver) -> 
 def test_a_group_is_split_before_it_is_too_long_for_receivers(receiver: HttpReceiver) -> None:
     where = channel(receiver.url)
     long = [*["\ud55c" * 33_333] * 4, "x" * 300_000, "x"]  # three of 100 kB are too long, and one of 300 kB is alone
-    payloads = [{"number": number, "more": more} for number, more in enumerate(long, 1)]
-    enqueue(NewDelivery(where.pk, "note", one, f"job/{one['number'] % 2}", "events") for one in payloads)
+    enqueue(
+        NewDelivery(where.pk, "note", {"number": number, "more": more}, f"job/{number % 2}", "events")
+        for number, more in enumerate(long, 1)
+    )
     work.send_channel(where.pk)
     assert numbers(receiver) == [[1, 2], [3, 4], [5], [6]]
 
