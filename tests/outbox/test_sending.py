@@ -18,7 +18,6 @@ from outbox.choices import AttemptResult, ChannelKind
 from outbox.sending import Outgoing, Sender, SendOutcome
 from outbox.sending import http as http_module
 from outbox.sending.addresses import may_connect
-from outbox.sending.recipients import outcome_of_recipients
 from outbox.sending.signature import new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from tests.outbox.receiver import (
@@ -263,25 +262,6 @@ def test_a_mail_server_that_is_silent(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.EMAIL_PORT = server.getsockname()[1]
         assert told(sent(mail("a@example.com"))) == (R.TIMEOUT, None, None)
-
-
-GREY, GONE, AWAY = (451, b"later"), (550, b"no such user"), (421, b"good bye")
-WHO: dict[str, tuple[dict[str, tuple[int, bytes]], dict[str, int], tuple[Any, ...]]] = {
-    "one for now": ({"b": GREY}, {}, (R.OK, 250, {"a": 250}, True, False, False)),
-    "one for good": ({"b": GONE}, {}, (R.OK, 250, {}, False, False, False)),
-    "all, for now and for good": ({"a": GONE, "b": GREY}, {}, (R.REFUSED, 451, {"a": 550}, False, False, True)),
-    "all for good": ({"a": GONE, "b": GONE}, {}, (R.REFUSED, 550, {}, False, False, True)),
-    "who is left, for now": ({"a": GREY, "b": GONE}, {"c": 250}, (R.REFUSED, 451, {"b": 550}, True, True, False)),
-    "who is left, for good": ({"a": GONE, "b": GONE}, {"c": 250}, (R.REFUSED, 550, {}, False, True, False)),
-    "one and ends the exchange": ({"b": AWAY}, {}, (R.REFUSED, 421, {}, False, False, True)),
-}
-
-
-@pytest.mark.parametrize("case", WHO)
-def test_a_mail_server_refuses(case: str) -> None:
-    refused, settled, wanted = WHO[case]
-    got = outcome_of_recipients(["a", "b"], refused, settled, 9)
-    assert (got.result, got.code, got.settled, got.left, got.apart, got.of_channel) == wanted
 
 
 def lines_without_end(lines: int, pause: float) -> Callable[[socket.socket], None]:

@@ -19,10 +19,8 @@ from outbox.due import due_rows
 from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
 from outbox.queries import due_channels
 from outbox.services import NewDelivery, enqueue
-from outbox.services.again import send_again
 from outbox.services.channels import HEALTHY
 from outbox.services.sending import lease_channel, take_messages
-from tests.make import ACTOR
 from tests.outbox.receiver import HttpReceiver, answers, mailbox, receiving, silent
 from tests.outbox.world import channel, log, make_due, notes, states
 
@@ -299,49 +297,3 @@ def test_a_channel_that_refuses_each_message_for_long_fails_whatever_the_code(
     assert [name for name, _more in heard] == ["channel_failing", "channel_recovered"]
     alert.refresh_from_db()
     assert alert.cleared_at is not None
-
-
-def test_recipients_who_are_refused_for_now_are_tried_again_alone_and_hold_up_no_others(settings: Any) -> None:
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
-    with mailbox() as (box, settings.EMAIL_PORT):
-        box.refuse = {"b@a.com": "451 greylisted", "c@a.com": "550 no such user"}
-        where = channel("", kind="MAIL", recipients=["a@a.com", "b@a.com", "c@a.com"])
-        notes(where, 1, 2, ordering_key="k")
-        work.send_channel(where.pk)
-        assert (states(), log()) == ({1: "SENT", 2: "SENT"}, [(1, "OK", 250), (1, "OK", 250)])
-        assert Attempt.objects.values_list("detail", flat=True)[0] == "refused: b@a.com (451), c@a.com (550)"
-        assert OutgoingMessage.objects.values_list("settled", flat=True)[0] == {"a@a.com": 250, "c@a.com": 550}
-        make_due()
-        work.send_channel(where.pk)
-        where.refresh_from_db()
-        assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
-        box.refuse = {}
-        make_due()
-        work.send_channel(where.pk)
-        make_due()
-        work.send_channel(where.pk)
-    assert log()[2:] == [(2, "REFUSED", 451)] * 2 + [(3, "OK", 250)] * 2
-    got = Counter((mail["X-RcptTo"], mail["Message-ID"], mail["To"]) for mail in box.mails)
-    assert Counter(to for to, _id, _all in got) == {"a@a.com": 2, "b@a.com": 2}
-    assert (len({mail for _to, mail, _all in got}), {everybody for _to, _mail, everybody in got}) == (
-        2,
-        {"a@a.com, b@a.com, c@a.com"},
-    )
-    assert not OutgoingMessage.objects.filter(next_at__isnull=False).exists()
-
-
-def test_recipients_who_are_refused_for_a_day_are_reported(settings: Any) -> None:
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
-    with mailbox() as (box, settings.EMAIL_PORT):
-        box.refuse = {"b@a.com": "452 mailbox full"}
-        where = channel("", kind="MAIL", recipients=["a@a.com", "b@a.com"])
-        notes(where, 1)
-        work.send_channel(where.pk)
-        OutgoingMessage.objects.update(give_up_at=db_now())
-        work.send_channel(where.pk)
-        assert (states(), log()) == ({1: "SENT"}, [(1, "OK", 250)])
-        assert Alert.objects.get().text == "Messages to portal could not be delivered: 1 given up"
-        send_again(Delivery.objects.get(), actor=ACTOR)
-        box.refuse = {}
-        work.send_channel(where.pk)
-    assert [mail["X-RcptTo"] for mail in box.mails] == ["a@a.com", "a@a.com, b@a.com"]
