@@ -1,6 +1,7 @@
-"""Recipients of a mail whom the server refuses, for now or for good."""
+"""Mail servers that are not trusted, and those that refuse recipients, for now or for good."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,23 @@ from outbox.sending.recipients import outcome_of_recipients
 from outbox.services.again import send_again
 from outbox.services.channels import HEALTHY
 from tests.make import ACTOR
-from tests.outbox.receiver import mailbox
+from tests.outbox.receiver import mailbox, receiving, self_signed
 from tests.outbox.world import channel, log, make_due, notes, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_mail_over_tls(settings: Any, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "localhost"
+    context, _certificate = self_signed(tmp_path, "localhost")
+    settings.EMAIL_USE_SSL = True
+    with receiving(context=context) as receiver:
+        settings.EMAIL_PORT = receiver.port
+        where = channel("", kind="MAIL", recipients=["a@a.com"])
+        notes(where, 1)
+        work.send_channel(where.pk)
+    assert log() == [(1, "UNTRUSTED", None)]
+
 
 GREY, GONE, AWAY = (451, b"later"), (550, b"no such user"), (421, b"good bye")
 WHO: dict[str, tuple[dict[str, tuple[int, bytes]], dict[str, int], tuple[Any, ...]]] = {

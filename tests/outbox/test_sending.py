@@ -286,15 +286,6 @@ def test_a_mail_server_that_answers_without_end(settings: Any) -> None:
         assert told(sent(mail("a@example.com"))) == (R.BROKEN, None, None)
 
 
-def test_mail_over_tls(settings: Any, tmp_path: Path) -> None:
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "localhost"
-    context, _certificate = self_signed(tmp_path, "localhost")
-    settings.EMAIL_USE_SSL = True
-    with receiving(context=context) as receiver:
-        settings.EMAIL_PORT = receiver.port
-        assert told(sent(mail("a@example.com"))) == (R.UNTRUSTED, None, None)
-
-
 def test_no_secret_is_in_what_is_logged_of_a_message() -> None:
     shown = repr(webhook("https://hooks.example.com/T0/secret-path"))
     assert "secret" not in shown
