@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 from django.db import DatabaseError, transaction
 from django.dispatch import receiver
+from django.utils.translation import gettext_lazy as _
 
 from alerts.choices import Category, Level, SubjectKind
 from alerts.codes import Code
@@ -13,12 +14,13 @@ from alerts.queries import alerts_about
 from alerts.services import AlertChange, clear_alert, raise_alert
 from alerts.signals import alerts_changed
 from alerts.subjects import Subject, SubjectSource, register
+from core.stored_text import StoredText
 from events.actor import Actor
 from notifications.services.notifying import notify_of_changes
 from notifications.services.rules import release_channel
 from outbox.choices import AttemptResult
 from outbox.models import Channel
-from outbox.signals import channel_changed, channel_deleted, channel_failing, channel_recovered
+from outbox.signals import channel_changed, channel_deleted, channel_failing, channel_recovered, deliveries_failed
 
 log = structlog.get_logger(__name__)
 register({SubjectKind.CHANNEL: SubjectSource(Channel, name="name")})
@@ -42,6 +44,14 @@ def on_channel_failing(*, channel_id: int, result: str, code: int | None, **_sig
     name = Channel.objects.values_list("name", flat=True).get(pk=channel_id)
     error = [AttemptResult(result), *([code] if code else [])]
     raise_alert(Code.DELIVERY_FAILED, Subject(SubjectKind.CHANNEL, channel_id), channel=name, error=error)
+
+
+@receiver(deliveries_failed)
+def on_deliveries_failed(*, channel_id: int, number: int, **_signal: object) -> None:
+    """Raise an alert, which is over once the channel accepts something."""
+    name = Channel.objects.values_list("name", flat=True).get(pk=channel_id)
+    error = StoredText(_("%(number)s given up"), {"number": number})
+    raise_alert(Code.DELIVERY_FAILED, Subject(SubjectKind.CHANNEL, channel_id), channel=name, error=[error])
 
 
 @receiver(channel_recovered)

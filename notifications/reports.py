@@ -90,7 +90,7 @@ def _of(
 ) -> list[Delivery]:
     own, mine = f"rule/{notice.rule_id}", {channel.pk for channel in channels.get(notice.rule_id, ())}
     found: dict[int, Delivery] = {}
-    if notice.state in (NoticeState.NOTIFIED, NoticeState.RESOLVED):
+    if notice.notified_at is not None:  # also of one that was told and is held back since its level has risen
         for row in sent.get(f"alert/{notice.alert_id}", ()):
             if row.group_key == own or row.channel_id in mine:
                 found.setdefault(row.channel_id, row)

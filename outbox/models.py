@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core.crypto import EncryptedField
-from core.json_field import JsonField, is_text
+from core.json_field import JsonField, is_text, is_whole
 from core.tombstone import LIVE, Tombstoned
 from outbox.choices import AttemptResult, ChannelKind, DeliveryState, Language
 
@@ -46,7 +46,8 @@ class Channel(Tombstoned):
 class OutgoingMessage(models.Model):
     """What is sent at once: one delivery, or a group. `next_at` is null when nothing more is to be sent.
 
-    `uid` and `content` are stored before the first attempt: whoever sends it again sends the same.
+    `uid` and `content` are stored before the first attempt: whoever sends it again sends the same. `settled` has the
+    recipients of a mail who are done with, while others are refused for now; once one has it, its deliveries are SENT.
     """
 
     channel = models.ForeignKey(Channel, models.PROTECT, related_name="+")
@@ -54,6 +55,7 @@ class OutgoingMessage(models.Model):
     kind = models.CharField(_("kind"), max_length=48)
     subject = models.CharField(pgettext_lazy("of a message", "subject"), max_length=255, blank=True)
     content = models.TextField(blank=True, editable=False)
+    settled = JsonField(fits=is_whole, default=dict, blank=True, editable=False)
     tries = models.PositiveIntegerField(_("attempts"), default=0)
     created_at = models.DateTimeField(_("created"))
     next_at = models.DateTimeField(_("next attempt"), null=True, blank=True)

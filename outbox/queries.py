@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery
 
 from core.lease import not_leased
@@ -49,20 +50,21 @@ def attempts() -> QuerySet[Attempt]:
 
 
 def due_messages(channel_id: int, now: datetime) -> QuerySet[OutgoingMessage]:
-    """Return the messages of a channel whose next attempt is due, the longest due first."""
-    return OutgoingMessage.objects.filter(channel=channel_id, next_at__lte=now).order_by("next_at", "pk")
+    """Return the messages of a channel whose next attempt is due, the longest due first; not what is given up."""
+    rows = OutgoingMessage.objects.filter(channel=channel_id, next_at__lte=now, give_up_at__gt=now)
+    return rows.order_by("next_at", "pk")
 
 
-def due_deliveries(channel_id: int, now: datetime) -> QuerySet[Delivery]:
-    """Return what a channel is to get now, in order.
+def expired_messages(now: datetime, *channel_ids: int) -> QuerySet[OutgoingMessage]:
+    """Return the messages, of some channels or of all, that are given up now."""
+    rows = OutgoingMessage.objects.filter(next_at__isnull=False, give_up_at__lte=now)
+    return rows.filter(channel__in=channel_ids) if channel_ids else rows
 
-    A delivery waits while one with its ordering key is being sent, or an earlier one is not due yet.
-    """
-    same = Delivery.objects.filter(channel=OuterRef("channel"), ordering_key=OuterRef("ordering_key"))
-    ahead = Q(state=DeliveryState.SENDING) | Q(state=DeliveryState.PENDING, not_before__gt=now, pk__lt=OuterRef("pk"))
-    waits = Exists(same.filter(ahead, state__in=("PENDING", "SENDING")))
-    rows = Delivery.objects.filter(channel=channel_id, state=DeliveryState.PENDING, not_before__lte=now)
-    return rows.exclude(~Q(ordering_key="") & Q(waits)).order_by("pk")
+
+def late_deliveries(now: datetime, *channel_ids: int) -> QuerySet[Delivery]:
+    """Return what waits without an attempt, for some channels or for all, and is given up now."""
+    rows = Delivery.objects.filter(state=DeliveryState.PENDING, not_before__lte=now - settings.MOREH_OUTBOX_GIVE_UP)
+    return rows.filter(channel__in=channel_ids) if channel_ids else rows
 
 
 def due_channels(now: datetime, *channel_ids: int) -> Sequence[int]:

@@ -47,7 +47,7 @@ def update_subscription(row: Subscription, *, actor: Actor, **fields: Any) -> Su
     hold(row)
     changes = {name: fields[name] for name in OF_CHANNEL if name in fields}
     if changes:
-        update_channel(row.channel, actor=actor, **changes)
+        update_channel(row.channel, actor=actor, by_owner=True, **changes)
     row.name = row.channel.name
     if "kinds" in fields:
         row.kinds = _checked(fields["kinds"])
@@ -63,7 +63,7 @@ def delete_subscription(row: Subscription, *, actor: Actor) -> None:
     if not Subscription.objects.live().filter(pk=row.pk).update(deleted_at=db_now()):
         raise NotFound(id=row.pk)
     if row.channel.deleted_at is None:
-        delete_channel(row.channel, actor=actor)
+        delete_channel(row.channel, actor=actor, by_owner=True)
     record("DELETE_SUBSCRIPTION", actor=actor, subject=_subject(row), name=row.name)
 
 

@@ -64,7 +64,7 @@ def _update_alerts(bmcs: Mapping[int, Bmc], readings: Mapping[int, PowerReading]
         return
     alerted = open_ids(Category.BMC_UNREACHABLE, SubjectKind.NODE)
     raise_alerts(
-        NewAlert(Code.BMC_UNREACHABLE, node(pk), _told(bmc, readings[pk].error))
+        NewAlert(Code.BMC_UNREACHABLE, node(pk), _params(bmc, readings[pk].error))
         for pk, bmc in confirmed.items()
         if bmc.error and pk not in alerted
     )
@@ -72,7 +72,7 @@ def _update_alerts(bmcs: Mapping[int, Bmc], readings: Mapping[int, PowerReading]
     clear_alerts(Category.BMC_UNREACHABLE, map(node, answers & alerted))
 
 
-def _told(bmc: Bmc, code: str) -> dict[str, object]:
+def _params(bmc: Bmc, code: str) -> dict[str, object]:
     return {"bmc": str(bmc), "cause": code, "error": POWER_CAUSES.get(code, code)}
 
 

@@ -22,7 +22,7 @@ def renew_alerts(category: Category, check: Check) -> None:
     """Raise what is new or says something else, and clear what is gone; an alert that stays is not touched."""
     before = open_contents(category)
     found = check({subject: alert.level for subject, alert in before.items()})
-    raise_alerts(one for one in found if _said(before.get(one.subject)) != _said(_content(one)))
+    raise_alerts(one for one in found if _lasting(before.get(one.subject)) != _lasting(_content(one)))
     clear_alerts(category, before.keys() - {one.subject for one in found})
 
 
@@ -30,7 +30,7 @@ def _content(alert: NewAlert) -> AlertContent:
     return AlertContent(alert.level, alert.code, to_params(alert.params))
 
 
-def _said(alert: AlertContent | None) -> AlertContent | None:
+def _lasting(alert: AlertContent | None) -> AlertContent | None:
     """Return an alert without what changes from one look to the next."""
     if alert is None:
         return None

@@ -53,17 +53,21 @@ def _rows(one: NoticeReport) -> Iterator[tuple[object, ...]]:
     rule = link_to(one.notice.rule)
     for row in one.deliveries:
         yield rule, link_to(row.channel), _what(row), _state(one, row), _when(row)
-    if not one.deliveries:
+    if not one.deliveries or one.notice.state == NoticeState.HELD:
         channels = ", ".join(channel.name for channel in one.channels) or NOTHING
-        yield rule, channels, NOTHING, _states(one), exact_time(one.notice.notified_at)
+        yield rule, channels, NOTHING, _state_of_notice(one), exact_time(one.notice.notified_at)
 
 
 def _states(one: NoticeReport) -> SafeString:
-    """Return what became of a notice, for each channel if there are several."""
-    if one.deliveries:
-        named = len(one.deliveries) > 1
-        states = ((f"{row.channel}: " if named else "", _state(one, row)) for row in one.deliveries)
-        return format_html_join("", "<div>{}{}</div>", states)
+    """Return what became of a notice, for each channel if there are several, and why it is held back if it is."""
+    named = len(one.deliveries) > 1
+    states = [(f"{row.channel}: " if named else "", _state(one, row)) for row in one.deliveries]
+    if not states or one.notice.state == NoticeState.HELD:
+        states.append(("", _state_of_notice(one)))
+    return format_html_join("", "<div>{}{}</div>", states)
+
+
+def _state_of_notice(one: NoticeReport) -> SafeString:
     match one.notice.state:
         case NoticeState.HELD:
             return format_html("{} {}", badge(one.notice.get_state_display(), "info"), _why(one))

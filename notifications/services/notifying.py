@@ -19,7 +19,7 @@ from core.clock import db_now
 from notifications.choices import NOTICE_TRANSITIONS, NoticeState
 from notifications.models import Notice
 from notifications.queries import LoadedRule, load_rules, load_silences, silence_of, unnotified_alerts
-from notifications.services.telling import NOTHING_HEARD, Pair, last_heard, store_deliveries, to_who_heard
+from notifications.services.deliveries import NOTHING_HEARD, Pair, last_heard, store_deliveries, to_who_heard
 
 COLUMNS = ("rule_id", "alert_id", "state", "notified_at", "next_at")
 ENDED = (NoticeState.DROPPED, NoticeState.RESOLVED)

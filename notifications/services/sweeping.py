@@ -12,8 +12,8 @@ from alerts.queries import alerts_with
 from core.clock import db_now
 from notifications.models import Notice
 from notifications.queries import due_repeats, held_notices, load_rules
+from notifications.services.deliveries import Pair, last_heard, store_deliveries
 from notifications.services.notifying import mark_notified, without_held
-from notifications.services.telling import Pair, last_heard, store_deliveries
 
 PAGE = 500  # notices in one transaction
 

@@ -10,7 +10,8 @@ from core.api.times import At
 from outbox.choices import AttemptResult, ChannelKind, ChannelStatus, DeliveryState, Language
 from outbox.queries import deliveries, live_channels
 from outbox.sending.targets import LONGEST
-from outbox.services.channels import MOST_KEEP_HOURS, MOST_RECIPIENTS
+from outbox.services.channels import MOST_KEEP_HOURS
+from outbox.services.recipients import MOST_RECIPIENTS
 
 
 class ChannelSerializer(serializers.Serializer[Any]):

@@ -67,7 +67,16 @@ def literal_address(host: str) -> Address | None:
 
 
 def checked_addresses(host: str, port: int, networks: Sequence[Network], wait: float) -> list[Address]:
-    """Return the addresses of a host, each of which may be connected to. Raises SendError.
+    """Return the addresses of a host, each of which may be connected to. Raises SendError."""
+    addresses = resolved_addresses(host, port, wait)
+    # One that is not allowed spoils all: which of them is connected to would otherwise be the resolver's choice.
+    if not addresses or not all(may_connect(address, networks) for address in addresses):
+        raise SendError(AttemptResult.NOT_ALLOWED, NOT_PUBLIC)
+    return addresses
+
+
+def resolved_addresses(host: str, port: int, wait: float) -> list[Address]:
+    """Return the addresses of a host. Raises SendError.
 
     The system's resolver cannot be given a time-out, so it runs in a thread of its own.
     """
@@ -77,8 +86,4 @@ def checked_addresses(host: str, port: int, networks: Sequence[Network], wait: f
         raise SendError(AttemptResult.TIMEOUT, "the name was not resolved in time") from None
     except (OSError, UnicodeError) as error:
         raise SendError(AttemptResult.UNKNOWN_HOST, getattr(error, "strerror", None) or "not a host name") from None
-    addresses = [ip_address(text.partition("%")[0]) for text in found]
-    # One that is not allowed spoils all: which of them is connected to would otherwise be the resolver's choice.
-    if not addresses or not all(may_connect(address, networks) for address in addresses):
-        raise SendError(AttemptResult.NOT_ALLOWED, NOT_PUBLIC)
-    return addresses
+    return [ip_address(text.partition("%")[0]) for text in found]

@@ -74,7 +74,7 @@ class WebhookConnection:
     ) -> "WebhookConnection":
         """Connect to one of the target's addresses, all of which were checked. Raises SendError, TimeoutError."""
         addresses = checked_addresses(target.host, target.port, networks, deadline.left())
-        sock = _connect(addresses, target.port, deadline)
+        sock = connect(addresses, target.port, deadline)
         if not target.tls:
             return cls(sock, target)
         try:
@@ -177,8 +177,8 @@ def _broken(detail: str) -> SendError:
     return SendError(AttemptResult.BROKEN, detail)
 
 
-def _connect(addresses: Sequence[Address], port: int, deadline: Deadline) -> socket.socket:
-    """Connect to the first address that accepts; a slow one leaves half of the time to the others."""
+def connect(addresses: Sequence[Address], port: int, deadline: Deadline) -> socket.socket:
+    """Connect to the first address that accepts; half of the time is left to others. Raises SendError, TimeoutError."""
     problem: OSError | None = None
     for place, address in enumerate(addresses, 1):
         left = deadline.left()

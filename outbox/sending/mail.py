@@ -12,14 +12,18 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
+from django.utils.encoding import punycode
 
 from core.mail_note import mail_note
 from outbox.choices import AttemptResult
 from outbox.sending.details import STORED_AS_FILE
+from outbox.sending.http import Deadline
 from outbox.sending.outcome import Outgoing, SendOutcome
+from outbox.sending.recipients import Refusal, is_reached, outcome_of_recipients, reply_text
+from outbox.sending.smtp import mail_server
 
-Refusal = tuple[int, bytes]
 OK = AttemptResult.OK
+NO_ADDRESS = (553, b"not a mail address")
 RESULTS: Mapping[type[Exception], AttemptResult] = {
     TimeoutError: AttemptResult.TIMEOUT,
     SSLCertVerificationError: AttemptResult.UNTRUSTED,
@@ -33,52 +37,63 @@ def mail_content(subject: str, text: str, html: str) -> str:
     return json.dumps({"subject": subject, "text": text, "html": html}, ensure_ascii=False)
 
 
+def ascii_address(address: str) -> str:
+    """Return a mail address as SMTP takes it: the domain as IDNA. Raises UnicodeError when there is no such form."""
+    user, _at, domain = address.rpartition("@")
+    user.encode("ascii")
+    return f"{user}@{punycode(domain)}"
+
+
 def send_mail(outgoing: Outgoing, wait: float) -> SendOutcome:
-    """Send a mail to all recipients at once; every socket operation may take `wait` seconds."""
+    """Send a mail at once to all recipients that are left; the whole exchange may take `wait` seconds."""
+    left = [one for one in outgoing.recipients if one not in outgoing.settled]
+    if not left and is_reached(outgoing.settled):  # the others are no recipients of the channel any more
+        return SendOutcome(OK, apart=True)
+    left = left or list(outgoing.recipients)
+    unknown: dict[str, Refusal] = {one: NO_ADDRESS for one in left if not _is_known(one)}
     message = _message(outgoing)
     size = len(message.message().as_bytes())
+    known = {ascii_address(one): one for one in left if one not in unknown}
     try:
-        refused = _handed_over(message, wait)
+        refused = _handed_over(message, list(known), wait) if known else {}
+    except SMTPRecipientsRefused as error:
+        refused = error.recipients
     except (SMTPException, OSError) as error:
         return replace(_failure(error), size=size, common=True)
-    return (
-        SendOutcome(AttemptResult.OK, 250, _listed(refused), size)
-        if refused is not None
-        else SendOutcome(OK, detail=STORED_AS_FILE if mail_note() else "", size=size)
-    )
+    if refused is None:
+        return SendOutcome(OK, detail=STORED_AS_FILE if mail_note() else "", size=size)
+    told = unknown | {known.get(one, one): reply for one, reply in refused.items()}
+    return outcome_of_recipients(left, told, outgoing.settled, size)
 
 
-def _handed_over(message: EmailMultiAlternatives, wait: float) -> Mapping[str, Refusal] | None:
+def _is_known(address: str) -> bool:
+    try:
+        ascii_address(address)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _handed_over(message: EmailMultiAlternatives, to: list[str], wait: float) -> Mapping[str, Refusal] | None:
     """Hand a mail over; return whom the server refused, of several, None where no SMTP server takes mail."""
-    with get_connection(timeout=wait) as connection:
-        if not isinstance(connection, EmailBackend):
-            connection.send_messages([message])
-            return None
-        sender = parseaddr(message.from_email)[1]
-        server: Any = connection.connection
-        as_sent: Any = message.message()
-        told: Mapping[str, Refusal] = server.sendmail(sender, message.to, as_sent.as_bytes(linesep="\r\n"))
+    connection = get_connection(timeout=wait)
+    if not isinstance(connection, EmailBackend):
+        connection.send_messages([message])
+        return None
+    sender = ascii_address(parseaddr(message.from_email)[1])
+    as_sent: Any = message.message()
+    with mail_server(Deadline.after(wait)) as server:
+        told: Mapping[str, Refusal] = server.sendmail(sender, to, as_sent.as_bytes(linesep="\r\n"))
         return told
 
 
 def _failure(error: SMTPException | OSError) -> SendOutcome:
-    if isinstance(error, SMTPRecipientsRefused):
-        code, reply = next(iter(error.recipients.values()), (550, b""))
-        return SendOutcome(AttemptResult.REFUSED, code, _text(reply))
     if isinstance(error, SMTPResponseException):
-        return SendOutcome(AttemptResult.REFUSED, error.smtp_code, _text(error.smtp_error))
+        result = AttemptResult.REFUSED if error.smtp_code >= 0 else AttemptResult.GARBAGE  # -1: it is not SMTP
+        return SendOutcome(result, error.smtp_code, reply_text(error.smtp_error))
     late = error.__context__ if isinstance(error.__context__, TimeoutError) else error  # smtplib wraps time-outs
     result = next((result for kind, result in RESULTS.items() if isinstance(late, kind)), AttemptResult.UNREACHABLE)
     return SendOutcome(result, detail=getattr(error, "strerror", None) or type(error).__name__)
-
-
-def _text(reply: bytes | str) -> str:
-    return reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-
-
-def _listed(refused: Mapping[str, Refusal]) -> str:
-    told = ", ".join(f"{address} ({code})" for address, (code, _said) in refused.items())
-    return f"refused: {told}" if told else ""
 
 
 def _message(outgoing: Outgoing) -> EmailMultiAlternatives:
@@ -88,7 +103,7 @@ def _message(outgoing: Outgoing) -> EmailMultiAlternatives:
     message = EmailMultiAlternatives(
         subject=" ".join(content["subject"].split()),
         body=content["text"],
-        to=list(outgoing.recipients),
+        to=[ascii_address(one) for one in outgoing.recipients if _is_known(one)],
         headers=headers,
     )
     if content["html"]:

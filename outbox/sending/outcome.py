@@ -1,6 +1,6 @@
 """What is sent, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -20,11 +20,16 @@ class Outgoing:
     secret: str = field(default="", repr=False)
     old_secret: str = field(default="", repr=False)  # signs as well, while a receiver changes to the new one
     recipients: Sequence[str] = field(default=(), repr=False)
+    settled: Mapping[str, int] = field(default_factory=dict, repr=False)  # those done with, and what was answered
 
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """Result of one attempt. `common`: a refusal that is not about this message alone."""
+    """Result of one attempt. `common`: a refusal that is not about this message alone.
+
+    `settled`: recipients of a mail who have it or are refused for good, while others are refused for now. `left`: they
+    are, and somebody has the mail. `apart`: it is about recipients alone, and says nothing about the channel.
+    """
 
     result: AttemptResult
     code: int | None = None
@@ -33,6 +38,9 @@ class SendOutcome:
     latency_ms: int = 0
     retry_after: float | None = None
     common: bool = False
+    settled: Mapping[str, int] = field(default_factory=dict)
+    left: bool = False
+    apart: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -42,7 +50,7 @@ class SendOutcome:
     @property
     def of_channel(self) -> bool:
         """Whether other messages would fare the same now: everything but a refusal of this message (4xx)."""
-        if self.accepted or self.result == AttemptResult.NOT_RENDERED:
+        if self.accepted or self.apart or self.result == AttemptResult.NOT_RENDERED:
             return False
         if self.result != AttemptResult.REFUSED or self.code is None:
             return True

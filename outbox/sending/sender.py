@@ -1,9 +1,12 @@
 """Sends messages of one channel from several threads; each keeps its connection for the next message."""
 
 import time
+import traceback
 from dataclasses import replace
+from pathlib import Path
 from threading import local
 
+import structlog
 from django.conf import settings
 
 from core.texts import cleaned
@@ -14,6 +17,9 @@ from outbox.sending.mail import send_mail
 from outbox.sending.outcome import Outgoing, SendError, SendOutcome
 from outbox.sending.targets import WebhookTarget, parse_target
 from outbox.sending.webhook import headers_of, outcome_of
+
+MOST_CODE = 999
+log = structlog.get_logger(__name__)
 
 
 class Sender:
@@ -33,8 +39,9 @@ class Sender:
             outcome = SendOutcome(AttemptResult.TIMEOUT)
         except SendError as error:
             outcome = SendOutcome(error.result, detail=error.detail)
-        took = round((time.perf_counter() - begin) * 1000)
-        return replace(outcome, latency_ms=took, detail=cleaned(outcome.detail))
+        except Exception as error:
+            outcome = _unforeseen(outgoing, error)
+        return _storable(outcome, time.perf_counter() - begin)
 
     def close(self) -> None:
         """Close all connections."""
@@ -70,3 +77,17 @@ class Sender:
         self._own.connection = made
         self._open.append(made)
         return made
+
+
+def _unforeseen(outgoing: Outgoing, error: Exception) -> SendOutcome:
+    """Return the outcome of an error that nobody foresaw. Its text may hold an address: the log says where it was."""
+    name, last = type(error).__name__, traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    log.error("message_not_sent", message=f"msg_{outgoing.uid.hex}", kind=outgoing.kind, error=name, where=where)
+    return SendOutcome(AttemptResult.GARBAGE, detail=name)
+
+
+def _storable(outcome: SendOutcome, took: float) -> SendOutcome:
+    """Return an outcome with its latency; what a receiver said may be odd, what is stored is not."""
+    code = outcome.code if outcome.code is not None and 0 <= outcome.code <= MOST_CODE else None
+    return replace(outcome, latency_ms=round(took * 1000), code=code, detail=cleaned(outcome.detail))

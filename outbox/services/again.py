@@ -37,7 +37,7 @@ def send_again(delivery: Delivery, *, actor: Actor) -> None:
         fill(message, channel, list(group.order_by("pk").values_list("payload", flat=True)))
         message.save(update_fields=["subject", "content"])
     number = group.update(state=DeliveryState.SENDING, ended_at=None)
-    OutgoingMessage.objects.filter(pk=message.pk).update(next_at=now, give_up_at=until)
+    OutgoingMessage.objects.filter(pk=message.pk).update(next_at=now, give_up_at=until, settled={})
     record("RESEND_DELIVERY", actor=actor, subject=f"delivery/{row.pk}", channel=channel.name, deliveries=number)
     deliveries_enqueued.send(Delivery, channel_ids=[channel.pk])
 

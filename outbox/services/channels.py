@@ -5,15 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.clock import db_now
 from core.crypto import unreadable_secrets
 from core.errors import InvalidParameter, NotFound
-from core.stored_text import StoredText
 from core.texts import require_row, values_of
 from core.tombstone import hold
 from core.unique import unique
@@ -21,12 +18,13 @@ from events.actor import Actor
 from events.services import record
 from outbox.choices import DELIVERY_TRANSITIONS, ChannelKind, DeliveryState, Language
 from outbox.models import Channel, Delivery, OutgoingMessage
+from outbox.owners import require_unowned
 from outbox.sending.addresses import literal_address, may_connect
 from outbox.sending.signature import key_of, new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
+from outbox.services.recipients import problem_of_recipients
 from outbox.signals import channel_changed, channel_deleted, deliveries_enqueued
 
-MOST_RECIPIENTS = 50
 MOST_KEEP_HOURS = 168
 ONLY_SIGNED = _("Only a signed webhook has a secret.")
 OPEN = ("name", "language", "enabled", "recipients")
@@ -58,12 +56,14 @@ def create_channel(
 
 
 @transaction.atomic
-def update_channel(channel: Channel, *, actor: Actor, **fields: Any) -> Channel:
+def update_channel(channel: Channel, *, actor: Actor, by_owner: bool = False, **fields: Any) -> Channel:
     """Change name, language, enabled, recipients, url or secret; the kind stays.
 
-    Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile.
+    Raises Duplicate, InvalidParameter, Conflict when it was deleted meanwhile, or its owner alone may rename it.
     """
     hold(channel)
+    if not by_owner and fields.get("name", channel.name) != channel.name:
+        require_unowned(channel, "name")
     if "secret" in fields:
         channel.old_secret, channel.old_secret_until = "", None
     for name, value in fields.items():
@@ -103,12 +103,15 @@ def forget_old_secrets() -> None:
 
 
 @transaction.atomic
-def delete_channel(channel: Channel, *, actor: Actor, force: bool = False) -> None:
+def delete_channel(channel: Channel, *, actor: Actor, force: bool = False, by_owner: bool = False) -> None:
     """Mark a channel as deleted, empty its address and secret, and cancel what it was still to get.
 
-    Raises ChannelInUse, unless `force`, when a rule would be left without any channel, Conflict, NotFound.
+    Raises ChannelInUse, unless `force`, when a rule would be left without any channel, NotFound, and Conflict when it
+    was deleted meanwhile, or its owner alone may delete it.
     """
     hold(channel, alone=True)
+    if not by_owner:
+        require_unowned(channel, "id")
     now, emptied = db_now(), {"url": "", "secret": "", "old_secret": "", "old_secret_until": None}
     if not Channel.objects.live().filter(pk=channel.pk).update(deleted_at=now, enabled=False, **emptied):
         raise NotFound(id=channel.pk)
@@ -188,20 +191,7 @@ def _problem_of_secret(channel: Channel) -> Any:
 def _problem_of_recipients(channel: Channel) -> Any:
     if channel.kind != ChannelKind.MAIL:
         return _("Only a mail channel has recipients.") if channel.recipients else None
-    if not 0 < len(channel.recipients) <= MOST_RECIPIENTS:
-        return _("Enter 1 to 50 mail addresses.")
-    wrong = next((address for address in channel.recipients if not _is_mail_address(address)), None)
-    if wrong is None:
-        return None
-    return StoredText(_("“%(address)s” is no mail address. Enter one in each line."), {"address": wrong})
-
-
-def _is_mail_address(text: str) -> bool:
-    try:
-        validate_email(text)
-    except ValidationError:
-        return False
-    return True
+    return problem_of_recipients(channel.recipients)
 
 
 CHECKS = {

@@ -1,9 +1,12 @@
 """Which due deliveries become which messages, in plain Python."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import json
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 MOST_GROUPED = 100  # deliveries in one message
+LONGEST = 1 << 18  # bytes of the payloads in one message, unless a single one is longer
 
 
 class WaitingDelivery(NamedTuple):
@@ -31,3 +34,11 @@ def grouped(rows: Iterable[WaitingDelivery], room: int) -> list[list[int]]:
         if fits:
             groups.setdefault(key, []).append(row.pk)
     return list(groups.values())
+
+
+def how_many_fit(payloads: Sequence[Any]) -> int:
+    """Return how many of a group's payloads, from the first, are one message; those behind are left for later."""
+    if len(payloads) < 2:
+        return len(payloads)
+    sizes = (len(json.dumps(one, ensure_ascii=False, separators=(",", ":")).encode()) for one in payloads)
+    return max(1, sum(size <= LONGEST for size in accumulate(sizes)))

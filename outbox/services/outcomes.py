@@ -9,16 +9,19 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db.models import Q
 
 from core.bulk import insert_rows, update_rows
 from core.clock import db_now
 from core.measures import Counter
-from outbox.choices import DELIVERY_TRANSITIONS, DeliveryState
-from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
+from outbox.choices import AttemptResult, DeliveryState
+from outbox.models import Attempt, Channel, OutgoingMessage
 from outbox.rendering import KINDS
 from outbox.sending import SendOutcome
+from outbox.services.giving_up import end_deliveries, fail_deliveries, report_given_up
 from outbox.services.pauses import Pauses
-from outbox.signals import channel_failing, channel_recovered, deliveries_failed
+from outbox.signals import channel_failing, channel_recovered
+from outbox.testing import TEST
 
 ATTEMPTS = Counter(
     "moreh_outbox_attempts_total", "Attempts to send messages, by kind of channel and result.", ("kind", "result")
@@ -34,18 +37,23 @@ class Sent(NamedTuple):
 
 
 def settle(channel: Channel, sent: Sequence[Sent], *, judged: bool = True) -> None:
-    """Store what came of attempts of a locked channel; unless `judged` they say nothing about the channel."""
-    now = db_now()
+    """Store what came of attempts of a locked channel; unless `judged` they say nothing about the channel.
+
+    Of one that was deleted meanwhile they are logged, and nothing is tried again.
+    """
+    now, gone = db_now(), channel.deleted_at is not None
     _log(channel, sent, now)
-    again = {one.message.pk: _next_at(one, now) for one in sent}
+    again = {one.message.pk: None if gone else _next_at(one, now) for one in sent}
     counts = ((one.message.pk, one.message.tries + 1, again[one.message.pk]) for one in sent)
     update_rows(OutgoingMessage, ("tries", "next_at"), counts)
-    _end([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
-    given_up = [one.message.pk for one in sent if not one.outcome.accepted and again[one.message.pk] is None]
-    if number := _end(given_up, DeliveryState.FAILED, now):
-        deliveries_failed.send(Delivery, channel_id=channel.pk, number=number)
-    if judged:
-        _judge(channel, [one.outcome for one in sent], now)
+    end_deliveries([one.message.pk for one in sent if one.outcome.accepted], DeliveryState.SENT, now)
+    settled = [(one.message.pk, {**one.message.settled, **one.outcome.settled}) for one in sent if one.outcome.settled]
+    update_rows(OutgoingMessage, ("settled",), settled)
+    given_up = [one.message.pk for one in sent if again[one.message.pk] is None and not _is_over(one)]
+    number = fail_deliveries(given_up, now)
+    if judged and not gone:
+        _judge(channel, [one.outcome for one in sent if not one.outcome.apart], now)
+        report_given_up(channel, number, now)
 
 
 def _log(channel: Channel, sent: Sequence[Sent], now: datetime) -> None:
@@ -59,11 +67,21 @@ def _log(channel: Channel, sent: Sequence[Sent], now: datetime) -> None:
     insert_rows(Attempt, LOG, rows)
 
 
+def _is_over(one: Sent) -> bool:
+    """Whether nothing is left to do for a message, also because the recipients that are left are refused for good."""
+    outcome = one.outcome
+    return (outcome.accepted or outcome.apart) and not (outcome.left and not _is_tried_once(one.message))
+
+
+def _is_tried_once(message: OutgoingMessage) -> bool:
+    kind = KINDS.get(message.kind)
+    return not message.content or bool(kind and kind.attempted_once)
+
+
 def _next_at(one: Sent, now: datetime) -> datetime | None:
     """Return when a message is tried again, None if never."""
     message, outcome = one
-    kind = KINDS.get(message.kind)
-    if outcome.accepted or not message.content or (kind and kind.attempted_once):
+    if _is_over(one) or _is_tried_once(message):
         return None
     at = now + pauses().after(message.tries + 1, _chance(), outcome.retry_after)
     return at if at < message.give_up_at else None
@@ -74,13 +92,11 @@ def pauses() -> Pauses:
     return Pauses(settings.MOREH_OUTBOX_RETRY_FIRST, settings.MOREH_OUTBOX_RETRY_MOST)
 
 
-def _end(message_ids: Sequence[int], state: DeliveryState, now: datetime) -> int:
-    rows = Delivery.objects.filter(message__in=message_ids, state__in=DELIVERY_TRANSITIONS.before(state))
-    return rows.update(state=state, ended_at=now) if message_ids else 0
-
-
 def _judge(channel: Channel, outcomes: Sequence[SendOutcome], now: datetime) -> None:
-    """Store whether the channel works: with one message accepted it does; a failure that concerns all makes it wait."""
+    """Store whether the channel works: with one message accepted it does; a failure that concerns all makes it wait.
+
+    One that refuses each message for itself need not wait, but fails as well once it has accepted nothing for long.
+    """
     failed = [outcome for outcome in outcomes if outcome.of_channel]
     asked = max((outcome.retry_after for outcome in failed if outcome.retry_after is not None), default=None)
     if any(outcome.accepted for outcome in outcomes):
@@ -96,7 +112,19 @@ def _judge(channel: Channel, outcomes: Sequence[SendOutcome], now: datetime) -> 
         channel.failing_since = channel.failing_since or now
         channel.next_at = now + pauses().after(channel.failures, _chance(), asked)
         _report(channel, failed[-1], now)
+    elif refused := [outcome for outcome in outcomes if outcome.result != AttemptResult.NOT_RENDERED]:
+        channel.failing_since = channel.failing_since or _refusing_since(channel, now)
+        _report(channel, refused[-1], now)
     channel.save(update_fields=["failures", "failing_since", "reported_at", "next_at"])
+
+
+def _refusing_since(channel: Channel, now: datetime) -> datetime | None:
+    """Return since when nothing was accepted, None unless that is long ago; tests do not count as attempts."""
+    rows = Attempt.objects.filter(channel=channel)
+    last = rows.filter(result=AttemptResult.OK).order_by("-pk").values_list("pk", flat=True).first() or 0
+    refused = rows.filter(pk__gt=last).exclude(Q(result=AttemptResult.NOT_RENDERED) | Q(message__kind=TEST))
+    since = refused.order_by("pk").values_list("at", flat=True).first()
+    return since if since and now - since >= settings.MOREH_OUTBOX_REPORT_AFTER else None
 
 
 def _report(channel: Channel, outcome: SendOutcome, now: datetime) -> None:

@@ -22,5 +22,5 @@ class Pauses:
         doubled = min(self.first * (1 << min(max(failures - 1, 0), 20)), self.most)
         pause = max(doubled * (1 - JITTER + 2 * JITTER * chance), LEAST)
         if retry_after is not None:
-            pause = max(pause, min(timedelta(seconds=retry_after), self.most))
+            pause = max(pause, timedelta(seconds=min(retry_after, self.most.total_seconds())))
         return pause

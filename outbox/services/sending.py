@@ -17,13 +17,15 @@ from core.crypto import unreadable_secrets
 from core.lease import Lease, is_leased
 from core.texts import cleaned
 from outbox.choices import ChannelKind, DeliveryState
+from outbox.due import due_deliveries
 from outbox.models import Channel, Delivery, OutgoingMessage
-from outbox.queries import due_deliveries, due_messages
+from outbox.queries import due_messages
 from outbox.rendering import Payloads, render_message
 from outbox.sending import Outgoing
 from outbox.sending.mail import mail_content
 from outbox.sending.webhook import slack_content, webhook_content
-from outbox.services.grouping import WaitingDelivery, grouped
+from outbox.services.giving_up import give_up_late
+from outbox.services.grouping import WaitingDelivery, grouped, how_many_fit
 from outbox.services.outcomes import Sent, settle
 
 LEASE = timedelta(seconds=15)  # a worker prolongs it while it sends; one that is dead is replaced after this
@@ -45,12 +47,16 @@ class ChannelLease(Lease):
 
 @transaction.atomic
 def lease_channel(channel_id: int) -> ChannelLease | None:
-    """Take a channel that nobody sends for and that may be tried now; None when there is nothing to do."""
+    """Take a channel that nobody sends for and that may be tried now; None when there is nothing to do.
+
+    What should have been sent by now is given up before.
+    """
     now = db_now()
     rows = Channel.objects.live().select_for_update(no_key=True).filter(pk=channel_id, enabled=True)
     channel = rows.first()
     if channel is None or is_leased(channel, now) or (channel.next_at and channel.next_at > now):
         return None
+    give_up_late(channel, now)
     return ChannelLease.take(channel, now)
 
 
@@ -75,9 +81,15 @@ def take_messages(lease: ChannelLease) -> list[tuple[OutgoingMessage, Outgoing]]
 
 def outgoing_of(channel: Channel, message: OutgoingMessage) -> Outgoing:
     """Return a message with where its channel sends it."""
-    login = {} if channel.kind == ChannelKind.MAIL else _secrets_of(channel)
+    login: dict[str, str] = {} if channel.kind == ChannelKind.MAIL else _secrets_of(channel)
     return Outgoing(
-        channel.kind, message.uid, message.content, message.created_at, recipients=channel.recipients, **login
+        channel.kind,
+        message.uid,
+        message.content,
+        message.created_at,
+        recipients=channel.recipients,
+        settled=message.settled,
+        **login,
     )
 
 
@@ -92,16 +104,17 @@ def _secrets_of(channel: Channel) -> dict[str, str]:
 
 
 def _count_open(channel_id: int) -> int:
-    rows = OutgoingMessage.objects.filter(channel=channel_id, next_at__isnull=False)
+    """Count what nobody has yet: mails that some recipients are left of hold up no others."""
+    rows = OutgoingMessage.objects.filter(channel=channel_id, next_at__isnull=False, settled={})
     return rows[:MOST_OPEN].count()
 
 
 def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMessage]:
     """Make messages of what waits, in order, and store them with their content."""
-    looked_at = due_deliveries(channel.pk, now).values_list(*WaitingDelivery._fields)[:LOOKED_AT]
+    looked_at = due_deliveries(channel.pk, now, WaitingDelivery._fields, LOOKED_AT)
     chosen = grouped(map(WaitingDelivery._make, looked_at), room)
     waiting = _locked([pk for group in chosen for pk in group])
-    groups = [found for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]
+    groups = [_fitting(found) for group in chosen if (found := [waiting[pk] for pk in group if pk in waiting])]
     messages = [make_message(channel, group, now) for group in groups]
     OutgoingMessage.objects.bulk_create(messages)
     taken = (
@@ -111,6 +124,11 @@ def _new_messages(channel: Channel, room: int, now: datetime) -> list[OutgoingMe
     )
     update_rows(Delivery, ("state", "message_id"), taken)
     return messages
+
+
+def _fitting(group: list[Delivery]) -> list[Delivery]:
+    """Return those of a group that are one message; none of the others passes one with its ordering key."""
+    return group[: how_many_fit([row.payload for row in group])]
 
 
 def _locked(pks: Sequence[int]) -> dict[int, Delivery]:

@@ -1,37 +1,43 @@
 """What no worker does for a single message: giving up what nobody could send, and deleting what is old."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from core.clock import db_now
-from outbox.choices import DeliveryState
-from outbox.models import Attempt, Delivery, OutgoingMessage
+from core.lease import is_leased
+from outbox.models import Attempt, Channel, Delivery, OutgoingMessage
+from outbox.queries import expired_messages, late_deliveries
 from outbox.services.enqueueing import cancel_rows
-from outbox.signals import deliveries_failed
+from outbox.services.giving_up import give_up_late
 
 BATCH = 5000
 
 
 def give_up_waiting() -> None:
-    """End as FAILED what waited for MOREH_OUTBOX_GIVE_UP without an attempt; cancel what deleted channels had."""
+    """End as FAILED what should have been sent by now, also of channels that are off; cancel what deleted ones had."""
     cancel_rows(Delivery.objects.filter(channel__deleted_at__isnull=False))
-    before = db_now() - settings.MOREH_OUTBOX_GIVE_UP
-    late = Delivery.objects.filter(state=DeliveryState.PENDING, not_before__lte=before)
-    while _give_up(late):
-        pass
+    now = db_now()
+    found = {*_channels_of(late_deliveries(now)), *_channels_of(expired_messages(now))}
+    for channel_id in sorted(found):
+        while _give_up(channel_id):
+            pass
+
+
+def _channels_of(rows: QuerySet[Any]) -> Iterable[int]:
+    ids: Iterable[int] = rows.order_by().values_list("channel", flat=True).distinct()
+    return ids
 
 
 @transaction.atomic
-def _give_up(late: QuerySet[Delivery]) -> bool:
-    rows = late.filter(pk__in=list(late.order_by("pk").values_list("pk", flat=True)[:BATCH]))
-    numbers = list(rows.order_by().values_list("channel").annotate(Count("pk")))
-    rows.update(state=DeliveryState.FAILED, ended_at=db_now())
-    for channel_id, number in numbers:
-        deliveries_failed.send(Delivery, channel_id=channel_id, number=number)
-    return bool(numbers)
+def _give_up(channel_id: int) -> bool:
+    """Give up a batch, unless a worker is sending: it does so itself."""
+    channel, now = Channel.objects.select_for_update(no_key=True).get(pk=channel_id), db_now()
+    return not is_leased(channel, now) and give_up_late(channel, now)
 
 
 def delete_old() -> None:

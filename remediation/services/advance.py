@@ -190,10 +190,10 @@ def _call_hands(node: Node, reason: HandsReason, situation: Situation) -> None:
     for left_out in impossible_remedies(situation):
         if left_out not in known:
             note_step(repair, left_out, StepState.SKIPPED, code="NOT_POSSIBLE")
-    call_hands(repair, reason, evidence(node), alert=not _says_only_lost(node))
+    call_hands(repair, reason, evidence(node), alert=not _is_only_lost(node))
 
 
-def _says_only_lost(node: Node) -> bool:
+def _is_only_lost(node: Node) -> bool:
     """Whether nothing is known and nothing was done but that the node is lost, of which an alert tells already."""
     lost = node.repair.backend.why == ShutdownReason.NODE_LOST
     done = node.repair.steps.exclude(state=StepState.SKIPPED)

@@ -14,8 +14,8 @@ from alerts.subjects import node
 from core.clock import db_now
 from notifications.services import create_silence, update_rule
 from notifications.work import sweep
+from outbox.due import due_deliveries
 from outbox.models import Delivery
-from outbox.queries import due_deliveries
 from tests import make
 from tests.make import ACTOR
 from tests.notifications.world import channel, find, lose, notices, rule, told
@@ -46,9 +46,8 @@ def test_the_rule_that_collects_for_the_shortest_time_tells_a_channel() -> None:
     rule(where, other, name="digest", group_wait_s=3600)
     rule(where, name="at once", least_level=Level.CRITICAL)
     lose(make.backend(1))
-    assert [(one.channel_id, one.payload["rule"]) for one in due_deliveries(where.pk, db_now())] == [
-        (where.pk, "at once")
-    ]
+    due = due_deliveries(where.pk, db_now(), ["channel_id", "payload"], 10)
+    assert [(channel_id, payload["rule"]) for channel_id, payload in due] == [(where.pk, "at once")]
     assert sorted(Delivery.objects.values_list("channel__name", "group_key")) == [
         ("on-call", f"rule/{rule_id('at once')}"),
         ("other", f"rule/{rule_id('digest')}"),
@@ -68,8 +67,8 @@ def test_an_alert_that_rises_does_not_wait_behind_what_a_slow_rule_says() -> Non
     lose(make.backend(1), Level.WARNING)
     lose(backend, Level.WARNING)
     lose(backend, Level.CRITICAL)
-    due = due_deliveries(where.pk, db_now())
-    assert [(one.payload["rule"], one.payload["level"]) for one in due] == [
+    due = due_deliveries(where.pk, db_now(), ["payload"], 10)
+    assert [(payload["rule"], payload["level"]) for (payload,) in due] == [
         ("digest", "WARNING"),
         ("at once", "CRITICAL"),
     ]

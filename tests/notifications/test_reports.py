@@ -12,6 +12,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.choices import Role
+from alerts.choices import Level
 from alerts.models import Alert
 from core.clock import db_now
 from notifications.hours import Hours
@@ -127,6 +128,18 @@ def test_what_is_held_back_says_why_and_until_when(browser: Client) -> None:
     assert why() == "held back the rule has no channel"
     find(backend)
     assert rows_of(browser, alert, "Notifications")[0][3] == "over before it was told"
+
+
+def test_a_level_that_rises_while_it_is_silent_is_held_back_beside_what_was_sent(browser: Client) -> None:
+    backend = make.backend(1, name="node-01")
+    made = rule(channel(), name="nodes")
+    alert = lose(backend, Level.WARNING)
+    Delivery.objects.update(state="CANCELED")
+    silence = create_silence(ends_at=db_now() + timedelta(hours=1), comment="c", categories=["NODE_LOST"], actor=ACTOR)
+    lose(backend, Level.CRITICAL)
+    held = f"held back silence #{silence.pk} until {seen(silence.ends_at)}"
+    assert [row[3] for row in rows_of(browser, alert, "Notifications")] == ["canceled", held]
+    assert rows_of(browser, made, "Alerts it told of or holds back")[0][1] == f"canceled {held}"
 
 
 def test_reports_take_as_many_queries_for_any_number(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:

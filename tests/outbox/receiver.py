@@ -116,6 +116,23 @@ def receiving(manners: Manners | None = None, context: ssl.SSLContext | None = N
         made.close()
 
 
+@contextmanager
+def speaking(say: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run a server that says something to whoever connects, one at a time, and hears nothing; yields its port."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                sock, _address = listener.accept()
+                with suppress(OSError), sock:
+                    say(sock)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def drip(_received: Received, sock: socket.socket) -> None:
     """Answer a byte at a time, without end."""
     with suppress(OSError):

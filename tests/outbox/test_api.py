@@ -120,6 +120,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "an unknown kind": ({"name": "a", "kind": "PAGER"}, ["kind"]),
     "mail without recipients": ({"name": "a", "kind": "MAIL"}, ["recipients"]),
     "mail to nobody's address": ({"name": "a", "kind": "MAIL", "recipients": ["a@b@c"]}, ["recipients"]),
+    "mail to a name that is not ASCII": (
+        {"name": "a", "kind": "MAIL", "recipients": ["a@b.com", "\u017f\u212a@b.com"]},
+        ["recipients"],
+    ),
     "mail with an address of the web": (
         {"name": "a", "kind": "MAIL", "recipients": ["a@b.com"], "url": SLACK},
         ["url"],
@@ -138,6 +142,14 @@ def test_a_channel_is_refused_with(api: APIClient, case: str) -> None:
     given, named = WRONG[case]
     assert refused(api.post(CHANNEL, given, "json")) == (400, "INVALID_PARAMETER", named)
     assert (Channel.objects.count(), Event.objects.count()) == (0, 0)
+
+
+def test_a_wrong_recipient_is_named(api: APIClient) -> None:
+    given = {"name": "a", "kind": "MAIL", "recipients": ["a@\uc608\uc81c.example", "\u017f@b.com"]}
+    answer = api.post(CHANNEL, given, "json", HTTP_ACCEPT_LANGUAGE="ko").json()
+    assert answer["details"] == {"recipients": ["다음 주소로는 메일을 보낼 수 없습니다: \u017f@b.com"]}
+    made = done(api.post(CHANNEL, {**given, "recipients": given["recipients"][:1]}, "json"))
+    assert made["recipients"] == ["a@\uc608\uc81c.example"]
 
 
 def test_plain_http_and_a_taken_name_are_refused(api: APIClient, settings: Any) -> None:

@@ -1,5 +1,6 @@
 """Deliveries that are given up, canceled or deleted, and what is left when a worker dies."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from alerts.models import Alert
 from core.clock import db_now
 from core.lease import LeaseLost
 from outbox import signals, work
@@ -18,6 +20,7 @@ from outbox.rendering import KINDS
 from outbox.sending import SendOutcome
 from outbox.services import cancel_deliveries, delete_channel, update_channel
 from outbox.services.again import send_again
+from outbox.services.channels import HEALTHY
 from outbox.services.outcomes import Sent
 from outbox.services.sending import lease_channel, store_outcomes, take_messages
 from outbox.services.sweeping import delete_old, give_up_waiting
@@ -94,6 +97,49 @@ def test_what_waited_too_long_is_given_up_without_an_attempt(
     assert numbers(receiver) == [[1]]
 
 
+def test_what_was_tried_and_is_too_old_is_given_up_also_where_nobody_sends(
+    receiver: HttpReceiver, heard: list[tuple[str, dict[str, Any]]]
+) -> None:
+    with receiving(lambda _r, _s: answers("500 No")) as broken:
+        off, paused = channel(broken.url, "off"), channel(broken.url, "paused")
+        for number, where in enumerate((off, paused), 1):
+            notes(where, number)
+            work.send_channel(where.pk)
+            notes(where, number + 2)
+    update_channel(off, enabled=False, actor=ACTOR)
+    assert states() == {1: "SENDING", 2: "SENDING", 3: "PENDING", 4: "PENDING"}
+    OutgoingMessage.objects.update(give_up_at=db_now())
+    Delivery.objects.filter(state="PENDING").update(not_before=db_now() - timedelta(days=1))
+    give_up_waiting()
+    ended = [("deliveries_failed", {"channel_id": where.pk, "number": 2}) for where in (off, paused)]
+    assert (states(), heard) == (dict.fromkeys((1, 2, 3, 4), "FAILED"), ended)
+    assert not OutgoingMessage.objects.filter(next_at__isnull=False).exists()
+    assert {alert.text for alert in Alert.objects.filter(cleared_at=None)} == {
+        "Messages to off could not be delivered: 2 given up",
+        "Messages to paused could not be delivered: 2 given up",
+    }
+    update_channel(off, enabled=True, url=receiver.url, actor=ACTOR)
+    notes(off, 5)
+    work.send_channel(off.pk)
+    assert numbers(receiver) == [[5]]
+    assert [str(alert.subject) for alert in Alert.objects.filter(cleared_at=None)] == [f"channel/{paused.pk}"]
+
+
+def test_a_worker_sends_nothing_that_is_too_old(receiver: HttpReceiver) -> None:
+    where = channel(receiver.url)
+    notes(where, 1, ordering_key="a")
+    lease = lease_channel(where.pk)
+    assert lease is not None
+    take_messages(lease)
+    lease.release()
+    notes(where, 2)
+    OutgoingMessage.objects.update(give_up_at=db_now())
+    Delivery.objects.filter(payload__number=2).update(not_before=db_now() - timedelta(days=1))
+    notes(where, 3, ordering_key="a")
+    work.send_channel(where.pk)
+    assert (states(), numbers(receiver)) == ({1: "FAILED", 2: "FAILED", 3: "SENT"}, [[3]])
+
+
 def test_a_worker_that_died_leaves_what_the_next_one_sends_and_its_late_writes_change_nothing(
     receiver: HttpReceiver,
 ) -> None:
@@ -143,6 +189,29 @@ def test_deliveries_of_a_deleted_channel_and_about_some_things_are_canceled(rece
         send_again(Delivery.objects.get(payload__number=2), actor=ACTOR)
     where.refresh_from_db()
     assert (where.url, where.secret) == ("", "")
+
+
+def test_a_channel_that_is_deleted_while_its_worker_waits_stays_at_rest(
+    heard: list[tuple[str, dict[str, Any]]],
+) -> None:
+    def deleting(_received: Any, _sock: Any) -> bytes:
+        deleted = threading.Thread(target=delete)
+        deleted.start()
+        deleted.join()
+        return answers("500 No")
+
+    def delete() -> None:
+        delete_channel(Channel.objects.get(), actor=ACTOR)
+        connection.close()
+
+    with receiving(deleting) as receiver:
+        where = channel(receiver.url)
+        notes(where, 1)
+        work.send_channel(where.pk)
+    where.refresh_from_db()
+    assert {name: getattr(where, name) for name in HEALTHY} == HEALTHY
+    assert (states(), log(), OutgoingMessage.objects.get().next_at) == ({1: "CANCELED"}, [(1, "REFUSED", 500)], None)
+    assert heard == []
 
 
 def test_the_log_is_kept_for_some_days(receiver: HttpReceiver, settings: Any) -> None:

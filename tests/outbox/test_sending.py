@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from outbox.choices import AttemptResult, ChannelKind
 from outbox.sending import Outgoing, Sender, SendOutcome
 from outbox.sending import http as http_module
 from outbox.sending.addresses import may_connect
+from outbox.sending.recipients import outcome_of_recipients
 from outbox.sending.signature import new_webhook_secret
 from outbox.sending.targets import parse_target, shown_url
 from tests.outbox.receiver import (
@@ -30,6 +32,7 @@ from tests.outbox.receiver import (
     receiving,
     self_signed,
     silent,
+    speaking,
 )
 
 UID = UUID("0190f5c6-1111-7222-8333-444455556666")
@@ -93,6 +96,10 @@ MANNERS: dict[str, tuple[Manners, tuple[AttemptResult, int | None, float | None]
         (R.REFUSED, 503, 0.0),
     ),
     "asks for a pause that is none": (lambda _r, _s: answers("503 No", "Retry-After: soon"), (R.REFUSED, 503, None)),
+    "asks for a pause until a day that is none": (
+        lambda _r, _s: answers("429 Later", "Retry-After: Mon, 01 Jan 2027 00:00:00 +99999999999999999"),
+        (R.REFUSED, 429, None),
+    ),
     "redirects": (lambda _r, _s: answers("301 Moved", "Location: http://127.0.0.1:1/"), (R.REDIRECT, 301, None)),
     "is silent": (silent, (R.TIMEOUT, None, None)),
     "drips a head": (drip, (R.TIMEOUT, None, None)),
@@ -240,12 +247,72 @@ def test_mail_by_smtp(settings: Any) -> None:
     assert told(sent(mail("a@example.com"))) == (R.UNREACHABLE, None, None)
 
 
+def test_mail_to_domains_that_are_not_ascii_and_what_is_not_a_mail_server(settings: Any) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    with mailbox() as (box, settings.EMAIL_PORT):
+        assert told(sent(mail("ops@\uc608\uc81c.example", "b@example.com"))) == (R.OK, 250, None)
+        assert box.mails[0]["X-RcptTo"] == "ops@xn--2j5b21b.example, b@example.com"
+        assert sent(replace(mail("b@example.com"), content="{")).detail == "JSONDecodeError"
+    with speaking(lambda sock: sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")) as settings.EMAIL_PORT:
+        assert told(sent(mail("b@example.com"))) == (R.GARBAGE, None, None)
+
+
 def test_a_mail_server_that_is_silent(settings: Any) -> None:
     settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
     settings.MOREH_OUTBOX_TIMEOUT = timedelta(seconds=0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.EMAIL_PORT = server.getsockname()[1]
         assert told(sent(mail("a@example.com"))) == (R.TIMEOUT, None, None)
+
+
+GREY, GONE, AWAY = (451, b"later"), (550, b"no such user"), (421, b"good bye")
+WHO: dict[str, tuple[dict[str, tuple[int, bytes]], dict[str, int], tuple[Any, ...]]] = {
+    "one for now": ({"b": GREY}, {}, (R.OK, 250, {"a": 250}, True, False, False)),
+    "one for good": ({"b": GONE}, {}, (R.OK, 250, {}, False, False, False)),
+    "all, for now and for good": ({"a": GONE, "b": GREY}, {}, (R.REFUSED, 451, {"a": 550}, False, False, True)),
+    "all for good": ({"a": GONE, "b": GONE}, {}, (R.REFUSED, 550, {}, False, False, True)),
+    "who is left, for now": ({"a": GREY, "b": GONE}, {"c": 250}, (R.REFUSED, 451, {"b": 550}, True, True, False)),
+    "who is left, for good": ({"a": GONE, "b": GONE}, {"c": 250}, (R.REFUSED, 550, {}, False, True, False)),
+    "one and ends the exchange": ({"b": AWAY}, {}, (R.REFUSED, 421, {}, False, False, True)),
+}
+
+
+@pytest.mark.parametrize("case", WHO)
+def test_a_mail_server_refuses(case: str) -> None:
+    refused, settled, wanted = WHO[case]
+    got = outcome_of_recipients(["a", "b"], refused, settled, 9)
+    assert (got.result, got.code, got.settled, got.left, got.apart, got.of_channel) == wanted
+
+
+def lines_without_end(lines: int, pause: float) -> Callable[[socket.socket], None]:
+    """Greet, and answer so many lines at once, again and again."""
+
+    def say(sock: socket.socket) -> None:
+        sock.sendall(b"220 hello\r\n")
+        for _time in range(100_000):
+            sock.sendall(b"250-x\r\n" * lines)
+            time.sleep(pause)
+
+    return say
+
+
+def test_a_mail_server_that_answers_without_end(settings: Any) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+    settings.MOREH_OUTBOX_TIMEOUT = timedelta(seconds=0.4)
+    with speaking(lines_without_end(1, 0.02)) as settings.EMAIL_PORT:
+        assert told(sent(mail("a@example.com"))) == (R.TIMEOUT, None, None)
+    settings.MOREH_OUTBOX_TIMEOUT = timedelta(seconds=20)
+    with speaking(lines_without_end(10_000, 0)) as settings.EMAIL_PORT:
+        assert told(sent(mail("a@example.com"))) == (R.BROKEN, None, None)
+
+
+def test_mail_over_tls(settings: Any, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "localhost"
+    context, _certificate = self_signed(tmp_path, "localhost")
+    settings.EMAIL_USE_SSL = True
+    with receiving(context=context) as receiver:
+        settings.EMAIL_PORT = receiver.port
+        assert told(sent(mail("a@example.com"))) == (R.UNTRUSTED, None, None)
 
 
 def test_no_secret_is_in_what_is_logged_of_a_message() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 
 from accounts.choices import Role
 from alerts import subjects
@@ -26,6 +27,7 @@ from subscriptions import work
 from subscriptions.models import Subscription
 from subscriptions.services import create_subscription
 from tests import services
+from tests.admin_world import client_of
 from tests.api import V2, client, done, events, refused
 from tests.make import ACTOR
 from tests.outbox.conftest import _patience, receiver  # noqa: F401 - fixtures
@@ -196,6 +198,32 @@ def test_subscriptions_over_rest() -> None:
     channel.refresh_from_db()
     assert (api.get(URL).json(), channel.deleted_at is not None, channel.secret) == ([], True, "")
     assert [subject for subject, _request in events("DELETE_SUBSCRIPTION")] == [f"subscription/{made['id']}"]
+
+
+@pytest.mark.usefixtures("static_files")
+def test_the_channel_of_a_subscription_is_renamed_and_deleted_with_it_alone() -> None:
+    row, _secret = subscribe("https://portal.example.com/in")
+    api, url, before = client(), f"{V2}/outbox/channel", events("UPDATE_CHANNEL")
+    refusal = "구독 portal의 채널입니다. 구독의 이름을 바꾸거나 구독을 삭제하세요."
+    for method, given in (("delete", {"id": row.channel_id}), ("put", {"id": row.channel_id, "name": "other"})):
+        answer = getattr(api, method)(url, given, "json", HTTP_ACCEPT_LANGUAGE="ko")
+        assert (answer.status_code, answer.json()["message"]) == (409, refusal)
+        assert list(answer.json()["details"]) == [list(given)[-1]]
+    browser = client_of(Role.GENERAL)
+    change = reverse("admin:outbox_channel_change", args=[row.channel_id])
+    shown = browser.post(change, {"name": "other", "language": "en", "enabled": "on", "recipients": ""})
+    assert (
+        "The channel belongs to the subscription portal: rename or delete the subscription." in shown.content.decode()
+    )
+    page = reverse("admin:outbox_channel_delete", args=[row.channel_id])
+    asked = browser.get(page).context
+    browser.post(page, {"agreed": "1", "key": asked["key"], "selection": asked["selection"]})
+    row.channel.refresh_from_db()
+    assert (row.channel.name, row.channel.deleted_at, events("UPDATE_CHANNEL")) == ("portal", None, before)
+    done(api.put(url, {"id": row.channel_id, "name": "portal", "enabled": False}, "json"))
+    done(api.put(URL, {"id": row.pk, "name": "p2"}, "json"))
+    row.channel.refresh_from_db()
+    assert (row.channel.name, row.channel.enabled) == ("p2", False)
 
 
 @pytest.fixture
