@@ -227,7 +227,8 @@ def test_a_sweep_names_the_node_and_asks_the_others() -> None:
         ("unknown", "UNREADABLE_LOGIN"), ("unknown", "WEAK_AUTH"),
     ]  # fmt: skip
     alert = Alert.objects.get(category="BMC_UNREACHABLE", subject_id=bad.pk)
-    assert alert.text.endswith(": UNREADABLE_LOGIN")
+    assert alert.params["cause"] == "UNREADABLE_LOGIN"
+    assert alert.text.endswith(": The stored user or password of the BMC cannot be decrypted. Set it anew.")
     work.probe_bmcs()
 
 
