@@ -19,6 +19,7 @@ from billing.pricing import charge
 from billing.queries.charges import priced_usage
 from scheduler.models import Allocation
 from tests import make
+from tests.turns import by_turns
 from usage.calendar import Unit, bounds
 from usage.services import recount_hours
 
@@ -39,7 +40,7 @@ prices = st.lists(st.tuples(days, amounts), min_size=4, max_size=4)
 cuts = st.lists(times, min_size=2, max_size=4).map(sorted)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", by_turns(ZONES))
 def test_money_is_that_of_the_days_however_a_range_is_cut(zone: str, settings: Any) -> None:
     settings.TIME_ZONE = zone
     begin = ZONES[zone]

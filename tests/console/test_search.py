@@ -61,6 +61,7 @@ def test_a_job_is_found_by_its_number(browser: Client) -> None:
     assert find(browser, "#" + "9" * 30) == find(browser, "²") == []
 
 
+@pytest.mark.only_sqlite  # the same on both, and slow
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_every_page_of_the_menu_is_found_in_any_language(language: str) -> None:
     browser = client_of(Role.GENERAL)

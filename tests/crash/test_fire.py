@@ -23,7 +23,7 @@ from tests.crash.conftest import new_site
 from tests.crash.site import Site
 
 FIRE_S = float(os.environ.get("MOREH_TEST_FIRE_S", "10"))
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 2 * FIRE_S)]
+pytestmark = [pytest.mark.slow, pytest.mark.only_postgresql, pytest.mark.timeout(300 + 2 * FIRE_S)]
 
 LOADS = 3  # processes of customers at once
 JOBS = 8

@@ -76,6 +76,7 @@ def run(command: str, given: dict[str, str], actions: list[Action]) -> int:
     return 0
 
 
+@pytest.mark.only_postgresql  # the same on both, and slow
 def test_no_value_of_an_argument_ends_in_a_traceback(good: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
     seen = 0
     for command in commands():

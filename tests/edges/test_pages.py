@@ -87,7 +87,7 @@ def _patterns(resolver: Any, of: str = "") -> Iterator[Any]:
             yield from _patterns(one, str(one.namespace or of))
 
 
-@pytest.mark.only_postgresql  # slow, and the stricter database; lists and forms are asked on both
+@pytest.mark.only_postgresql  # slow, and the stricter database
 def test_the_console_is_asked_with_every_edge(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     found = 0
     for path in console_pages():
@@ -119,6 +119,7 @@ def _other_end(name: str) -> str:
     return re.sub(r"(^|_)from(_0|)$", r"\1to\2", name) if re.search(r"(^|_)from(_0|)$", name) else ""
 
 
+@pytest.mark.only_sqlite  # forms and actions are asked on the other
 def test_lists_and_their_files_are_asked_with_every_edge(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     for model in nouns():
         admin: Any = site._registry[model]
@@ -153,6 +154,7 @@ def _with_ids(pattern: Any, values: tuple[str, ...]) -> Iterator[str]:
         yield reverse(f"admin:{pattern.name}", args=[value])
 
 
+@pytest.mark.only_postgresql  # lists are asked on the other
 def test_forms_take_every_edge(browser: Client) -> None:
     """Check that a form names what is wrong at its field, or makes the row; nothing else."""
     for model in nouns():
@@ -168,7 +170,7 @@ def test_forms_take_every_edge(browser: Client) -> None:
             sound(browser.post(path, sent), (path, value))
 
 
-@pytest.mark.only_postgresql  # slow, and the stricter database; lists and forms are asked on both
+@pytest.mark.only_postgresql  # slow, and the stricter database
 def test_actions_take_every_edge(browser: Client) -> None:
     for model in nouns():
         admin: Any = site._registry[model]

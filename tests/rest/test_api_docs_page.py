@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),
+    pytest.mark.only_sqlite,  # what a browser makes of a page does not depend on the database
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("static_files"),
 ]

@@ -59,6 +59,7 @@ def test_a_name_with_a_star_only_finds_nodes_of_the_chosen_group(browser: Client
     assert "0 of 4 devices would be left." in shown
 
 
+@pytest.mark.only_sqlite  # the same on both, and slow
 def test_every_name_arrives_whole_and_as_it_is_written(browser: Client) -> None:
     for name in ("gpu-1", "GPU-2", "rack 1, left", 'the "new" one', "all*"):
         make.backend(0, name=name)

@@ -224,6 +224,7 @@ def test_a_job_that_ends_at_no_time_of_the_calendar_is_refused(tmp_path: Path, e
     assert not BackendGroup.objects.filter(name="trace").exists()
 
 
+@pytest.mark.only_sqlite  # the same on both, and slow
 @pytest.mark.slow
 def test_the_large_trace_whole_within_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nodes, jobs = large_trace(tmp_path)

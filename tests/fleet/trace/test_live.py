@@ -84,6 +84,7 @@ def fifty_jobs(folder: Path) -> tuple[Path, Path]:
     return _write(folder / "nodes.csv", NODE_COLUMNS, nodes), _write(folder / "jobs.csv", JOB_COLUMNS, jobs)
 
 
+@pytest.mark.only_sqlite  # the same on both, and slow
 def test_fifty_jobs_on_nodes_of_their_own(manager: Server, tmp_path: Path) -> None:
     said = replay_live(manager, *fifty_jobs(tmp_path), "--agents", "--speed=100").splitlines()
     held = Allocation.objects.values_list("started_at", "ended_at")

@@ -84,6 +84,7 @@ def operator() -> Operator:
     return made
 
 
+@pytest.mark.only_sqlite  # the same on both, and slow
 def test_what_is_in_the_chunks_is_carried_out(ask: Asker) -> None:
     kim = operator()
     credentials = {"id": "kim", "password": "correct horse"}
