@@ -15,6 +15,7 @@ from core.clock import db_now
 from tests import make
 from tests.admin_world import address, client_of, nouns, populate
 from tests.schema import committed
+from tests.turns import by_turns
 
 CALLS = [(path, method) for path, methods in committed()["paths"].items() for method in methods]
 WHO = ["stranger", "read-only", "general", "master", "expired", "deactivated", "unverified", "deleted"]
@@ -67,7 +68,7 @@ def caller(who: str) -> APIClient:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("who", by_turns(WHO))
 def test_rest(who: str) -> None:
     wrong, same = {}, caller(who)
     for path, method in CALLS:
@@ -118,7 +119,7 @@ def test_a_stranger_opens_no_page(settings: Any) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_files")
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", by_turns(Role))
 def test_admin_actions(role: Role) -> None:
     """Every action's page opens only for who may use it: Read-only none, General none about administrators."""
     populate()

@@ -28,6 +28,7 @@ from sda.models import Sda, SdaModel, SdaModelGroup
 from subscriptions.models import Subscription
 from tests import make
 from tests.admin_world import address, client_of, master, nouns, populate
+from tests.turns import by_turns
 from tokens.models import Token, TokenGroup
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
@@ -68,7 +69,7 @@ def test_every_noun_with_tombstones_is_tried() -> None:
     assert {model for model in nouns() if admins[model]._path()} == set(MODELS)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", by_turns(MODELS), ids=lambda model: model.__name__)
 def test_no_action_and_no_form_changes_a_deleted_row(model: Any) -> None:
     row, browser = _deleted(model), client_of(Role.MASTER)
     written, page, operator = _written(), address(model, "change", row.pk), site._registry[model]

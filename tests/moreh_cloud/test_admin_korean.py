@@ -47,6 +47,7 @@ def test_an_operator_switches_the_language() -> None:
     assert "열린 알림" in browser.get("/admin/").content.decode()
 
 
+@pytest.mark.only_sqlite  # the same on both, and slow
 @pytest.mark.django_db
 @pytest.mark.usefixtures("static_files")
 def test_every_page_opens_in_korean() -> None:

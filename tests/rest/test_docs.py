@@ -13,6 +13,7 @@ from accounts.choices import Role
 from accounts.services.access import open_access
 from core.api.failures import STATUS
 from tests import make
+from tests.turns import by_turns
 
 if TYPE_CHECKING:
     from pytest_django.live_server_helper import LiveServer
@@ -41,7 +42,7 @@ def test_there_is_a_page_for_every_noun() -> None:
     assert sorted(["README.md", "from-v1.md", *(f"{noun}.md" for noun in nouns)]) == PAGES
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", by_turns(PAGES))
 def test_examples_of(page: str, live_server: "LiveServer", tmp_path: Path) -> None:
     WORLDS.get(page, lambda: None)()
     examples = read(page)
