@@ -25,6 +25,10 @@ CATEGORIES: Mapping[Preset, Sequence[Category]] = {
 }
 
 
+COLLECT_S = 2
+"""Short, so that a node that falls silent is told within 40 seconds."""
+
+
 @transaction.atomic
 def set_up(
     *, name: str, preset: Preset, actor: Actor, channel: Channel | None = None, **of_channel: Any
@@ -38,5 +42,6 @@ def set_up(
         channel, secret = create_channel(name=name, actor=actor, **of_channel)
     level = Level.CRITICAL if preset == Preset.CRITICAL else Level.NOTICE
     categories = [category.value for category in CATEGORIES[preset]]
-    rule = create_rule(name=name, actor=actor, channels=[channel], categories=categories, least_level=level)
+    which = {"categories": categories, "least_level": level}
+    rule = create_rule(name=name, actor=actor, channels=[channel], group_wait_s=COLLECT_S, **which)
     return rule, secret

@@ -38,6 +38,7 @@ def errors(page: Any) -> dict[str, list[str]]:
 def test_a_beginner_sets_up_mail_about_lost_nodes_with_a_test(browser: Client) -> None:
     answer = browser.post(SETUP, {**GIVEN, "test": "1"}, follow=True)
     made, where = Rule.objects.get(), Channel.objects.get()
+    assert made.group_wait_s == 2  # a silent node is told within 40 seconds
     assert answer.redirect_chain == [(reverse("admin:notifications_rule_change", args=[made.pk]), 302)]
     assert [str(one) for one in answer.context["messages"]] == [
         "It is set up: the rule tells from now on, and of what is open.",
