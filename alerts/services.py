@@ -143,8 +143,7 @@ def clear_alert(category: Category, subject: Subject) -> None:
 
 def clear_alerts(category: Category, subjects: Iterable[Subject]) -> None:
     """Close the open alerts of many things."""
-    if keys := [(category.value, *subject) for subject in subjects]:
-        _clear(Alert.objects.filter(_among(keys)))
+    clear_alerts_of([category], subjects)
 
 
 def clear_alerts_of(categories: Iterable[Category], subjects: Iterable[Subject]) -> None:

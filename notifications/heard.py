@@ -16,10 +16,11 @@ HEARD = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT)
 
 
 class LastHeard(NamedTuple):
-    """What a channel heard last of an alert that is open: how urgent it was, and when it was stored."""
+    """What a channel heard last of an alert: how urgent it was, when it was stored, and its group, that of a rule."""
 
     severity: int
     at: datetime
+    group: str
 
 
 def last_heard_of(
@@ -33,10 +34,11 @@ def last_heard_of(
     whose = LIVE_CHANNEL if channel_ids is None else Q(channel__in=channel_ids)
     rows = Delivery.objects.filter(whose, kind=ALERT, ordering_key__in=about, state__in=HEARD)
     last = rows.order_by().values("ordering_key", "channel").annotate(last=Max("pk")).values("last")
-    found = Delivery.objects.filter(pk__in=last).values_list("channel_id", "ordering_key", "payload", "created_at")
+    columns = ("channel_id", "ordering_key", "payload", "created_at", "group_key")
+    found = Delivery.objects.filter(pk__in=last).values_list(*columns)
     return {
-        (channel, about[key]): LastHeard(SEVERITY.get(payload.get("level", ""), -1), at)
-        for channel, key, payload, at in found
+        (channel, about[key]): LastHeard(SEVERITY.get(payload.get("level", ""), -1), at, group)
+        for channel, key, payload, at, group in found
     }
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerts.choices import SEVERITY, Change, Level
+from alerts.choices import SEVERITY, Change
 from alerts.queries import KnownAlert
 from core.bulk import update_rows
 from notifications.heard import LastHeard, last_heard_of, waiting_for
+from notifications.matching import MOST_URGENT
 from notifications.messages import ALERT, payload_of
 from notifications.queries import LoadedRule
 from outbox.models import Delivery
@@ -64,7 +65,7 @@ def store_deliveries(
             if key in done or (key in heard and _is_known(heard[key], rule, known, now if repeated else None)):
                 continue
             done.add(key)
-            about, group = f"alert/{known.alert.pk}", f"rule/{rule.pk}"
+            about, group = f"alert/{known.alert.pk}", _group_of(rule)
             due = waiting.due(channel, group, now + rule.wait)
             waiting.hurry(channel, about, due)
             deliveries.append(
@@ -83,30 +84,30 @@ def store_deliveries(
 
 def _is_known(last: LastHeard, rule: LoadedRule, known: KnownAlert, repeated_at: datetime | None) -> bool:
     """Whether a channel has heard of an alert at its level; if it is repeated: a short time ago."""
-    if SEVERITY[Level(known.alert.level)] > last.severity:
+    if SEVERITY.get(known.alert.level, MOST_URGENT) > last.severity:
         return False
     return repeated_at is None or rule.repeat is None or last.at > repeated_at - rule.repeat + SLACK
 
 
 def to_who_heard(pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """Yield pairs with the channels that have heard of the alert: those of a rule may be others since then.
+    """Yield pairs with those channels alone that have heard of the alert, also by a rule that has others by now.
 
-    One that heard by a channel that the rule has no more is told by the first rule. Where nothing is known of what was
-    heard, because the deliveries are deleted by now, the channels of the rule stay.
+    Where nothing is known of what was heard, because the deliveries are deleted by now, the channels of the rule stay.
     """
-    heard: dict[int, set[int]] = {}
-    for channel, alert in last_heard_of({pair.known.alert.pk for pair in pairs}) if pairs else ():
-        heard.setdefault(alert, set()).add(channel)
+    heard: dict[int, dict[int, str]] = {}  # by alert: the channels, and the group of what each heard last
+    for (channel, alert), last in last_heard_of({pair.known.alert.pk for pair in pairs}).items() if pairs else ():
+        heard.setdefault(alert, {})[channel] = last.group
     for rule, known in pairs:
-        if (channels := heard.get(known.alert.pk)) is None:
+        groups = heard.get(known.alert.pk)
+        if groups is None:
             yield Pair(rule, known)
             continue
-        mine = channels & set(rule.channels)
-        channels -= mine
+        mine = {channel for channel, group in groups.items() if channel in rule.channels or group == _group_of(rule)}
         yield Pair(replace(rule, channels=tuple(sorted(mine))), known)
-    first = {pair.known.alert.pk: pair for pair in reversed(pairs)}
-    for alert, left in heard.items():
-        yield Pair(replace(first[alert].rule, channels=tuple(sorted(left))), first[alert].known)
+
+
+def _group_of(rule: LoadedRule) -> str:
+    return f"rule/{rule.pk}"
 
 
 class WaitingDeliveries:

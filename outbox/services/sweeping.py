@@ -35,7 +35,7 @@ def _channels_of(rows: QuerySet[Any]) -> Iterable[int]:
 
 @transaction.atomic
 def _give_up(channel_id: int) -> bool:
-    """Give up a batch, unless a worker is sending: it does so itself."""
+    """End a batch as FAILED, unless a worker is sending, which does that itself."""
     channel, now = Channel.objects.select_for_update(no_key=True).get(pk=channel_id), db_now()
     return not is_leased(channel, now) and give_up_late(channel, now)
 

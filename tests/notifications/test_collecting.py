@@ -122,6 +122,19 @@ def test_who_has_heard_of_an_alert_hears_of_its_end_also_when_the_rule_has_other
     assert told() == [("old", "RAISED", "node-01"), ("old", "CLEARED", "node-01")]
 
 
+def test_a_channel_of_a_rule_that_tells_no_end_hears_none_by_another_rule() -> None:
+    backend = make.backend(1, name="node-01")
+    rule(channel("one"), name="one")
+    rule(channel("two"), name="two", send_resolved=False)
+    lose(backend)
+    find(backend)
+    assert sorted(told()) == [
+        ("one", "CLEARED", "node-01"),
+        ("one", "RAISED", "node-01"),
+        ("two", "RAISED", "node-01"),
+    ]
+
+
 def test_many_alerts_take_as_many_queries_as_few(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
     rule(channel(), channel("two"), group_wait_s=60)
     nodes = [make.backend(1) for _ in range(30)]
