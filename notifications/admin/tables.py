@@ -89,6 +89,8 @@ def _why(one: NoticeReport) -> SafeString | str:
         return _("the rule is switched off")
     if not one.channels:
         return _("the rule has no channel")
+    if one.notice.alert.acknowledged_at:
+        return _("the alert is acknowledged")
     reasons = list(_reasons(one.held)) if one.held else []
     return format_html_join(", ", "{}", ((reason,) for reason in reasons)) or _("it is told within seconds")
 

@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.choices import Role
 from alerts.choices import Level
 from alerts.models import Alert
+from alerts.services import acknowledge_alert
 from core.clock import db_now
 from notifications.hours import Hours
 from notifications.models import Notice
@@ -91,6 +92,14 @@ def test_each_channel_of_each_rule_is_listed_and_who_told_a_channel_that_two_sha
         ["one", "shared", "cleared", "canceled"],
     ]
     assert rows_of(browser, second, "Alerts it told of or holds back")[0][1] == "canceled by rule one"
+
+
+def test_what_is_held_back_of_an_acknowledged_alert_says_so(browser: Client) -> None:
+    rule(channel())
+    create_silence(ends_at=db_now() + timedelta(hours=1), comment="cables", categories=["NODE_LOST"], actor=ACTOR)
+    alert = lose(make.backend(1))
+    acknowledge_alert(alert, actor=ACTOR)
+    assert rows_of(browser, alert, "Notifications")[0][3] == "held back the alert is acknowledged"
 
 
 def test_what_is_held_back_says_why_and_until_when(browser: Client) -> None:
